@@ -1,0 +1,114 @@
+//! The library's error: one opaque type with predicates. What ends a *call* is a `Status` instead.
+
+use std::{fmt, io};
+
+use crate::schema::Diagnostics;
+
+/// Why a schema, a server or a store could not be set up.
+///
+/// The message says what is wrong, where, and how to mend it; [`source`](std::error::Error::source)
+/// leads to the cause below, where there is one.
+pub struct Error {
+    kind: Box<Kind>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Schema(Diagnostics),
+    Configuration(String),
+    Io {
+        context: String,
+        source: io::Error,
+    },
+    Store {
+        context: String,
+        source: crate::store::StoreError,
+    },
+}
+
+impl Error {
+    /// The `.proto` files or the descriptor set do not make a schema.
+    pub fn is_schema(&self) -> bool {
+        matches!(*self.kind, Kind::Schema(_))
+    }
+
+    /// Something was asked for that does not fit the schema or the other settings.
+    pub fn is_configuration(&self) -> bool {
+        matches!(*self.kind, Kind::Configuration(_))
+    }
+
+    /// The operating system refused: a file, a socket, an address.
+    pub fn is_io(&self) -> bool {
+        matches!(*self.kind, Kind::Io { .. })
+    }
+
+    /// The store could not be opened or failed.
+    pub fn is_store(&self) -> bool {
+        matches!(*self.kind, Kind::Store { .. })
+    }
+
+    /// What is wrong with the schema's files, one entry for each place; empty for other errors.
+    pub fn diagnostics(&self) -> Option<&Diagnostics> {
+        match &*self.kind {
+            Kind::Schema(diagnostics) => Some(diagnostics),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn configuration(message: impl Into<String>) -> Self {
+        Self::from_kind(Kind::Configuration(message.into()))
+    }
+
+    pub(crate) fn io(context: impl Into<String>, source: io::Error) -> Self {
+        Self::from_kind(Kind::Io {
+            context: context.into(),
+            source,
+        })
+    }
+
+    pub(crate) fn store(context: impl Into<String>, source: crate::store::StoreError) -> Self {
+        Self::from_kind(Kind::Store {
+            context: context.into(),
+            source,
+        })
+    }
+
+    fn from_kind(kind: Kind) -> Self {
+        Self {
+            kind: Box::new(kind),
+        }
+    }
+}
+
+impl From<Diagnostics> for Error {
+    fn from(diagnostics: Diagnostics) -> Self {
+        Self::from_kind(Kind::Schema(diagnostics))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &*self.kind {
+            Kind::Schema(diagnostics) => diagnostics.fmt(f),
+            Kind::Configuration(message) => f.write_str(message),
+            Kind::Io { context, source } => write!(f, "{context}: {source}"),
+            Kind::Store { context, source } => write!(f, "{context}: {source}"),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.kind.fmt(f)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &*self.kind {
+            Kind::Io { source, .. } => Some(source),
+            Kind::Store { source, .. } => Some(source),
+            Kind::Schema(_) | Kind::Configuration(_) => None,
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! The `reflectd` command.
+
+fn main() {}

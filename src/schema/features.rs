@@ -1,0 +1,41 @@
+//! What syntax (and later editions) decides about a field, computed once.
+//!
+//! This is the only file that asks for `syntax()`; everything else asks [`Features`].
+
+use prost_reflect::{Cardinality, FieldDescriptor, Kind, Syntax};
+
+/// The resolved features of one field (`google.protobuf.FeatureSet` of descriptor.proto).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Features {
+    /// Whether "not set" differs from "set to the default".
+    pub presence: bool,
+    /// Whether the field must be set (proto2 `required`).
+    pub required: bool,
+    /// Whether a repeated scalar is written packed.
+    pub packed: bool,
+    /// Whether an enum value that the file does not name is kept apart as unknown field.
+    pub closed_enum: bool,
+    /// Whether a string that is not UTF-8 is refused when it is parsed.
+    pub utf8_checked: bool,
+    /// Whether a sub-message is written as a group (start and end tags) instead of with its length.
+    pub delimited: bool,
+}
+
+impl Features {
+    pub(super) fn of(field: &FieldDescriptor) -> Self {
+        let proto3 = field.parent_file().syntax() == Syntax::Proto3;
+        let closed_enum = match field.kind() {
+            Kind::Enum(kind) => kind.parent_file().syntax() == Syntax::Proto2,
+            _ => false,
+        };
+        Self {
+            presence: field.supports_presence(),
+            required: field.cardinality() == Cardinality::Required,
+            packed: field.is_packed(),
+            closed_enum,
+            utf8_checked: proto3,
+            delimited: field.is_group(),
+        }
+    }
+}

@@ -1,0 +1,193 @@
+//! Turns `.proto` files or a descriptor set into an immutable [`Schema`].
+//!
+//! Nothing outside this room names protox; nothing outside this room and `message` names
+//! prost-reflect, but for the public conversions.
+
+mod compile;
+mod diagnostic;
+mod features;
+mod file;
+mod message_type;
+mod method;
+mod print;
+mod source;
+
+use std::{collections::HashMap, path::Path, sync::Arc};
+
+use prost_reflect::DescriptorPool;
+
+pub use compile::SchemaBuilder;
+pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use features::Features;
+pub use file::File;
+pub use message_type::{EnumType, EnumValue, Field, Kind, MessageType, Oneof};
+pub use method::{Method, MethodKind, Service};
+
+use crate::Error;
+use file::FileIndex;
+
+/// What a set of `.proto` files says: services, methods, messages. Immutable; cloning is cheap.
+#[derive(Clone)]
+pub struct Schema {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    pool: DescriptorPool,
+    files: FileIndex,
+    services: Vec<Service>,
+    /// `/package.Service/Method` → (service, method).
+    methods_by_path: HashMap<Box<str>, Method>,
+}
+
+impl Schema {
+    /// Compiles `.proto` files, or folders of them, with extra import roots.
+    ///
+    /// # Errors
+    /// All that is wrong with the files, each as `file:line:col: message`
+    /// ([`Error::diagnostics`]).
+    pub fn compile<F, I>(
+        files: impl IntoIterator<Item = F>,
+        import_paths: impl IntoIterator<Item = I>,
+    ) -> Result<Self, Error>
+    where
+        F: AsRef<Path>,
+        I: AsRef<Path>,
+    {
+        Self::builder()
+            .files(files)
+            .import_paths(import_paths)
+            .build()
+    }
+
+    /// A builder with every option of the compiler.
+    pub fn builder() -> SchemaBuilder {
+        SchemaBuilder::default()
+    }
+
+    /// Reads a binary `google.protobuf.FileDescriptorSet`, as `protoc -o` and `buf build -o` write it.
+    ///
+    /// # Errors
+    /// If the bytes are not a descriptor set, or the set does not hold what it imports.
+    pub fn from_descriptor_set(bytes: impl Into<bytes::Bytes>) -> Result<Self, Error> {
+        Self::builder().descriptor_set_bytes(bytes).build()
+    }
+
+    /// The services of the files that were named (those of their imports left out), in file order.
+    pub fn services(&self) -> impl ExactSizeIterator<Item = &Service> {
+        self.inner.services.iter()
+    }
+
+    /// All methods of [`services`](Self::services).
+    pub fn methods(&self) -> impl Iterator<Item = &Method> {
+        self.inner.services.iter().flat_map(Service::methods)
+    }
+
+    /// The method of a gRPC path, `/package.Service/Method`. Case matters.
+    pub fn method(&self, path: &str) -> Option<&Method> {
+        self.inner.methods_by_path.get(path)
+    }
+
+    /// A message type by its full name, `package.Message`.
+    pub fn message(&self, full_name: &str) -> Option<MessageType> {
+        self.inner
+            .pool
+            .get_message_by_name(full_name)
+            .map(MessageType::new)
+    }
+
+    /// An enum type by its full name.
+    pub fn enum_type(&self, full_name: &str) -> Option<EnumType> {
+        self.inner
+            .pool
+            .get_enum_by_name(full_name)
+            .map(EnumType::new)
+    }
+
+    /// The message types of the files that were named, nested ones and map entries left out.
+    pub fn messages(&self) -> impl Iterator<Item = MessageType> {
+        self.inner.files.named().flat_map(|file| file.messages())
+    }
+
+    /// All files, imports included.
+    pub fn files(&self) -> impl Iterator<Item = File> {
+        self.inner.files.all()
+    }
+
+    /// A file by its import name, `google/protobuf/empty.proto`.
+    pub fn file(&self, name: &str) -> Option<File> {
+        self.inner.files.by_name(name)
+    }
+
+    /// The file that defines a fully qualified symbol: message, enum, enum value, service, method,
+    /// field, oneof or extension.
+    pub fn file_containing_symbol(&self, symbol: &str) -> Option<File> {
+        self.inner.files.containing_symbol(symbol)
+    }
+
+    /// The file that defines the extension `number` of the message type `extended`.
+    pub fn file_containing_extension(&self, extended: &str, number: u32) -> Option<File> {
+        let extended = self.inner.pool.get_message_by_name(extended)?;
+        let extension = extended.get_extension(number)?;
+        self.inner.files.by_name(extension.parent_file().name())
+    }
+
+    /// The numbers of all known extensions of a message type; `None` if there is no such type.
+    pub fn extension_numbers(&self, extended: &str) -> Option<Vec<u32>> {
+        let extended = self.inner.pool.get_message_by_name(extended)?;
+        Some(
+            extended
+                .extensions()
+                .map(|extension| extension.number())
+                .collect(),
+        )
+    }
+
+    /// The proto source form, comments included, of a symbol (package, service, method, message,
+    /// enum, field …), or `None` if there is no such symbol.
+    pub fn describe(&self, symbol: &str) -> Option<String> {
+        print::describe(&self.inner.pool, symbol)
+    }
+
+    /// Every symbol's full name, for "did you mean".
+    pub(crate) fn nearest<'a>(
+        wanted: &str,
+        candidates: impl Iterator<Item = &'a str>,
+    ) -> Option<&'a str> {
+        crate::schema::method::nearest(wanted, candidates)
+    }
+
+    /// The prost-reflect pool of all files.
+    pub fn descriptor_pool(&self) -> &DescriptorPool {
+        &self.inner.pool
+    }
+
+    fn new(pool: DescriptorPool, files: FileIndex) -> Self {
+        let services: Vec<Service> = files
+            .named()
+            .flat_map(|file| file.descriptor().services().collect::<Vec<_>>())
+            .map(Service::new)
+            .collect();
+        let methods_by_path = services
+            .iter()
+            .flat_map(Service::methods)
+            .map(|method| (Box::from(method.path()), method.clone()))
+            .collect();
+        Self {
+            inner: Arc::new(Inner {
+                pool,
+                files,
+                services,
+                methods_by_path,
+            }),
+        }
+    }
+}
+
+impl std::fmt::Debug for Schema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_list()
+            .entries(self.services().map(Service::full_name))
+            .finish()
+    }
+}

@@ -1,0 +1,1 @@
+//! Which files: roots, folders, bundled copies.
