@@ -6,6 +6,20 @@ pub mod message;
 pub mod schema;
 pub mod store;
 
+mod grpc;
+mod http2;
+mod rpc;
+mod server;
+mod service;
+mod transport;
+
 pub use error::Error;
+pub use grpc::{Code, Metadata, MetadataError, RawMessage, Status};
 pub use message::Message;
+pub use rpc::{
+    BidiHandler, Call, ClientStreamingHandler, FromMessage, IntoMessage, IntoReply, Peer, Replies,
+    Response, ServerStreamingHandler, Streaming, SyncHandler, UnaryHandler,
+};
 pub use schema::Schema;
+pub use server::{BoundServer, Server, ServerBuilder};
+pub use service::{Health, ServingStatus};

@@ -1,5 +1,7 @@
 //! Every limit with its default and the reason for it.
 
+use std::time::Duration;
+
 /// Largest `.proto` file that is read, in bytes.
 ///
 /// The largest file in public API trees is under 5 MiB; a longer one is a mistake or an attack, and
@@ -16,3 +18,48 @@ pub const PROTO_FILES_MAX: usize = 20_000;
 ///
 /// The parser is recursive, and its stack is finite. Message nesting ends at 31 in any case.
 pub const PROTO_NESTING_MAX: usize = 100;
+
+/// Longest message that is received, in bytes, its prefix not counted: what gRPC's own servers take.
+pub const MESSAGE_RECEIVE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Longest message that is sent, in bytes: what gRPC's own clients take unless told otherwise.
+pub const MESSAGE_SEND_BYTES: usize = 4 * 1024 * 1024;
+
+/// How much of a call's reply stream may wait to be sent before its handler has to wait.
+///
+/// One default HTTP/2 window: enough to keep a connection busy, little enough that a slow reader
+/// costs little.
+pub const REPLIES_UNSENT_BYTES: usize = 64 * 1024;
+
+/// Most handlers at once on threads where they may block.
+pub const BLOCKING_CALLS_MAX: usize = 128;
+
+/// Calls at once on one connection (SETTINGS_MAX_CONCURRENT_STREAMS): RFC 9113, 6.5.2 advises no
+/// fewer than 100, and what each may hold is multiplied by this.
+pub const STREAMS_MAX: u32 = 100;
+
+/// Longest header list, in bytes: the sum of names and values, and 32 for each (RFC 9113, 6.5.2).
+pub const HEADER_LIST_BYTES: u32 = 16 * 1024;
+
+/// What a client may send on one stream before its handler takes it.
+pub const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+
+/// What a client may send on all streams of a connection together.
+pub const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+
+/// Streams that a client may reset before they were even looked at; more is the rapid-reset attack
+/// (CVE-2023-44487). Clients that cancel a burst of calls stay well below it.
+pub const RESETS_BEFORE_START_MAX: usize = 200;
+
+/// How long a client may take for its HTTP/2 preface.
+pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a shutdown waits for calls in flight.
+pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a connection that is closed may take for its last bytes.
+pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Longest `grpc-message` and `grpc-status-details-bin` together, in bytes: clients take header
+/// lists of 8 KiB, and some of that is for other trailers.
+pub const STATUS_BYTES: usize = 7 * 1024;

@@ -1,0 +1,73 @@
+//! What opens a call: the request headers, in typed slots.
+
+use bytes::Bytes;
+
+use super::RawMetadata;
+
+/// The Request-Headers of a call (PROTOCOL-HTTP2.md, "Requests"), as they were received.
+///
+/// Nothing here is judged yet: `rpc::admission` does that, in the order gRPC prescribes.
+#[derive(Debug, Default)]
+pub(crate) struct CallHead {
+    /// Whether `:method` is POST, the only one gRPC allows.
+    pub(crate) is_post: bool,
+    /// `:path`.
+    pub(crate) path: Bytes,
+    /// Where the router keeps what answers `path`; looked up while the headers are read.
+    pub(crate) route: Option<u32>,
+    /// `:authority`, or `host` where that is absent (gRFC A41).
+    pub(crate) authority: Option<Bytes>,
+    /// `content-type`.
+    pub(crate) content_type: Option<Bytes>,
+    /// `grpc-timeout`.
+    pub(crate) timeout: TimeoutSlot,
+    /// `grpc-encoding`: the Message-Encoding of the requests.
+    pub(crate) encoding: Option<Bytes>,
+    /// `grpc-accept-encoding`: what the client can read.
+    pub(crate) accept_encoding: Option<Bytes>,
+    /// `user-agent`.
+    pub(crate) user_agent: Option<Bytes>,
+    /// Custom-Metadata, as received.
+    pub(crate) metadata: RawMetadata,
+}
+
+/// `grpc-timeout` may come at most once.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) enum TimeoutSlot {
+    #[default]
+    Absent,
+    Once(Bytes),
+    Repeated,
+}
+
+impl CallHead {
+    /// Puts one header in its slot. `name` is lower-case, as HTTP/2 demands, and no pseudo-header.
+    pub(crate) fn header(&mut self, name: &[u8], value: Bytes) {
+        match name {
+            b"content-type" => self.content_type = Some(value),
+            b"grpc-timeout" => {
+                self.timeout = match self.timeout {
+                    TimeoutSlot::Absent => TimeoutSlot::Once(value),
+                    TimeoutSlot::Once(_) | TimeoutSlot::Repeated => TimeoutSlot::Repeated,
+                }
+            }
+            b"grpc-encoding" => self.encoding = Some(value),
+            b"grpc-accept-encoding" => self.add_accept_encoding(&value),
+            b"user-agent" => self.user_agent = Some(value),
+            b"host" => {
+                self.authority.get_or_insert(value);
+            }
+            // `te: trailers` is asked for, but its absence harms nobody; the others are reserved.
+            b"te" | b"content-length" | b"grpc-message-type" => {}
+            _ => self.metadata.push(name, value),
+        }
+    }
+
+    /// The header may be repeated; its lists then follow one another.
+    fn add_accept_encoding(&mut self, value: &Bytes) {
+        self.accept_encoding = Some(match self.accept_encoding.take() {
+            None => value.clone(),
+            Some(before) => [before.as_ref(), b",", value.as_ref()].concat().into(),
+        });
+    }
+}

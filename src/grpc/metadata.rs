@@ -1,0 +1,345 @@
+//! Custom-Metadata → Binary-Header | ASCII-Header.
+
+use base64::{
+    Engine,
+    alphabet::STANDARD,
+    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
+};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// The metadata of one direction of a call: pairs of a name and a value, in order, names repeatable.
+///
+/// Names are lower-case. A name that ends in `-bin` carries bytes, which travel as base64; every
+/// other name carries printable ASCII. Names that gRPC or HTTP/2 keep for themselves are refused.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Metadata {
+    map: HeaderMap,
+}
+
+/// Why a pair cannot be metadata.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum MetadataError {
+    /// Characters outside `a-z 0-9 _ - .`.
+    #[error("{0:?} is no metadata name: use lower-case letters, digits, '-', '_' and '.'")]
+    Name(String),
+    /// A name that the protocol uses.
+    #[error("{0:?} is reserved by gRPC or HTTP/2 and cannot be set as metadata")]
+    Reserved(String),
+    /// Characters outside printable ASCII.
+    #[error(
+        "the value of {0:?} is not printable ASCII; put bytes under a name that ends in \"-bin\""
+    )]
+    Value(String),
+    /// A text under a `-bin` name, or bytes under another.
+    #[error("{0:?} carries {1}")]
+    Kind(String, &'static str),
+}
+
+impl Metadata {
+    /// Empty metadata.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.map.is_empty()
+    }
+
+    /// How many pairs there are.
+    pub fn len(&self) -> usize {
+        self.map.len()
+    }
+
+    /// The first text under a name; `None` also for a value that is not ASCII.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.map.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// All texts under a name, in order.
+    pub fn texts<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
+        self.map
+            .get_all(name)
+            .into_iter()
+            .filter_map(|value| value.to_str().ok())
+    }
+
+    /// The first bytes under a name that ends in `-bin`.
+    pub fn bytes(&self, name: &str) -> Option<Bytes> {
+        self.all_bytes(name).next()
+    }
+
+    /// All bytes under a name that ends in `-bin`, in order.
+    pub fn all_bytes<'a>(&'a self, name: &str) -> impl Iterator<Item = Bytes> + use<'a> {
+        let values = is_bin(name.as_bytes()).then(|| self.map.get_all(name));
+        values
+            .into_iter()
+            .flatten()
+            .flat_map(|value| decode_bin(value.as_bytes()))
+            .flatten()
+    }
+
+    /// Adds a text after those that the name already has.
+    ///
+    /// # Errors
+    /// If the name or the value cannot be metadata.
+    pub fn append(&mut self, name: &str, text: &str) -> Result<(), MetadataError> {
+        let key = name_of(name)?;
+        if is_bin(name.as_bytes()) {
+            return Err(MetadataError::Kind(
+                name.to_owned(),
+                "bytes: use append_bytes",
+            ));
+        }
+        let value = HeaderValue::from_str(text)
+            .ok()
+            .filter(|value| value.to_str().is_ok())
+            .ok_or_else(|| MetadataError::Value(name.to_owned()))?;
+        self.map.append(key, value);
+        Ok(())
+    }
+
+    /// Adds bytes under a name that ends in `-bin`.
+    ///
+    /// # Errors
+    /// If the name cannot be metadata, or does not end in `-bin`.
+    pub fn append_bytes(&mut self, name: &str, bytes: &[u8]) -> Result<(), MetadataError> {
+        let key = name_of(name)?;
+        if !is_bin(name.as_bytes()) {
+            return Err(MetadataError::Kind(
+                name.to_owned(),
+                "text: end the name in \"-bin\"",
+            ));
+        }
+        let value = HeaderValue::from_str(&encode_bin(bytes))
+            .map_err(|_| MetadataError::Value(name.to_owned()))?;
+        self.map.append(key, value);
+        Ok(())
+    }
+
+    /// Removes all values of a name; tells whether there were any.
+    pub fn remove(&mut self, name: &str) -> bool {
+        self.map.remove(name).is_some()
+    }
+
+    /// Adds all pairs of another.
+    pub fn extend(&mut self, other: Self) {
+        // `HeaderMap::extend` would replace; here names may repeat.
+        let mut last = None;
+        for (name, value) in other.map {
+            last = name.or(last);
+            if let Some(name) = &last {
+                self.map.append(name.clone(), value);
+            }
+        }
+    }
+
+    /// All pairs, values as they travel (`-bin` ones in base64).
+    pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
+        self.map.iter()
+    }
+
+    /// The pairs as a header map, `-bin` values in base64.
+    pub fn as_header_map(&self) -> &HeaderMap {
+        &self.map
+    }
+}
+
+impl From<HeaderMap> for Metadata {
+    /// Takes over all headers but the reserved ones.
+    fn from(map: HeaderMap) -> Self {
+        let mut metadata = Self::new();
+        metadata.extend(Self { map });
+        for name in RESERVED {
+            metadata.map.remove(*name);
+        }
+        let grpc: Vec<_> = metadata
+            .map
+            .keys()
+            .filter(|name| name.as_str().starts_with("grpc-"))
+            .cloned()
+            .collect();
+        for name in grpc {
+            metadata.map.remove(name);
+        }
+        metadata
+    }
+}
+
+/// Metadata as it was received, made into a map only when somebody asks.
+#[derive(Debug, Default)]
+pub(crate) struct RawMetadata {
+    fields: Vec<(Bytes, Bytes)>,
+}
+
+impl RawMetadata {
+    /// Adds a header that has no slot of its own; reserved names are dropped here.
+    pub(crate) fn push(&mut self, name: &[u8], value: Bytes) {
+        if !is_reserved(name) {
+            self.fields.push((Bytes::copy_from_slice(name), value));
+        }
+    }
+
+    /// The name of a `-bin` header whose value is not base64, if there is one.
+    pub(crate) fn malformed_bin(&self) -> Option<&[u8]> {
+        let mut bins = self.fields.iter().filter(|(name, _)| is_bin(name));
+        bins.find(|(_, value)| decode_bin(value).any(|bytes| bytes.is_none()))
+            .map(|(name, _)| name.as_ref())
+    }
+
+    /// The pairs as a map. A value that cannot be a header value is dropped.
+    pub(crate) fn to_metadata(&self) -> Metadata {
+        let mut map = HeaderMap::with_capacity(self.fields.len());
+        for (name, value) in &self.fields {
+            if let (Ok(name), Ok(value)) = (
+                HeaderName::from_bytes(name),
+                HeaderValue::from_maybe_shared(value.clone()),
+            ) {
+                map.append(name, value);
+            }
+        }
+        Metadata { map }
+    }
+}
+
+/// Base64 without padding, one value a line: what every peer reads ("Custom-Metadata").
+pub(crate) fn encode_bin(bytes: &[u8]) -> String {
+    BASE64.encode(bytes)
+}
+
+/// The values in a `-bin` header: several may be joined with commas, padding may be there or not.
+fn decode_bin(value: &[u8]) -> impl Iterator<Item = Option<Bytes>> {
+    value
+        .split(|byte| *byte == b',')
+        .map(|part| BASE64.decode(part.trim_ascii()).ok().map(Bytes::from))
+}
+
+fn name_of(name: &str) -> Result<HeaderName, MetadataError> {
+    let valid = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
+    if is_reserved(name.as_bytes()) {
+        return Err(MetadataError::Reserved(name.to_owned()));
+    }
+    if !name.bytes().all(valid) {
+        return Err(MetadataError::Name(name.to_owned()));
+    }
+    HeaderName::from_bytes(name.as_bytes()).map_err(|_| MetadataError::Name(name.to_owned()))
+}
+
+fn is_bin(name: &[u8]) -> bool {
+    name.ends_with(b"-bin")
+}
+
+fn is_reserved(name: &[u8]) -> bool {
+    name.starts_with(b"grpc-")
+        || name.starts_with(b":")
+        || RESERVED.iter().any(|reserved| reserved.as_bytes() == name)
+}
+
+/// Names that HTTP/2 forbids or that the call's own slots hold.
+const RESERVED: &[&str] = &[
+    "connection",
+    "content-length",
+    "content-type",
+    "host",
+    "keep-alive",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+];
+
+const BASE64: GeneralPurpose = GeneralPurpose::new(
+    &STANDARD,
+    GeneralPurposeConfig::new()
+        .with_encode_padding(false)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
+        // Some encoders leave stray bits in the last character; grpc-go reads them, and so do we.
+        .with_decode_allow_trailing_bits(true),
+);
+
+#[cfg(test)]
+mod tests {
+    use super::{Metadata, MetadataError, RawMetadata};
+    use bytes::Bytes;
+
+    fn received(fields: &[(&str, &str)]) -> RawMetadata {
+        let mut raw = RawMetadata::default();
+        for (name, value) in fields {
+            raw.push(name.as_bytes(), Bytes::copy_from_slice(value.as_bytes()));
+        }
+        raw
+    }
+
+    #[test]
+    fn binary_values_are_read_padded_unpadded_joined_and_repeated() {
+        let raw = received(&[("x-bin", "AQI=,AwQ"), ("y", "t"), ("x-bin", "BQ==")]);
+        assert_eq!(raw.malformed_bin(), None);
+        let values: Vec<_> = raw.to_metadata().all_bytes("x-bin").collect();
+        assert_eq!(values, [&[1, 2][..], &[3, 4], &[5]]);
+    }
+
+    #[test]
+    fn a_binary_value_that_is_not_base64_is_found() {
+        let raw = received(&[("a-bin", "AQI"), ("b-bin", "A(I")]);
+        assert_eq!(raw.malformed_bin(), Some(&b"b-bin"[..]));
+        assert_eq!(received(&[("b", "A(I")]).malformed_bin(), None);
+    }
+
+    #[test]
+    fn what_is_set_comes_back() {
+        let mut metadata = Metadata::new();
+        metadata.append("k", "1").unwrap();
+        metadata.append("k", "2").unwrap();
+        metadata.append_bytes("k-bin", &[0, 255]).unwrap();
+        assert_eq!(metadata.texts("k").collect::<Vec<_>>(), ["1", "2"]);
+        assert_eq!(metadata.text("k-bin"), Some("AP8"));
+        assert_eq!(metadata.bytes("k-bin").unwrap(), &[0, 255][..]);
+        let mut more = metadata.clone();
+        more.extend(metadata);
+        assert_eq!(more.texts("k").collect::<Vec<_>>(), ["1", "2", "1", "2"]);
+    }
+
+    #[test]
+    fn what_the_protocol_owns_is_refused() {
+        let mut metadata = Metadata::new();
+        for name in [
+            "grpc-status",
+            "grpc-x-bin",
+            ":path",
+            "content-type",
+            "te",
+            "connection",
+        ] {
+            let reserved = MetadataError::Reserved(name.to_owned());
+            assert_eq!(metadata.append(name, "x"), Err(reserved));
+        }
+        assert_eq!(
+            metadata.append("Upper", "x"),
+            Err(MetadataError::Name("Upper".to_owned()))
+        );
+        assert_eq!(
+            metadata.append("", "x"),
+            Err(MetadataError::Name(String::new()))
+        );
+        assert_eq!(
+            metadata.append("k", "ü"),
+            Err(MetadataError::Value("k".to_owned()))
+        );
+        assert_eq!(
+            metadata.append("k", "a\nb"),
+            Err(MetadataError::Value("k".to_owned()))
+        );
+        assert!(metadata.append("k-bin", "x").is_err());
+        assert!(metadata.append_bytes("k", &[1]).is_err());
+        assert!(metadata.is_empty());
+        assert!(
+            received(&[("grpc-previous-rpc-attempts", "1")])
+                .to_metadata()
+                .is_empty()
+        );
+    }
+}

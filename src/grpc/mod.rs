@@ -1,0 +1,26 @@
+//! gRPC's own layer: bytes in, bytes out; no socket, no clock.
+//!
+//! One file for each noun of "gRPC over HTTP/2" (grpc/grpc, doc/PROTOCOL-HTTP2.md):
+//! Length-Prefixed-Message, Message-Encoding, Custom-Metadata, Timeout, Status, Content-Type.
+
+mod call_head;
+mod content_type;
+mod length_prefixed;
+mod message_encoding;
+mod metadata;
+mod percent;
+mod response_head;
+mod status;
+mod timeout;
+
+pub(crate) use call_head::{CallHead, TimeoutSlot};
+pub(crate) use content_type::ContentType;
+pub use length_prefixed::RawMessage;
+pub(crate) use length_prefixed::{LengthPrefixed, PREFIX_BYTES, prefix};
+pub(crate) use message_encoding::MessageEncoding;
+pub(crate) use metadata::RawMetadata;
+use metadata::encode_bin;
+pub use metadata::{Metadata, MetadataError};
+pub(crate) use response_head::{ResponseHead, Trailers};
+pub use status::{Code, Status};
+pub(crate) use timeout::parse_timeout;

@@ -1,0 +1,68 @@
+//! Status-Message → Percent-Encoded.
+
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode};
+
+/// Percent-encodes a message, cut so that the result has at most `bytes_max` bytes.
+///
+/// All bytes outside 0x20-0x24 and 0x26-0x7E are encoded. The cut falls between two characters, so
+/// that what arrives is UTF-8 and every `%xx` is whole. Also returns the length of what was kept.
+pub(crate) fn encode(message: &str, bytes_max: usize) -> (Cow<'_, str>, usize) {
+    let mut encoded_bytes = 0;
+    let mut kept = message.len();
+    for (start, character) in message.char_indices() {
+        let unreserved = matches!(character, ' '..='~') && character != '%';
+        encoded_bytes += if unreserved {
+            1
+        } else {
+            3 * character.len_utf8()
+        };
+        if encoded_bytes > bytes_max {
+            kept = start;
+            break;
+        }
+    }
+    let kept_message = message.get(..kept).unwrap_or_default();
+    (
+        percent_encode(kept_message.as_bytes(), ENCODED).into(),
+        kept,
+    )
+}
+
+/// Beyond the controls and all that is not ASCII (which is always encoded): the percent sign.
+const ENCODED: &AsciiSet = &CONTROLS.add(b'%');
+
+#[cfg(test)]
+mod tests {
+    use super::encode;
+    use percent_encoding::percent_decode_str;
+    use proptest::prelude::*;
+
+    #[test]
+    fn the_interop_message_arrives_exact() {
+        let message = "\t\ntest with whitespace\r\nand Unicode BMP ☺ and non-BMP 😈\t\n";
+        let (encoded, kept) = encode(message, 8192);
+        assert_eq!(
+            encoded,
+            "%09%0Atest with whitespace%0D%0Aand Unicode BMP %E2%98%BA and non-BMP \
+             %F0%9F%98%88%09%0A"
+        );
+        assert_eq!(kept, message.len());
+        assert_eq!(encode("100%", 10).0, "100%25");
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_kept_is_a_whole_prefix(message in "\\PC{0,40}|.{0,40}", bytes_max in 0usize..80) {
+            let (encoded, kept) = encode(&message, bytes_max);
+            prop_assert!(encoded.len() <= bytes_max);
+            prop_assert!(encoded.bytes().all(|byte| (0x20..=0x7e).contains(&byte)));
+            let decoded = percent_decode_str(&encoded).decode_utf8().unwrap();
+            prop_assert_eq!(&*decoded, &message[..kept]);
+            if encoded.len() + 12 <= bytes_max {
+                prop_assert_eq!(kept, message.len(), "cut without need");
+            }
+        }
+    }
+}

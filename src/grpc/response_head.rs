@@ -1,0 +1,62 @@
+//! Response-Headers, Trailers and Trailers-Only (PROTOCOL-HTTP2.md, "Responses").
+
+use super::{ContentType, MessageEncoding, Metadata, Status};
+
+/// What opens a response.
+#[derive(Debug)]
+pub(crate) struct ResponseHead {
+    /// `:status`. 200 for every call that gRPC can answer, whatever its end.
+    pub(crate) http_status: u16,
+    /// `content-type`, if the response is gRPC.
+    pub(crate) content_type: Option<ContentType>,
+    /// Whether to tell which codings can be read (`grpc-accept-encoding`).
+    pub(crate) tell_accepted_encodings: bool,
+    /// Custom-Metadata: the initial metadata.
+    pub(crate) metadata: Metadata,
+}
+
+impl ResponseHead {
+    /// The head of a gRPC response.
+    pub(crate) fn grpc(content_type: ContentType, metadata: Metadata) -> Self {
+        Self {
+            http_status: 200,
+            content_type: Some(content_type),
+            tell_accepted_encodings: false,
+            metadata,
+        }
+    }
+
+    /// A response that HTTP alone understands.
+    pub(crate) fn http(http_status: u16) -> Self {
+        Self {
+            http_status,
+            content_type: None,
+            tell_accepted_encodings: false,
+            metadata: Metadata::default(),
+        }
+    }
+
+    /// `grpc-accept-encoding`, where it is told.
+    pub(crate) fn accepted_encodings(&self) -> Option<&'static str> {
+        self.tell_accepted_encodings
+            .then_some(MessageEncoding::ACCEPTED)
+    }
+}
+
+/// What ends a call: `grpc-status` and what goes with it.
+#[derive(Debug, Default)]
+pub(crate) struct Trailers {
+    /// `None`: OK.
+    pub(crate) status: Option<Status>,
+    /// Trailing metadata, beside that of the status.
+    pub(crate) metadata: Metadata,
+}
+
+impl From<Status> for Trailers {
+    fn from(status: Status) -> Self {
+        Self {
+            status: Some(status),
+            metadata: Metadata::default(),
+        }
+    }
+}

@@ -1,0 +1,363 @@
+//! Status, Status-Message and Status-Details: how a call ends (grpc/grpc, doc/statuscodes.md).
+
+use std::{borrow::Cow, fmt};
+
+use bytes::Bytes;
+use prost::encoding::{WireType, encode_key, encode_varint};
+
+use super::{Metadata, encode_bin, percent};
+
+/// Why a call failed: a code, a message for people, details for programs, trailing metadata.
+///
+/// One pointer wide, so that `Result<_, Status>` stays small.
+///
+/// On the wire the code is `grpc-status`, the message is `grpc-message` (percent-encoded), the
+/// details are `grpc-status-details-bin` (a `google.rpc.Status`), and the metadata is trailers.
+#[derive(Clone)]
+pub struct Status {
+    inner: Box<Inner>,
+}
+
+#[derive(Clone)]
+struct Inner {
+    code: Code,
+    message: Cow<'static, str>,
+    /// The `google.protobuf.Any`s of `google.rpc.Status.details`: type URL and value.
+    details: Vec<(String, Bytes)>,
+    metadata: Metadata,
+}
+
+/// The codes a call can end with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Code {
+    /// The call succeeded.
+    Ok = 0,
+    /// It was cancelled, usually by the caller.
+    Cancelled = 1,
+    /// No other code fits; a handler that panicked.
+    Unknown = 2,
+    /// The request is wrong whatever the state of the system.
+    InvalidArgument = 3,
+    /// The deadline passed first.
+    DeadlineExceeded = 4,
+    /// What was asked for does not exist.
+    NotFound = 5,
+    /// What was to be created exists.
+    AlreadyExists = 6,
+    /// The caller may not do this.
+    PermissionDenied = 7,
+    /// A quota, a limit or space is used up.
+    ResourceExhausted = 8,
+    /// The system is not in the state this needs.
+    FailedPrecondition = 9,
+    /// A conflict between concurrent calls.
+    Aborted = 10,
+    /// Past the valid range.
+    OutOfRange = 11,
+    /// There is no such method, or it is not supported.
+    Unimplemented = 12,
+    /// Something that must hold does not.
+    Internal = 13,
+    /// Not reachable now; trying again may help.
+    Unavailable = 14,
+    /// Data is lost or corrupt for good.
+    DataLoss = 15,
+    /// The caller did not prove who it is.
+    Unauthenticated = 16,
+}
+
+impl Code {
+    /// The number on the wire.
+    pub fn number(self) -> u8 {
+        self as u8
+    }
+
+    /// The name in the specification, `NOT_FOUND`.
+    pub fn name(self) -> &'static str {
+        NAMES
+            .get(usize::from(self.number()))
+            .map_or("UNKNOWN", |(_, name)| name)
+    }
+
+    /// The code of a number; UNKNOWN for one that is not assigned.
+    pub fn from_number(number: u32) -> Self {
+        usize::try_from(number)
+            .ok()
+            .and_then(|number| NAMES.get(number))
+            .map_or(Self::Unknown, |(code, _)| *code)
+    }
+
+    /// `grpc-status` as it is sent: decimal, without leading zeros.
+    pub(crate) fn decimal(self) -> &'static str {
+        DECIMALS
+            .get(usize::from(self.number()))
+            .copied()
+            .unwrap_or("2")
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Status {
+    /// A status with a code and a message for people.
+    pub fn new(code: Code, message: impl Into<Cow<'static, str>>) -> Self {
+        let inner = Inner {
+            code,
+            message: message.into(),
+            details: Vec::new(),
+            metadata: Metadata::default(),
+        };
+        Self {
+            inner: Box::new(inner),
+        }
+    }
+
+    /// The code.
+    pub fn code(&self) -> Code {
+        self.inner.code
+    }
+
+    /// The message for people.
+    pub fn message(&self) -> &str {
+        &self.inner.message
+    }
+
+    /// The details: for each the type URL (`type.googleapis.com/package.Message`) and the encoded
+    /// message, as in `google.protobuf.Any`.
+    pub fn details(&self) -> impl ExactSizeIterator<Item = (&str, &Bytes)> {
+        self.inner
+            .details
+            .iter()
+            .map(|(url, value)| (url.as_str(), value))
+    }
+
+    /// The trailing metadata that goes with it.
+    pub fn metadata(&self) -> &Metadata {
+        &self.inner.metadata
+    }
+
+    /// Adds a detail: a type URL and an encoded message, as in `google.protobuf.Any`.
+    #[must_use]
+    pub fn with_detail_bytes(
+        mut self,
+        type_url: impl Into<String>,
+        value: impl Into<Bytes>,
+    ) -> Self {
+        self.inner.details.push((type_url.into(), value.into()));
+        self
+    }
+
+    /// Adds trailing metadata.
+    #[must_use]
+    pub fn with_metadata(mut self, metadata: Metadata) -> Self {
+        self.inner.metadata.extend(metadata);
+        self
+    }
+
+    /// `grpc-message` and `grpc-status-details-bin` as they are sent, within `bytes_max` together.
+    ///
+    /// The message is cut to fit, and alike in both; details that do not fit are left out.
+    pub(crate) fn encode(&self, bytes_max: usize) -> EncodedStatus<'_> {
+        let (message, kept) = percent::encode(&self.inner.message, bytes_max);
+        let details = (!self.inner.details.is_empty())
+            .then(|| encode_bin(&self.encode_details(kept)))
+            .filter(|details| details.len() + message.len() <= bytes_max);
+        EncodedStatus {
+            code: self.inner.code.decimal(),
+            message,
+            details,
+        }
+    }
+
+    /// A serialised `google.rpc.Status`: code = 1, message = 2, details = 3.
+    fn encode_details(&self, message_bytes: usize) -> Vec<u8> {
+        let mut status = Vec::new();
+        encode_key(1, WireType::Varint, &mut status);
+        encode_varint(u64::from(self.inner.code.number()), &mut status);
+        let message = self.inner.message.get(..message_bytes).unwrap_or_default();
+        encode_bytes(2, message.as_bytes(), &mut status);
+        for (type_url, value) in &self.inner.details {
+            // google.protobuf.Any: type_url = 1, value = 2.
+            let mut any = Vec::new();
+            encode_bytes(1, type_url.as_bytes(), &mut any);
+            encode_bytes(2, value, &mut any);
+            encode_key(3, WireType::LengthDelimited, &mut status);
+            encode_varint(any.len() as u64, &mut status);
+            status.extend(any);
+        }
+        status
+    }
+}
+
+/// A string or bytes field; left out where it is empty, as proto3 has it.
+fn encode_bytes(number: u32, bytes: &[u8], buffer: &mut Vec<u8>) {
+    if !bytes.is_empty() {
+        encode_key(number, WireType::LengthDelimited, buffer);
+        encode_varint(bytes.len() as u64, buffer);
+        buffer.extend_from_slice(bytes);
+    }
+}
+
+/// The header values of a status.
+#[derive(Debug)]
+pub(crate) struct EncodedStatus<'a> {
+    pub(crate) code: &'static str,
+    /// Empty: no `grpc-message` is sent.
+    pub(crate) message: Cow<'a, str>,
+    pub(crate) details: Option<String>,
+}
+
+macro_rules! constructors {
+    ($($name:ident => $code:ident, $doc:literal;)*) => {
+        impl Status {
+            $(
+                #[doc = $doc]
+                pub fn $name(message: impl Into<Cow<'static, str>>) -> Self {
+                    Self::new(Code::$code, message)
+                }
+            )*
+        }
+    };
+}
+
+constructors! {
+    cancelled => Cancelled, "CANCELLED.";
+    unknown => Unknown, "UNKNOWN.";
+    invalid_argument => InvalidArgument, "INVALID_ARGUMENT.";
+    deadline_exceeded => DeadlineExceeded, "DEADLINE_EXCEEDED.";
+    not_found => NotFound, "NOT_FOUND.";
+    already_exists => AlreadyExists, "ALREADY_EXISTS.";
+    permission_denied => PermissionDenied, "PERMISSION_DENIED.";
+    resource_exhausted => ResourceExhausted, "RESOURCE_EXHAUSTED.";
+    failed_precondition => FailedPrecondition, "FAILED_PRECONDITION.";
+    aborted => Aborted, "ABORTED.";
+    out_of_range => OutOfRange, "OUT_OF_RANGE.";
+    unimplemented => Unimplemented, "UNIMPLEMENTED.";
+    internal => Internal, "INTERNAL.";
+    unavailable => Unavailable, "UNAVAILABLE.";
+    data_loss => DataLoss, "DATA_LOSS.";
+    unauthenticated => Unauthenticated, "UNAUTHENTICATED.";
+}
+
+impl fmt::Debug for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Status");
+        debug
+            .field("code", &self.code())
+            .field("message", &self.message());
+        if !self.inner.details.is_empty() {
+            debug.field("details", &self.inner.details);
+        }
+        if !self.inner.metadata.is_empty() {
+            debug.field("metadata", &self.inner.metadata);
+        }
+        debug.finish()
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.code(), self.message())
+    }
+}
+
+impl std::error::Error for Status {}
+
+const NAMES: [(Code, &str); 17] = [
+    (Code::Ok, "OK"),
+    (Code::Cancelled, "CANCELLED"),
+    (Code::Unknown, "UNKNOWN"),
+    (Code::InvalidArgument, "INVALID_ARGUMENT"),
+    (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
+    (Code::NotFound, "NOT_FOUND"),
+    (Code::AlreadyExists, "ALREADY_EXISTS"),
+    (Code::PermissionDenied, "PERMISSION_DENIED"),
+    (Code::ResourceExhausted, "RESOURCE_EXHAUSTED"),
+    (Code::FailedPrecondition, "FAILED_PRECONDITION"),
+    (Code::Aborted, "ABORTED"),
+    (Code::OutOfRange, "OUT_OF_RANGE"),
+    (Code::Unimplemented, "UNIMPLEMENTED"),
+    (Code::Internal, "INTERNAL"),
+    (Code::Unavailable, "UNAVAILABLE"),
+    (Code::DataLoss, "DATA_LOSS"),
+    (Code::Unauthenticated, "UNAUTHENTICATED"),
+];
+
+const DECIMALS: [&str; 17] = [
+    "0", "1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::{Code, Status};
+    use base64::{Engine, prelude::BASE64_STANDARD_NO_PAD};
+    use prost::Message;
+
+    #[test]
+    fn codes_are_numbered_as_the_specification_has_them() {
+        for (number, (code, name)) in super::NAMES.iter().enumerate() {
+            assert_eq!(usize::from(code.number()), number);
+            assert_eq!(Code::from_number(number as u32), *code);
+            assert_eq!(code.name(), *name);
+            assert_eq!(code.decimal(), number.to_string());
+        }
+        assert_eq!(Code::from_number(17), Code::Unknown);
+        assert_eq!(Code::from_number(u32::MAX), Code::Unknown);
+    }
+
+    /// `google.rpc.Status`, read by somebody else's decoder.
+    #[derive(PartialEq, prost::Message)]
+    struct RpcStatus {
+        #[prost(int32, tag = "1")]
+        code: i32,
+        #[prost(string, tag = "2")]
+        message: String,
+        #[prost(message, repeated, tag = "3")]
+        details: Vec<prost_types::Any>,
+    }
+
+    #[test]
+    fn details_repeat_code_and_message_and_are_cut_alike() {
+        let status = Status::not_found("no ☺ here")
+            .with_detail_bytes("type.googleapis.com/a.B", &b"\x08\x01"[..])
+            .with_detail_bytes("type.googleapis.com/a.C", &b""[..]);
+        let any = |url: &str, value: &[u8]| prost_types::Any {
+            type_url: url.to_owned(),
+            value: value.to_vec(),
+        };
+        let details = vec![
+            any("type.googleapis.com/a.B", b"\x08\x01"),
+            any("type.googleapis.com/a.C", b""),
+        ];
+        let encoded = status.encode(8192);
+        assert_eq!(
+            (encoded.code, &*encoded.message),
+            ("5", "no %E2%98%BA here")
+        );
+        let bytes = BASE64_STANDARD_NO_PAD
+            .decode(encoded.details.unwrap())
+            .unwrap();
+        let expected = RpcStatus {
+            code: 5,
+            message: "no ☺ here".to_owned(),
+            details,
+        };
+        assert_eq!(RpcStatus::decode(&*bytes).unwrap(), expected);
+
+        let cut = Status::not_found("x".repeat(1000))
+            .with_detail_bytes("u", &b""[..])
+            .encode(300)
+            .details;
+        assert_eq!(cut, None, "details that do not fit are left out");
+    }
+
+    #[test]
+    fn a_status_is_one_pointer() {
+        assert_eq!(size_of::<Result<(), Status>>(), size_of::<usize>());
+    }
+}

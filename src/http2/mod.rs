@@ -1,0 +1,53 @@
+//! What passes between HTTP/2 and the rooms above it.
+//!
+//! Up go [`Event`]s, down go the [`Commands`]; neither knows who makes or reads the bytes.
+
+use bytes::Bytes;
+
+use crate::grpc::{CallHead, ResponseHead, Trailers};
+
+/// A stream of one connection (RFC 9113, 5.1.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct StreamId(pub(crate) u32);
+
+/// What happened on a connection, in the order in which it was read.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A request's HEADERS. `end`: nothing follows.
+    CallStarted {
+        stream: StreamId,
+        head: Box<CallHead>,
+        end: bool,
+    },
+    /// Part of a request's body; `end`: the last one. What is kept of it stays charged to the
+    /// stream's window until [`Commands::consumed`].
+    Data {
+        stream: StreamId,
+        bytes: Bytes,
+        end: bool,
+    },
+    /// The peer gave the stream up, or the connection is gone.
+    Reset { stream: StreamId },
+    /// That many bytes of [`Commands::data`] have left.
+    Writable { stream: StreamId, sent: usize },
+}
+
+/// What a connection can be told to do. A stream that is gone takes everything in silence: its
+/// [`Event::Reset`] is on the way.
+pub(crate) trait Commands {
+    /// Sends the response's HEADERS.
+    fn headers(&mut self, stream: StreamId, head: ResponseHead);
+
+    /// Sends or queues part of the body; [`Event::Writable`] tells when it has left.
+    fn data(&mut self, stream: StreamId, bytes: Bytes);
+
+    /// Ends the response, after all its data. If the request has not ended, the stream is then reset
+    /// with NO_ERROR (RFC 9113, 8.1), so that the client stops sending.
+    fn trailers(&mut self, stream: StreamId, trailers: Trailers);
+
+    /// Sends HEADERS that also end the response: Trailers-Only, or plain HTTP without trailers.
+    fn headers_only(&mut self, stream: StreamId, head: ResponseHead, trailers: Option<Trailers>);
+
+    /// Gives `bytes` of the stream's receive window back to the peer.
+    fn consumed(&mut self, stream: StreamId, bytes: usize);
+}

@@ -1,0 +1,115 @@
+//! Which calls are let in, and how the others are refused.
+
+use std::time::{Duration, Instant};
+
+use super::{Route, Router};
+use crate::grpc::{
+    CallHead, ContentType, MessageEncoding, ResponseHead, Status, TimeoutSlot, Trailers,
+    parse_timeout,
+};
+
+/// What a call's headers say, once they are found to be in order.
+#[derive(Debug)]
+pub(super) struct Admitted<'a> {
+    pub(super) route: &'a Route,
+    pub(super) content_type: ContentType,
+    pub(super) encoding: MessageEncoding,
+    pub(super) deadline: Option<Instant>,
+}
+
+/// The answer to a call that is not let in.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) head: ResponseHead,
+    pub(super) trailers: Option<Trailers>,
+}
+
+/// Judges a call by its headers alone, in the order in which gRPC's servers do.
+pub(super) fn admit<'a>(
+    head: &CallHead,
+    router: &'a Router,
+    now: Instant,
+) -> Result<Admitted<'a>, Refusal> {
+    let content_type = head
+        .content_type
+        .as_deref()
+        .and_then(ContentType::parse)
+        // "… servers should respond with HTTP status of 415" (PROTOCOL-HTTP2.md, "Requests").
+        .ok_or(Refusal {
+            head: ResponseHead::http(415),
+            trailers: None,
+        })?;
+    let refuse = |http_status, status| Refusal::new(content_type, http_status, status);
+
+    let timeout = timeout(head).map_err(|status| refuse(400, status))?;
+    if let Some(name) = head.metadata.malformed_bin() {
+        let name = String::from_utf8_lossy(name);
+        return Err(refuse(
+            400,
+            Status::internal(format!("the value of {name:?} is not base64")),
+        ));
+    }
+    if !head.is_post {
+        return Err(refuse(
+            405,
+            Status::internal("gRPC calls are made with POST"),
+        ));
+    }
+    if timeout.is_some_and(|timeout| timeout.is_zero()) {
+        return Err(refuse(
+            200,
+            Status::deadline_exceeded("the deadline was past on arrival"),
+        ));
+    }
+    let route = router
+        .route(head.route, &head.path)
+        .map_err(|status| refuse(200, status))?;
+    if content_type == ContentType::UnknownCodec {
+        let status = Status::unimplemented(
+            "messages can be read as protobuf only: application/grpc or application/grpc+proto",
+        );
+        return Err(refuse(200, status));
+    }
+    let encoding = MessageEncoding::parse(head.encoding.as_deref()).map_err(|status| {
+        let mut refusal = refuse(200, status);
+        refusal.head.tell_accepted_encodings = true;
+        refusal
+    })?;
+    // A timeout so long that no clock can hold it is none.
+    let deadline = timeout.and_then(|timeout| now.checked_add(timeout));
+    Ok(Admitted {
+        route,
+        content_type,
+        encoding,
+        deadline,
+    })
+}
+
+fn timeout(head: &CallHead) -> Result<Option<Duration>, Status> {
+    let value = match &head.timeout {
+        TimeoutSlot::Absent => return Ok(None),
+        TimeoutSlot::Once(value) => value,
+        TimeoutSlot::Repeated => {
+            return Err(Status::internal(
+                "malformed grpc-timeout: it was sent more than once",
+            ));
+        }
+    };
+    parse_timeout(value).map(Some).ok_or_else(|| {
+        let value = String::from_utf8_lossy(value);
+        Status::internal(format!(
+            "malformed grpc-timeout {value:?}: one to eight digits and one of H M S m u n"
+        ))
+    })
+}
+
+impl Refusal {
+    fn new(content_type: ContentType, http_status: u16, status: Status) -> Self {
+        let mut head = ResponseHead::grpc(content_type, Default::default());
+        head.http_status = http_status;
+        Self {
+            head,
+            trailers: Some(status.into()),
+        }
+    }
+}

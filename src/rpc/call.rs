@@ -1,0 +1,180 @@
+//! One call, as its handler sees it.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use tokio::sync::Notify;
+
+use crate::{
+    grpc::{CallHead, Metadata},
+    schema::Method,
+};
+
+/// A call: its method, metadata, peer and deadline. Cloning is cheap, and every clone is the same
+/// call.
+#[derive(Clone)]
+pub struct Call {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    /// `None` for a path that no method has, which only a fallback handler sees.
+    method: Option<Method>,
+    head: Box<CallHead>,
+    peer: Peer,
+    deadline: Option<Instant>,
+    /// Made from the head when it is first asked for.
+    metadata: OnceLock<Metadata>,
+    extensions: Mutex<http::Extensions>,
+    cancelled: AtomicBool,
+    cancelled_notify: Notify,
+}
+
+/// Who is at the other end of a call's connection.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct Peer {
+    /// The client's address; `None` on sockets that have none.
+    pub address: Option<SocketAddr>,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.address {
+            Some(address) => address.fmt(f),
+            None => f.write_str("local"),
+        }
+    }
+}
+
+impl Call {
+    pub(crate) fn new(
+        method: Option<Method>,
+        head: Box<CallHead>,
+        peer: Peer,
+        deadline: Option<Instant>,
+    ) -> Self {
+        let inner = Inner {
+            method,
+            head,
+            peer,
+            deadline,
+            metadata: OnceLock::new(),
+            extensions: Mutex::default(),
+            cancelled: AtomicBool::new(false),
+            cancelled_notify: Notify::new(),
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// The method that is called; `None` only in a fallback handler.
+    pub fn method(&self) -> Option<&Method> {
+        self.inner.method.as_ref()
+    }
+
+    /// The path that was called, `/package.Service/Method`.
+    pub fn path(&self) -> &str {
+        std::str::from_utf8(&self.inner.head.path).unwrap_or_default()
+    }
+
+    /// The name under which the client knows the server (`:authority`).
+    pub fn authority(&self) -> Option<&str> {
+        self.inner
+            .head
+            .authority
+            .as_deref()
+            .and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// The client's `user-agent`.
+    pub fn user_agent(&self) -> Option<&str> {
+        self.inner
+            .head
+            .user_agent
+            .as_deref()
+            .and_then(|value| std::str::from_utf8(value).ok())
+    }
+
+    /// The metadata that came with the call.
+    pub fn metadata(&self) -> &Metadata {
+        self.inner
+            .metadata
+            .get_or_init(|| self.inner.head.metadata.to_metadata())
+    }
+
+    /// Who called.
+    pub fn peer(&self) -> &Peer {
+        &self.inner.peer
+    }
+
+    /// When the call must have ended; `None` if the client set no deadline.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.inner.deadline
+    }
+
+    /// How long the call may still take; zero if its deadline is past.
+    pub fn time_left(&self) -> Option<Duration> {
+        self.inner
+            .deadline
+            .map(|deadline| deadline.saturating_duration_since(Instant::now()))
+    }
+
+    /// Whether the client gave up, its connection broke, or the deadline passed.
+    pub fn is_cancelled(&self) -> bool {
+        self.inner.cancelled.load(Ordering::Acquire)
+    }
+
+    /// Waits until the call [is cancelled](Self::is_cancelled).
+    ///
+    /// A handler's own future is dropped by then; this is for work it handed to others.
+    pub async fn cancelled(&self) {
+        let mut notified = std::pin::pin!(self.inner.cancelled_notify.notified());
+        // Enabled before the flag is read, so that no cancellation falls between the two.
+        notified.as_mut().enable();
+        if !self.is_cancelled() {
+            notified.await;
+        }
+    }
+
+    /// A value that was [put](Self::set_extension) with the call, by its type.
+    pub fn extension<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
+        self.inner
+            .extensions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get::<T>()
+            .cloned()
+    }
+
+    /// Puts a value with the call; one of each type.
+    pub fn set_extension<T: Clone + Send + Sync + 'static>(&self, value: T) {
+        self.inner
+            .extensions
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(value);
+    }
+
+    pub(crate) fn cancel(&self) {
+        self.inner.cancelled.store(true, Ordering::Release);
+        self.inner.cancelled_notify.notify_waiters();
+    }
+}
+
+impl fmt::Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Call")
+            .field("path", &self.path())
+            .field("peer", &self.inner.peer)
+            .finish()
+    }
+}

@@ -1,0 +1,168 @@
+//! Which Rust types a handler may take and answer with.
+//!
+//! One blanket trait and impls for foreign types would collide (E0119), so each trait has a type
+//! parameter that says which way a type goes; inference finds it.
+
+use std::any::Any;
+
+use prost_reflect::DynamicMessage;
+use serde::{Serialize, de::DeserializeOwned};
+
+use super::Response;
+use crate::{
+    grpc::{RawMessage, Status},
+    message::Message,
+    schema::MessageType,
+};
+
+/// A type that a request can be read into: [`Message`], [`DynamicMessage`], any type with serde's
+/// `Deserialize`, or the undecoded [`RawMessage`].
+pub trait FromMessage<Via>: Sized + Send + 'static {
+    /// Whether the type fits messages of `message_type`; asked once, when the server is built.
+    ///
+    /// # Errors
+    /// What does not fit, for the person who writes the handler.
+    fn check(message_type: &MessageType) -> Result<(), String> {
+        let _ = message_type;
+        Ok(())
+    }
+
+    /// Reads one received message.
+    ///
+    /// # Errors
+    /// INTERNAL if the bytes are no message of that type.
+    fn from_raw(message_type: &MessageType, raw: RawMessage) -> Result<Self, Status>;
+}
+
+/// A type that a reply can be made of: [`Message`], [`DynamicMessage`], any type with serde's
+/// `Serialize`, or an encoded [`RawMessage`].
+pub trait IntoMessage<Via>: Send + 'static {
+    /// The encoded message.
+    ///
+    /// # Errors
+    /// INTERNAL if the value does not fit the type.
+    fn into_raw(self, message_type: &MessageType) -> Result<RawMessage, Status>;
+}
+
+/// What a unary or client-streaming handler may answer with: what [`IntoMessage`] takes, or a
+/// [`Response`] of it.
+pub trait IntoReply<Via>: Send + 'static {
+    /// The encoded reply and its metadata.
+    ///
+    /// # Errors
+    /// INTERNAL if the value does not fit the type.
+    fn into_reply(self, message_type: &MessageType) -> Result<Response<RawMessage>, Status>;
+}
+
+/// The way of [`Message`].
+#[derive(Debug)]
+pub enum ViaMessage {}
+/// The way of [`DynamicMessage`].
+#[derive(Debug)]
+pub enum ViaDynamic {}
+/// The way of serde's types.
+#[derive(Debug)]
+pub enum ViaSerde {}
+/// The way of [`RawMessage`].
+#[derive(Debug)]
+pub enum ViaRaw {}
+/// The way of [`Response`].
+#[derive(Debug)]
+pub struct ViaResponse<Via>(Via);
+/// The way of a bare message.
+#[derive(Debug)]
+pub struct ViaBare<Via>(Via);
+
+impl FromMessage<ViaMessage> for Message {
+    fn from_raw(message_type: &MessageType, raw: RawMessage) -> Result<Self, Status> {
+        Self::decode(message_type, raw.bytes).map_err(|error| {
+            Status::internal(format!(
+                "the request is not a {}: {error}",
+                message_type.full_name()
+            ))
+        })
+    }
+}
+
+impl FromMessage<ViaDynamic> for DynamicMessage {
+    fn from_raw(message_type: &MessageType, raw: RawMessage) -> Result<Self, Status> {
+        Message::from_raw(message_type, raw).map(Self::from)
+    }
+}
+
+impl FromMessage<ViaRaw> for RawMessage {
+    fn from_raw(_: &MessageType, raw: RawMessage) -> Result<Self, Status> {
+        Ok(raw)
+    }
+}
+
+impl<T: DeserializeOwned + Send + 'static> FromMessage<ViaSerde> for T {
+    fn check(message_type: &MessageType) -> Result<(), String> {
+        crate::message::check_deserialize::<T>(message_type).map_err(|error| error.to_string())
+    }
+
+    fn from_raw(message_type: &MessageType, raw: RawMessage) -> Result<Self, Status> {
+        let message = Message::from_raw(message_type, raw)?;
+        message
+            .deserialize()
+            .map_err(|error| Status::internal(error.to_string()))
+    }
+}
+
+impl IntoMessage<ViaRaw> for RawMessage {
+    fn into_raw(self, _: &MessageType) -> Result<RawMessage, Status> {
+        Ok(self)
+    }
+}
+
+impl<T: Serialize + Send + 'static> IntoMessage<ViaSerde> for T {
+    fn into_raw(self, message_type: &MessageType) -> Result<RawMessage, Status> {
+        // `Message` and `DynamicMessage` implement `Serialize` too, so an impl of their own would
+        // make every such handler ambiguous; they are told apart here.
+        let mut slot = Some(self);
+        let any: &mut dyn Any = &mut slot;
+        if let Some(message) = any.downcast_mut::<Option<Message>>().and_then(Option::take) {
+            return encode(&message, message_type);
+        }
+        if let Some(message) = any
+            .downcast_mut::<Option<DynamicMessage>>()
+            .and_then(Option::take)
+        {
+            return encode(&Message::from(message), message_type);
+        }
+        let message = match &slot {
+            Some(value) => Message::from_serialize(message_type, value),
+            None => return Err(Status::internal("the reply was taken twice")),
+        };
+        let message = message.map_err(|error| {
+            Status::internal(format!(
+                "the reply is no {}: {error}",
+                message_type.full_name()
+            ))
+        })?;
+        encode(&message, message_type)
+    }
+}
+
+impl<T: IntoMessage<Via>, Via> IntoReply<ViaBare<Via>> for T {
+    fn into_reply(self, message_type: &MessageType) -> Result<Response<RawMessage>, Status> {
+        Ok(Response::new(self.into_raw(message_type)?))
+    }
+}
+
+impl<T: IntoMessage<Via>, Via> IntoReply<ViaResponse<Via>> for Response<T> {
+    fn into_reply(self, message_type: &MessageType) -> Result<Response<RawMessage>, Status> {
+        self.try_map(|message| message.into_raw(message_type))
+    }
+}
+
+fn encode(message: &Message, expected: &MessageType) -> Result<RawMessage, Status> {
+    if message.message_type() != expected {
+        return Err(Status::internal(format!(
+            "the handler answered with a {}; the method's reply is a {}",
+            message.message_type().full_name(),
+            expected.full_name()
+        )));
+    }
+    Ok(RawMessage::new(message.encode_to_bytes()))
+}

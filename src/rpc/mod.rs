@@ -1,0 +1,27 @@
+//! From a call's headers to its handler and back: routing, deadlines, the call itself.
+//!
+//! [`dispatch`] is the page to read first.
+
+mod admission;
+mod call;
+mod conversion;
+mod deadline;
+mod dispatch;
+mod handler;
+mod outbox;
+mod replies;
+mod response;
+mod router;
+mod running;
+mod streaming;
+
+pub use call::{Call, Peer};
+pub use conversion::{FromMessage, IntoMessage, IntoReply};
+pub(crate) use dispatch::Dispatcher;
+pub use handler::{
+    BidiHandler, ClientStreamingHandler, Handler, ServerStreamingHandler, SyncHandler, UnaryHandler,
+};
+pub use replies::Replies;
+pub use response::Response;
+pub(crate) use router::{Limits, Route, Router};
+pub use streaming::Streaming;

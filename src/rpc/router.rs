@@ -1,0 +1,113 @@
+//! Which handler answers which path.
+
+use std::collections::HashMap;
+
+use super::{Handler, handler::Form};
+use crate::{grpc::Status, limits, schema::Method};
+
+/// All that a call needs to know of its server; immutable, and replaced as a whole.
+#[derive(Debug)]
+pub(crate) struct Router {
+    routes: Vec<Route>,
+    by_path: HashMap<Box<str>, u32>,
+    fallback: Option<Route>,
+    limits: Limits,
+}
+
+/// A method and what answers it.
+#[derive(Debug)]
+pub(crate) struct Route {
+    /// `None` for the fallback.
+    pub(crate) method: Option<Method>,
+    pub(crate) handler: Handler,
+}
+
+/// What a call may use.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// Longest message received.
+    pub(crate) receive_bytes_max: usize,
+    /// Longest message sent.
+    pub(crate) send_bytes_max: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            receive_bytes_max: limits::MESSAGE_RECEIVE_BYTES,
+            send_bytes_max: limits::MESSAGE_SEND_BYTES,
+        }
+    }
+}
+
+impl Router {
+    pub(crate) fn new(routes: Vec<Route>, fallback: Option<Handler>, limits: Limits) -> Self {
+        let paths = routes
+            .iter()
+            .map(|route| route.method.as_ref().map_or("", Method::path));
+        let by_path = paths
+            .zip(0..)
+            .map(|(path, index)| (Box::from(path), index))
+            .collect();
+        let fallback = fallback.map(|handler| Route {
+            method: None,
+            handler,
+        });
+        Self {
+            routes,
+            by_path,
+            fallback,
+            limits,
+        }
+    }
+
+    /// The index of the route of a path.
+    pub(crate) fn lookup(&self, path: &[u8]) -> Option<u32> {
+        self.by_path.get(std::str::from_utf8(path).ok()?).copied()
+    }
+
+    /// The route at an index that [`lookup`](Self::lookup) gave; else the fallback.
+    ///
+    /// # Errors
+    /// UNIMPLEMENTED, with the half of the path that is not known.
+    pub(crate) fn route(&self, index: Option<u32>, path: &[u8]) -> Result<&Route, Status> {
+        let known = index.and_then(|index| self.routes.get(index as usize));
+        known
+            .or(self.fallback.as_ref())
+            .ok_or_else(|| self.unimplemented(path))
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    fn unimplemented(&self, path: &[u8]) -> Status {
+        let path = String::from_utf8_lossy(path);
+        let Some((service, method)) = path
+            .strip_prefix('/')
+            .and_then(|rest| rest.rsplit_once('/'))
+        else {
+            return Status::unimplemented(format!("malformed path {path:?}: not /service/method"));
+        };
+        let known = self.routes.iter().filter_map(|route| route.method.as_ref());
+        if known.clone().any(|known| known.service() == service) {
+            Status::unimplemented(format!("unknown method {method} for service {service}"))
+        } else {
+            Status::unimplemented(format!("unknown service {service}"))
+        }
+    }
+}
+
+impl Route {
+    /// A route whose only answer is a status.
+    pub(crate) fn refusing(method: Method, status: Status) -> Self {
+        use super::handler::Outcome;
+
+        let refuse = move |_, _| Outcome::Status(status.clone());
+        let form = Form::UnarySync(Box::new(refuse));
+        Self {
+            method: Some(method),
+            handler: Handler::new(form),
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! The builder that puts the rooms together, and the server it makes.
+
+mod builder;
+
+use std::{
+    future::{Future, pending},
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::net::{TcpListener, ToSocketAddrs, lookup_host};
+
+pub use builder::ServerBuilder;
+
+use crate::{Error, rpc::Router, schema::Schema, service::Health, transport};
+
+/// A gRPC server whose methods are known and answered, ready to be bound to an address.
+///
+/// ```no_run
+/// # async fn run() -> Result<(), reflectd::Error> {
+/// use reflectd::{Message, Schema, Server};
+///
+/// let schema = Schema::compile(["proto/user.proto"], ["proto"])?;
+/// Server::builder(schema)
+///     .unary("/user.UserInfo/getUser", |id: Message| async move { todo!() })
+///     .build()?
+///     .serve("127.0.0.1:10010")
+///     .await
+/// # }
+/// ```
+#[derive(Debug)]
+pub struct Server {
+    router: Arc<Router>,
+    health: Health,
+    drain_timeout: Duration,
+}
+
+impl Server {
+    /// Starts a server for the methods of a schema.
+    pub fn builder(schema: Schema) -> ServerBuilder {
+        ServerBuilder::new(schema)
+    }
+
+    /// The server's health, as its `grpc.health.v1.Health` service tells it.
+    pub fn health(&self) -> &Health {
+        &self.health
+    }
+
+    /// Binds to an address; port 0 takes a free one, which [`BoundServer::local_addresses`] tells.
+    ///
+    /// # Errors
+    /// If the address cannot be resolved or is in use.
+    pub async fn bind(self, address: impl ToSocketAddrs) -> Result<BoundServer, Error> {
+        let listeners = listen(address).await?;
+        Ok(BoundServer {
+            server: self,
+            listeners,
+        })
+    }
+
+    /// Binds to an address and serves until the process ends.
+    ///
+    /// # Errors
+    /// If the address cannot be bound.
+    pub async fn serve(self, address: impl ToSocketAddrs) -> Result<(), Error> {
+        self.serve_with_shutdown(address, pending()).await
+    }
+
+    /// Binds to an address and serves until `shutdown` is done and the calls in flight have ended.
+    ///
+    /// # Errors
+    /// If the address cannot be bound.
+    pub async fn serve_with_shutdown(
+        self,
+        address: impl ToSocketAddrs,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), Error> {
+        self.bind(address)
+            .await?
+            .serve_with_shutdown(shutdown)
+            .await;
+        Ok(())
+    }
+
+    /// Serves the connections of a listener until the process ends.
+    pub async fn serve_with_listener(self, listener: TcpListener) {
+        BoundServer {
+            server: self,
+            listeners: vec![listener],
+        }
+        .serve()
+        .await;
+    }
+}
+
+/// A server that has its address, but takes no connections yet.
+#[derive(Debug)]
+pub struct BoundServer {
+    server: Server,
+    listeners: Vec<TcpListener>,
+}
+
+impl BoundServer {
+    /// The addresses it listens on, with the ports that were free where port 0 was asked for.
+    pub fn local_addresses(&self) -> Vec<SocketAddr> {
+        self.listeners
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .collect()
+    }
+
+    /// The server's health.
+    pub fn health(&self) -> &Health {
+        self.server.health()
+    }
+
+    /// Serves until the process ends.
+    pub async fn serve(self) {
+        self.serve_with_shutdown(pending()).await;
+    }
+
+    /// Serves until `shutdown` is done; then takes no more connections or calls, waits for those in
+    /// flight, at most as long as [`ServerBuilder::drain_timeout`] says, and returns.
+    pub async fn serve_with_shutdown(self, shutdown: impl Future<Output = ()>) {
+        let Server {
+            router,
+            health,
+            drain_timeout,
+        } = self.server;
+        let draining = || health.shut_down();
+        transport::serve(self.listeners, router, shutdown, draining, drain_timeout).await;
+    }
+}
+
+async fn listen(address: impl ToSocketAddrs) -> Result<Vec<TcpListener>, Error> {
+    let addresses: Vec<SocketAddr> = lookup_host(address)
+        .await
+        .map_err(|error| Error::io("the address to listen on cannot be resolved", error))?
+        .collect();
+    let mut listeners: Vec<TcpListener> = Vec::new();
+    for mut address in addresses {
+        // `localhost:0` must mean one port, not one for each of its addresses.
+        if let (0, Some(first)) = (address.port(), listeners.first())
+            && let Ok(first) = first.local_addr()
+        {
+            address.set_port(first.port());
+        }
+        listeners.push(
+            TcpListener::bind(address)
+                .await
+                .map_err(|error| cannot_bind(address, error))?,
+        );
+    }
+    if listeners.is_empty() {
+        return Err(Error::configuration(
+            "the address to listen on has no IP address",
+        ));
+    }
+    Ok(listeners)
+}
+
+fn cannot_bind(address: SocketAddr, error: io::Error) -> Error {
+    let context = match error.kind() {
+        io::ErrorKind::AddrInUse => format!(
+            "cannot listen on {address}: the port is in use; stop the process that has it, or \
+             choose another (port 0 takes a free one)"
+        ),
+        io::ErrorKind::PermissionDenied => format!(
+            "cannot listen on {address}: ports below 1024 need privileges; choose a higher one"
+        ),
+        io::ErrorKind::AddrNotAvailable => {
+            format!("cannot listen on {address}: this machine does not have that address")
+        }
+        _ => format!("cannot listen on {address}"),
+    };
+    Error::io(context, error)
+}

@@ -1,0 +1,305 @@
+//! Which handler answers which method, checked against the schema before the first call.
+
+use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+
+use tokio::sync::Semaphore;
+
+use super::Server;
+use crate::{
+    Error,
+    grpc::{RawMessage, Status},
+    limits,
+    rpc::{
+        BidiHandler, Call, ClientStreamingHandler, Handler, Limits, Replies, Route, Router,
+        ServerStreamingHandler, Streaming, SyncHandler, UnaryHandler,
+    },
+    schema::{Method, MethodKind, Schema},
+    service::{self, Health},
+};
+
+/// Registers handlers by method path, `/package.Service/Method`.
+///
+/// A path that no method has, a closure whose types do not fit, a method that is registered twice:
+/// each is told by [`build`](Self::build), all at once.
+#[derive(Debug)]
+#[must_use = "nothing is served before build()"]
+pub struct ServerBuilder {
+    schemas: Vec<Schema>,
+    routes: BTreeMap<String, Route>,
+    fallback: Option<Handler>,
+    errors: Vec<String>,
+    limits: Limits,
+    blocking: Arc<Semaphore>,
+    drain_timeout: Duration,
+    reflection: bool,
+    health: Option<Health>,
+}
+
+impl ServerBuilder {
+    pub(super) fn new(schema: Schema) -> Self {
+        Self {
+            schemas: vec![schema],
+            routes: BTreeMap::new(),
+            fallback: None,
+            errors: Vec::new(),
+            limits: Limits::default(),
+            blocking: Arc::new(Semaphore::new(limits::BLOCKING_CALLS_MAX)),
+            drain_timeout: limits::DRAIN_TIMEOUT,
+            reflection: true,
+            health: Some(Health::default()),
+        }
+    }
+
+    /// Serves the methods of another schema, too.
+    pub fn schema(mut self, schema: Schema) -> Self {
+        self.schemas.push(schema);
+        self
+    }
+
+    /// Answers a unary method with an async closure: `Fn(I)` or `Fn(Call, I)` to
+    /// `Future<Output = Result<O, Status>>`.
+    ///
+    /// `I` and `O` are [`Message`](crate::Message), `DynamicMessage`, any serde type, or
+    /// [`RawMessage`]; `O` may be a [`Response`](crate::Response) of one of these.
+    pub fn unary<Shape>(self, path: &str, handler: impl UnaryHandler<Shape>) -> Self {
+        self.add(path, &[MethodKind::Unary], |method| {
+            handler.into_handler(method)
+        })
+    }
+
+    /// Answers a unary method with a plain closure that neither waits nor blocks: `Fn(I)` or
+    /// `Fn(Call, I)` to `Result<O, Status>`. The fastest form.
+    pub fn unary_sync<Shape>(self, path: &str, handler: impl SyncHandler<Shape>) -> Self {
+        self.add(path, &[MethodKind::Unary], |method| {
+            handler.into_sync_handler(method)
+        })
+    }
+
+    /// Answers a unary method with a plain closure that may block; it runs on a thread for such
+    /// work, of which there are at most [`BLOCKING_CALLS_MAX`](limits::BLOCKING_CALLS_MAX).
+    pub fn blocking<Shape>(self, path: &str, handler: impl SyncHandler<Shape>) -> Self {
+        let threads = Arc::clone(&self.blocking);
+        self.add(path, &[MethodKind::Unary], |method| {
+            handler.into_blocking_handler(method, threads)
+        })
+    }
+
+    /// Answers a server-streaming method: `Fn(I, Replies<O>)` or `Fn(Call, I, Replies<O>)` to
+    /// `Future<Output = Result<(), Status>>`.
+    pub fn server_streaming<Shape>(
+        self,
+        path: &str,
+        handler: impl ServerStreamingHandler<Shape>,
+    ) -> Self {
+        self.add(path, &[MethodKind::ServerStreaming], |method| {
+            handler.into_handler(method)
+        })
+    }
+
+    /// Answers a client-streaming method: `Fn(Streaming<I>)` or `Fn(Call, Streaming<I>)` to
+    /// `Future<Output = Result<O, Status>>`.
+    pub fn client_streaming<Shape>(
+        self,
+        path: &str,
+        handler: impl ClientStreamingHandler<Shape>,
+    ) -> Self {
+        self.add(path, &[MethodKind::ClientStreaming], |method| {
+            handler.into_handler(method)
+        })
+    }
+
+    /// Answers a bidirectional method: `Fn(Streaming<I>, Replies<O>)` or
+    /// `Fn(Call, Streaming<I>, Replies<O>)` to `Future<Output = Result<(), Status>>`.
+    pub fn bidi<Shape>(self, path: &str, handler: impl BidiHandler<Shape>) -> Self {
+        self.add(path, &[MethodKind::Bidi], |method| {
+            handler.into_handler(method)
+        })
+    }
+
+    /// Answers a method of any kind with its messages undecoded, as a proxy or a recorder does.
+    pub fn raw<F, Running>(self, path: &str, handler: F) -> Self
+    where
+        F: Fn(Call, Streaming<RawMessage>, Replies<RawMessage>) -> Running + Send + Sync + 'static,
+        Running: Future<Output = Result<(), Status>> + Send + 'static,
+    {
+        self.add(path, ALL_KINDS, |_| Ok(Handler::raw(handler)))
+    }
+
+    /// Answers every call that nothing else answers, whether the schema has its method or not.
+    pub fn fallback<F, Running>(mut self, handler: F) -> Self
+    where
+        F: Fn(Call, Streaming<RawMessage>, Replies<RawMessage>) -> Running + Send + Sync + 'static,
+        Running: Future<Output = Result<(), Status>> + Send + 'static,
+    {
+        self.fallback = Some(Handler::raw(handler));
+        self
+    }
+
+    /// Answers a method with UNIMPLEMENTED and a message that says why.
+    pub fn unimplemented(mut self, path: &str, why: impl Into<String>) -> Self {
+        let status = Status::unimplemented(why.into());
+        if let Some(method) = self.method(path, ALL_KINDS) {
+            self.insert(Route::refusing(method, status));
+        }
+        self
+    }
+
+    /// Longest message received, in bytes; 4 MiB unless set.
+    pub fn receive_bytes_max(mut self, bytes: usize) -> Self {
+        self.limits.receive_bytes_max = bytes;
+        self
+    }
+
+    /// Longest message sent, in bytes; 4 MiB unless set.
+    pub fn send_bytes_max(mut self, bytes: usize) -> Self {
+        self.limits.send_bytes_max = bytes;
+        self
+    }
+
+    /// How long a shutdown waits for calls in flight; 30 seconds unless set.
+    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
+        self.drain_timeout = timeout;
+        self
+    }
+
+    /// Leaves out `grpc.reflection.v1.ServerReflection` and its v1alpha form.
+    pub fn without_reflection(mut self) -> Self {
+        self.reflection = false;
+        self
+    }
+
+    /// Leaves out `grpc.health.v1.Health`.
+    pub fn without_health(mut self) -> Self {
+        self.health = None;
+        self
+    }
+
+    /// Checks it all and makes the server.
+    ///
+    /// # Errors
+    /// Everything that does not fit, in one error.
+    pub fn build(mut self) -> Result<Server, Error> {
+        let health = self.health.take();
+        if let Some(health) = &health {
+            self = service::health::add(self, health);
+        }
+        if self.reflection {
+            self = service::reflection::add(self);
+        }
+        if !self.errors.is_empty() {
+            return Err(Error::configuration(self.errors.join("\n")));
+        }
+        if self.fallback.is_none() {
+            self.refuse_the_rest();
+        }
+        let routes = self.routes.into_values().collect();
+        Ok(Server {
+            router: Arc::new(Router::new(routes, self.fallback, self.limits)),
+            health: health.unwrap_or_default(),
+            drain_timeout: self.drain_timeout,
+        })
+    }
+
+    /// The schemas that are served, built-in services included.
+    pub(crate) fn schemas(&self) -> &[Schema] {
+        &self.schemas
+    }
+
+    /// Whether something answers a path already.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        self.routes.contains_key(path)
+    }
+
+    fn add(
+        mut self,
+        path: &str,
+        kinds: &[MethodKind],
+        into_handler: impl FnOnce(&Method) -> Result<Handler, String>,
+    ) -> Self {
+        if let Some(method) = self.method(path, kinds) {
+            match into_handler(&method) {
+                Ok(handler) => self.insert(Route {
+                    method: Some(method),
+                    handler,
+                }),
+                Err(error) => self
+                    .errors
+                    .push(format!("the handler of {path} does not fit: {error}")),
+            }
+        }
+        self
+    }
+
+    fn insert(&mut self, route: Route) {
+        let Some(path) = route.method.as_ref().map(|method| method.path().to_owned()) else {
+            return;
+        };
+        if self.routes.contains_key(&path) {
+            self.errors
+                .push(format!("{path} has two handlers; leave one of them out"));
+        } else {
+            self.routes.insert(path, route);
+        }
+    }
+
+    /// The method of a path, which must be of one of the kinds.
+    fn method(&mut self, path: &str, kinds: &[MethodKind]) -> Option<Method> {
+        let Some(method) = self
+            .schemas
+            .iter()
+            .find_map(|schema| schema.method(path))
+            .cloned()
+        else {
+            self.errors.push(self.no_such_method(path));
+            return None;
+        };
+        if kinds.contains(&method.kind()) {
+            return Some(method);
+        }
+        let kind = method.kind();
+        self.errors.push(format!(
+            "{path} is a {kind} method; register it with .{kind}(…)"
+        ));
+        None
+    }
+
+    fn no_such_method(&self, path: &str) -> String {
+        let paths = self
+            .schemas
+            .iter()
+            .flat_map(Schema::methods)
+            .map(Method::path);
+        match Schema::nearest(path, paths) {
+            Some(nearest) => {
+                format!("no method has the path {path:?}; did you mean {nearest:?}?")
+            }
+            None => format!("no method has the path {path:?}; paths are /package.Service/Method"),
+        }
+    }
+
+    fn refuse_the_rest(&mut self) {
+        let methods: Vec<Method> = self
+            .schemas
+            .iter()
+            .flat_map(Schema::methods)
+            .cloned()
+            .collect();
+        for method in methods {
+            if !self.routes.contains_key(method.path()) {
+                let status = Status::unimplemented(format!(
+                    "method {} of service {} has no handler",
+                    method.name(),
+                    method.service()
+                ));
+                self.insert(Route::refusing(method, status));
+            }
+        }
+    }
+}
+
+const ALL_KINDS: &[MethodKind] = &[
+    MethodKind::Unary,
+    MethodKind::ServerStreaming,
+    MethodKind::ClientStreaming,
+    MethodKind::Bidi,
+];

@@ -1,0 +1,6 @@
+//! The services that every server has.
+
+pub(crate) mod health;
+pub(crate) mod reflection;
+
+pub use health::{Health, ServingStatus};
