@@ -3,6 +3,7 @@
 //! Nothing outside this room names protox; nothing outside this room and `message` names
 //! prost-reflect, but for the public conversions.
 
+mod bundled;
 mod compile;
 mod diagnostic;
 mod features;
