@@ -21,16 +21,25 @@ struct Greeting {
 
 impl Greeting {
     fn to(name: &str) -> Self {
-        Self { text: format!("Hello, {name}!") }
+        Self {
+            text: format!("Hello, {name}!"),
+        }
     }
 }
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let address = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:10010".to_owned());
-    let schema = Schema::compile([concat!(env!("CARGO_MANIFEST_DIR"), "/proto/greeter.proto")], [concat!(env!("CARGO_MANIFEST_DIR"), "/proto")])?;
+    let address = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "127.0.0.1:10010".to_owned());
+    let schema = Schema::compile(
+        [concat!(env!("CARGO_MANIFEST_DIR"), "/proto/greeter.proto")],
+        [concat!(env!("CARGO_MANIFEST_DIR"), "/proto")],
+    )?;
     let server = Server::builder(schema)
-        .unary("/greeter.Greeter/Greet", async |person: Person| Ok(Greeting::to(&person.name)))
+        .unary("/greeter.Greeter/Greet", async |person: Person| {
+            Ok(Greeting::to(&person.name))
+        })
         .server_streaming("/greeter.Greeter/GreetRepeatedly", greet_repeatedly)
         .client_streaming("/greeter.Greeter/GreetTogether", greet_together)
         .bidi("/greeter.Greeter/GreetEach", greet_each)

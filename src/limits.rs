@@ -63,3 +63,24 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// Longest `grpc-message` and `grpc-status-details-bin` together, in bytes: clients take header
 /// lists of 8 KiB, and some of that is for other trailers.
 pub const STATUS_BYTES: usize = 7 * 1024;
+
+/// Largest page of a scan, in bytes of keys and values; a page ends early rather than exceed it,
+/// but has one row at least.
+///
+/// The same as a message's default limit: what does not fit into one reply need not be read at once.
+pub const STORE_PAGE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Most changes a store keeps for those who watch: a watcher who falls further behind reads again.
+pub const STORE_HISTORY_CHANGES_MAX: usize = 16_384;
+
+/// Most bytes of keys and values in the changes a store keeps for those who watch.
+pub const STORE_HISTORY_BYTES: usize = 16 * 1024 * 1024;
+
+/// Most bytes of keys and values in one batch: far above any message, far below what breaks a store.
+pub const STORE_BATCH_BYTES: usize = 256 * 1024 * 1024;
+
+/// Most bytes that go into one commit to disk, so that those who come later do not wait for long.
+pub const STORE_COMMIT_BYTES: usize = 16 * 1024 * 1024;
+
+/// Pages the durable store keeps in its own memory, in bytes; the operating system caches the rest.
+pub const STORE_CACHE_BYTES: usize = 64 * 1024 * 1024;

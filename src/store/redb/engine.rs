@@ -1,0 +1,292 @@
+//! The tables, and one commit for many batches.
+//!
+//! ```text
+//! rows       key → revision (8 bytes, big-endian) · checksum (8) · value
+//! sequences  name → the number below which all may have been answered
+//! counters   "revision" → the last commit's
+//! ```
+//!
+//! The checksum covers key, revision and value: redb checks its own checksums only after a crash, and
+//! with quick repair not even then, so a bit that flips later would otherwise go unnoticed.
+
+use ::redb::{
+    Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageBackend,
+    Table, TableDefinition, WriteTransaction,
+};
+use bytes::Bytes;
+
+use super::{failure::failure, sequences::Reservation};
+use crate::store::{
+    Batch, KeyRange, Page, Revision, Row, StoreError, Write, checksum::checksum, scan::PageBuilder,
+};
+
+/// An open database; written by one thread, read through its [`Snapshot`]s by any.
+#[derive(Debug)]
+pub(super) struct Engine {
+    database: Database,
+    revision: Revision,
+    /// Which opening of the file this is.
+    generation: u64,
+}
+
+/// The rows as one commit left them.
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    rows: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    revision: Revision,
+    pub(super) generation: u64,
+}
+
+/// What became of a batch.
+#[derive(Debug)]
+pub(super) struct Applied {
+    pub(super) revision: Revision,
+    /// The writes that changed something, with bytes of their own.
+    pub(super) writes: Vec<Write>,
+}
+
+impl Engine {
+    /// Opens what is there, or a new database.
+    ///
+    /// The first commit is made at once. It creates the tables, and it makes sure that what is read
+    /// is on disk: a process that was killed, or an fsync that failed, leaves a last commit that may
+    /// be in the operating system's cache only.
+    pub(super) fn open(
+        backend: impl StorageBackend,
+        cache_bytes: usize,
+        generation: u64,
+    ) -> Result<Self, StoreError> {
+        let database = Builder::new()
+            .set_cache_size(cache_bytes)
+            .create_with_backend(backend)
+            .map_err(|error| failure("opened", error))?;
+        let mut engine = Self {
+            database,
+            revision: Revision::default(),
+            generation,
+        };
+        engine.confirm().map_err(|error| failure("opened", error))?;
+        Ok(engine)
+    }
+
+    fn confirm(&mut self) -> Result<(), ::redb::Error> {
+        let transaction = begin(&self.database)?;
+        transaction.open_table(ROWS)?;
+        transaction.open_table(SEQUENCES)?;
+        {
+            let mut counters = transaction.open_table(COUNTERS)?;
+            let stored = counters.get(REVISION)?.map(|revision| revision.value());
+            self.revision = Revision(stored.unwrap_or_default());
+            counters.insert(REVISION, self.revision.0)?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// The last commit's.
+    pub(super) fn revision(&self) -> Revision {
+        self.revision
+    }
+
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(super) fn sequences(&self) -> Result<Vec<Reservation>, StoreError> {
+        let read = || -> Result<_, ::redb::Error> {
+            let table = self.database.begin_read()?.open_table(SEQUENCES)?;
+            let mut sequences = Vec::new();
+            for entry in table.range::<&str>(..)? {
+                let (name, reserved) = entry?;
+                sequences.push((name.value().into(), reserved.value()));
+            }
+            Ok(sequences)
+        };
+        read().map_err(|error| failure("read", error))
+    }
+
+    pub(super) fn snapshot(&self) -> Result<Snapshot, StoreError> {
+        let open =
+            || -> Result<_, ::redb::Error> { Ok(self.database.begin_read()?.open_table(ROWS)?) };
+        Ok(Snapshot {
+            rows: open().map_err(|error| failure("read", error))?,
+            revision: self.revision,
+            generation: self.generation,
+        })
+    }
+
+    /// Applies the batches one after the other, each wholly or not at all, and brings them to disk
+    /// with the reservations in one commit. One answer for each batch, in order.
+    ///
+    /// # Errors
+    /// The commit failed; whether it is on disk shows when the file is opened again.
+    pub(super) fn commit(
+        &mut self,
+        batches: &[Batch],
+        reservations: &[Reservation],
+    ) -> Result<Vec<Result<Applied, StoreError>>, StoreError> {
+        let mut revision = self.revision;
+        let answers = self
+            .try_commit(batches, reservations, &mut revision)
+            .map_err(|error| failure("written", error))?;
+        self.revision = revision;
+        Ok(answers)
+    }
+
+    fn try_commit(
+        &self,
+        batches: &[Batch],
+        reservations: &[Reservation],
+        revision: &mut Revision,
+    ) -> Result<Vec<Result<Applied, StoreError>>, ::redb::Error> {
+        let transaction = begin(&self.database)?;
+        let mut answers = Vec::with_capacity(batches.len());
+        {
+            let mut rows = transaction.open_table(ROWS)?;
+            for batch in batches {
+                let answer = apply(&mut rows, batch, revision.following())?;
+                if let Ok(applied) = &answer {
+                    *revision = applied.revision;
+                }
+                answers.push(answer);
+            }
+        }
+        if *revision == self.revision && reservations.is_empty() {
+            transaction.abort()?;
+            return Ok(answers);
+        }
+        transaction
+            .open_table(COUNTERS)?
+            .insert(REVISION, revision.0)?;
+        let mut sequences = transaction.open_table(SEQUENCES)?;
+        for (name, reserved) in reservations {
+            sequences.insert(&**name, reserved)?;
+        }
+        drop(sequences);
+        transaction.commit()?;
+        Ok(answers)
+    }
+}
+
+/// On disk when the commit returns, and without a walk over the whole file after a crash.
+fn begin(database: &Database) -> Result<WriteTransaction, ::redb::Error> {
+    let mut transaction = database.begin_write()?;
+    transaction.set_durability(Durability::Immediate)?;
+    transaction.set_quick_repair(true);
+    Ok(transaction)
+}
+
+type Rows<'a> = Table<'a, &'static [u8], &'static [u8]>;
+
+/// The outer error is the disk's, the inner one the batch's own.
+fn apply(
+    rows: &mut Rows<'_>,
+    batch: &Batch,
+    revision: Revision,
+) -> Result<Result<Applied, StoreError>, ::redb::Error> {
+    for (position, write) in batch.writes().iter().enumerate() {
+        let found = rows
+            .get(&*write.key)?
+            .map(|stored| stored_revision(stored.value()));
+        if let Err(failed) = write.precondition.check(position, found) {
+            return Ok(Err(failed));
+        }
+    }
+    let mut writes = Vec::with_capacity(batch.writes().len());
+    for write in batch.writes() {
+        let changes = match &write.value {
+            None => rows.remove(&*write.key)?.is_some(),
+            Some(value) => {
+                put(rows, &write.key, value, revision)?;
+                true
+            }
+        };
+        if changes {
+            writes.push(write.tightly());
+        }
+    }
+    Ok(Ok(Applied { revision, writes }))
+}
+
+fn put(
+    rows: &mut Rows<'_>,
+    key: &[u8],
+    value: &[u8],
+    revision: Revision,
+) -> Result<(), ::redb::Error> {
+    let mut stored = rows.insert_reserve(key, HEADER + value.len())?;
+    let revision = revision.0.to_be_bytes();
+    let checksum = checksum(&[key, &revision, value]).to_be_bytes();
+    let (header, rest) = stored.as_mut().split_at_mut(HEADER);
+    header[..8].copy_from_slice(&revision);
+    header[8..].copy_from_slice(&checksum);
+    rest.copy_from_slice(value);
+    Ok(())
+}
+
+/// A row that is too short to have a revision is damaged; it is at no revision that anyone expects.
+fn stored_revision(stored: &[u8]) -> Revision {
+    let revision = stored
+        .first_chunk()
+        .map(|revision| u64::from_be_bytes(*revision));
+    Revision(revision.unwrap_or(u64::MAX))
+}
+
+impl Snapshot {
+    pub(super) fn get(&self, key: &[u8]) -> Result<Option<Row>, StoreError> {
+        match self.rows.get(key) {
+            Ok(None) => Ok(None),
+            Ok(Some(stored)) => row(key, stored.value()).map(Some),
+            Err(error) => Err(failure("read", error)),
+        }
+    }
+
+    pub(super) fn scan(
+        &self,
+        range: &KeyRange,
+        after: Option<&[u8]>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        let mut page = PageBuilder::new(limit, self.revision);
+        let Some(bounds) = range.behind(after) else {
+            return Ok(page.finish());
+        };
+        let entries = self
+            .rows
+            .range::<&[u8]>(bounds)
+            .map_err(|error| failure("read", error))?;
+        for entry in entries {
+            let (key, stored) = entry.map_err(|error| failure("read", error))?;
+            let key = key.value();
+            if !page.push(Bytes::copy_from_slice(key), row(key, stored.value())?) {
+                break;
+            }
+        }
+        Ok(page.finish())
+    }
+}
+
+fn row(key: &[u8], stored: &[u8]) -> Result<Row, StoreError> {
+    let row = || {
+        let (revision, rest) = stored.split_first_chunk::<8>()?;
+        let (expected, value) = rest.split_first_chunk::<8>()?;
+        let found = checksum(&[key, revision, value]);
+        (found == u64::from_be_bytes(*expected)).then(|| Row {
+            value: Bytes::copy_from_slice(value),
+            revision: Revision(u64::from_be_bytes(*revision)),
+        })
+    };
+    row().ok_or_else(|| {
+        StoreError::corrupt(format!(
+            "the row at key {:?} is not what was written (its checksum differs): the disk damaged \
+             it; restore the data folder from a backup, or put or delete this row",
+            Bytes::copy_from_slice(key)
+        ))
+    })
+}
+
+const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
+const SEQUENCES: TableDefinition<'_, &str, u64> = TableDefinition::new("sequences");
+const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("counters");
+const REVISION: &str = "revision";
+/// Revision and checksum.
+const HEADER: usize = 16;

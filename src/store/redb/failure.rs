@@ -1,0 +1,40 @@
+//! redb's errors in the store's terms.
+
+use std::io::ErrorKind;
+
+use ::redb::Error;
+
+use crate::store::StoreError;
+
+/// The data could not be `done`: opened, read, written.
+pub(super) fn failure(done: &str, error: impl Into<Error>) -> StoreError {
+    let error = error.into();
+    let what = format!("the data cannot be {done}: {error}");
+    let failure = match &error {
+        Error::Io(io) => match io.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                StoreError::full(format!("{what}; free some space, the data itself is safe"))
+            }
+            ErrorKind::InvalidData | ErrorKind::UnexpectedEof => damaged(&what),
+            _ => StoreError::unavailable(what),
+        },
+        Error::Corrupted(_)
+        | Error::TableTypeMismatch { .. }
+        | Error::TypeDefinitionChanged { .. } => damaged(&what),
+        Error::UpgradeRequired(_) => StoreError::incompatible(format!(
+            "{what}; use the version that wrote it or choose another folder with --data"
+        )),
+        Error::DatabaseAlreadyOpen => StoreError::locked(format!(
+            "{what}; stop the other process or choose another folder with --data"
+        )),
+        Error::ValueTooLarge(_) => StoreError::invalid(what),
+        _ => StoreError::unavailable(what),
+    };
+    failure.with_source(error)
+}
+
+fn damaged(what: &str) -> StoreError {
+    StoreError::corrupt(format!(
+        "{what}; restore the data folder from a backup or choose another with --data"
+    ))
+}

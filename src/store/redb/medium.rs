@@ -1,0 +1,163 @@
+//! What the tables lie on: a file, or a file that is only read.
+
+use std::{
+    collections::BTreeMap,
+    fmt::Debug,
+    fs::OpenOptions,
+    io,
+    path::PathBuf,
+    sync::{Mutex, MutexGuard},
+};
+
+use ::redb::{StorageBackend, backends::FileBackend};
+
+use super::folder::sync_names;
+
+/// Something that can be opened again after it has failed.
+pub(super) trait Medium: Debug + Send + 'static {
+    type Backend: StorageBackend;
+
+    fn open(&self) -> io::Result<Self::Backend>;
+}
+
+/// A file in a data folder.
+#[derive(Debug)]
+pub(super) struct DataFile {
+    pub(super) path: PathBuf,
+}
+
+impl Medium for DataFile {
+    type Backend = FileBackend;
+
+    fn open(&self) -> io::Result<FileBackend> {
+        let mut options = OpenOptions::new();
+        let options = options.read(true).write(true).create(true).truncate(false);
+        let file = options.open(&self.path)?;
+        if let Some(folder) = self.path.parent() {
+            sync_names(folder)?;
+        }
+        FileBackend::new(file).map_err(io::Error::other)
+    }
+}
+
+/// A backend that is only read: what is written stays in memory and is forgotten.
+///
+/// A file that was not closed has to be recovered before it can be read, and recovery writes. Here
+/// it can be read even while the disk refuses to be written to.
+#[derive(Debug)]
+pub(super) struct Overlay<B> {
+    below: B,
+    above: Mutex<Above>,
+}
+
+#[derive(Debug)]
+struct Above {
+    len: u64,
+    /// Behind this, what is below does not count any more.
+    below_len: u64,
+    blocks: BTreeMap<u64, Box<Block>>,
+}
+
+type Block = [u8; BLOCK];
+
+impl<B: StorageBackend> Overlay<B> {
+    pub(super) fn new(below: B) -> io::Result<Self> {
+        let len = below.len()?;
+        let above = Above {
+            len,
+            below_len: len,
+            blocks: BTreeMap::new(),
+        };
+        Ok(Self {
+            below,
+            above: Mutex::new(above),
+        })
+    }
+
+    fn above(&self) -> MutexGuard<'_, Above> {
+        self.above
+            .lock()
+            .expect("no code that can panic runs while the overlay is locked")
+    }
+
+    fn load(&self, above: &Above, block: u64) -> io::Result<Box<Block>> {
+        if let Some(written) = above.blocks.get(&block) {
+            return Ok(written.clone());
+        }
+        let mut bytes = Box::new([0; BLOCK]);
+        let start = block * BLOCK as u64;
+        let there = above.below_len.saturating_sub(start).min(BLOCK as u64) as usize;
+        if there > 0 {
+            self.below.read(start, &mut bytes[..there])?;
+        }
+        Ok(bytes)
+    }
+}
+
+impl<B: StorageBackend> StorageBackend for Overlay<B> {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.above().len)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let above = self.above();
+        if offset + out.len() as u64 > above.len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        for (block, within, part) in blocks(offset, out.len()) {
+            let loaded = self.load(&above, block)?;
+            out[part.clone()].copy_from_slice(&loaded[within..within + part.len()]);
+        }
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let mut above = self.above();
+        if len < above.len {
+            above.below_len = above.below_len.min(len);
+            // The block in which the end now lies keeps what is before the end.
+            let end = len / BLOCK as u64;
+            let mut last = self.load(&above, end)?;
+            last[(len % BLOCK as u64) as usize..].fill(0);
+            above.blocks.split_off(&end);
+            above.blocks.insert(end, last);
+        }
+        above.len = len;
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let mut above = self.above();
+        for (block, within, part) in blocks(offset, data.len()) {
+            let mut loaded = self.load(&above, block)?;
+            loaded[within..within + part.len()].copy_from_slice(&data[part]);
+            above.blocks.insert(block, loaded);
+        }
+        above.len = above.len.max(offset + data.len() as u64);
+        Ok(())
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.below.close()
+    }
+}
+
+/// The blocks that `len` bytes at `offset` touch: which, from where in it, and which of the bytes.
+fn blocks(offset: u64, len: usize) -> impl Iterator<Item = (u64, usize, std::ops::Range<usize>)> {
+    let mut done = 0;
+    std::iter::from_fn(move || {
+        let at = offset + done as u64;
+        let within = (at % BLOCK as u64) as usize;
+        let part = done..len.min(done + BLOCK - within);
+        (done < len).then(|| {
+            done = part.end;
+            (at / BLOCK as u64, within, part)
+        })
+    })
+}
+
+const BLOCK: usize = 4096;
