@@ -32,10 +32,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args()
         .nth(1)
         .unwrap_or_else(|| "127.0.0.1:10010".to_owned());
-    let schema = Schema::compile(
-        [concat!(env!("CARGO_MANIFEST_DIR"), "/proto/greeter.proto")],
-        [concat!(env!("CARGO_MANIFEST_DIR"), "/proto")],
-    )?;
+    let schema = Schema::compile(["proto/greeter.proto"], ["proto"])?;
     let server = Server::builder(schema)
         .unary("/greeter.Greeter/Greet", async |person: Person| {
             Ok(Greeting::to(&person.name))

@@ -17,8 +17,8 @@ pub use error::Error;
 pub use grpc::{Code, Metadata, MetadataError, RawMessage, Status};
 pub use message::Message;
 pub use rpc::{
-    BidiHandler, Call, ClientStreamingHandler, FromMessage, IntoMessage, IntoReply, Peer, Replies,
-    Response, ServerStreamingHandler, Streaming, SyncHandler, UnaryHandler,
+    BidiHandler, Call, ClientStreamingHandler, FromMessage, Handler, IntoMessage, IntoReply, Peer,
+    Replies, Response, ServerStreamingHandler, Streaming, SyncHandler, UnaryHandler,
 };
 pub use schema::Schema;
 pub use server::{BoundServer, Server, ServerBuilder};

@@ -138,11 +138,6 @@ impl Dispatcher {
         }
     }
 
-    /// Whether no call is open.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.calls.is_empty()
-    }
-
     /// Says whom to wake when a handler has posted; `false` if [`run`](Self::run) has work already.
     pub(crate) fn wait(&self, connection: &Waker) -> bool {
         self.outbox.wait(connection)
@@ -232,6 +227,7 @@ impl Dispatcher {
             return;
         };
         let outbound = || Outbound::new(Arc::clone(&active.room), Arc::clone(&self.outbox), stream);
+        let before = Instant::now();
         let started = match (&route.handler.form, &mut active.requests) {
             (Form::UnarySync(handler), Requests::One(request)) => {
                 let request = request.take().unwrap_or_default();
@@ -254,13 +250,15 @@ impl Dispatcher {
                 "the route has changed",
             )))),
         };
+        running::warn_if_blocked(&active.call, before);
         match started {
             Ok(Poll::Ready(outcome)) => {
                 self.deliver(http2);
                 self.finish(stream, outcome, http2);
             }
             Ok(Poll::Pending(running)) => {
-                active.task = Some(running::spawn(running, stream, Arc::clone(&self.outbox)));
+                let (call, outbox) = (active.call.clone(), Arc::clone(&self.outbox));
+                active.task = Some(running::spawn(running, call, stream, outbox));
             }
             Err(status) => self.fail(stream, status, http2),
         }

@@ -6,15 +6,17 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{self, Context, Waker},
+    time::Instant,
 };
 
 use tokio::task::{AbortHandle, coop::unconstrained};
 
 use super::{
+    Call,
     handler::{Outcome, Running},
     outbox::{Outbox, Post},
 };
-use crate::{grpc::Status, http2::StreamId};
+use crate::{grpc::Status, http2::StreamId, limits};
 
 /// What the first poll of a handler gave.
 pub(super) enum Poll {
@@ -45,16 +47,35 @@ pub(super) fn poll_once(mut running: Running) -> Result<Poll, Status> {
 }
 
 /// Lets a handler that waits go on as a task, which answers through the outbox.
-pub(super) fn spawn(mut running: Running, stream: StreamId, outbox: Arc<Outbox>) -> AbortHandle {
+pub(super) fn spawn(
+    mut running: Running,
+    call: Call,
+    stream: StreamId,
+    outbox: Arc<Outbox>,
+) -> AbortHandle {
     let task = async move {
-        let caught = poll_fn(|cx| match catch(|| running.as_mut().poll(cx)) {
-            Ok(polled) => polled,
-            Err(status) => task::Poll::Ready(Outcome::Status(status)),
+        let caught = poll_fn(|cx| {
+            let started = Instant::now();
+            let polled = catch(|| running.as_mut().poll(cx));
+            warn_if_blocked(&call, started);
+            polled.unwrap_or_else(|status| task::Poll::Ready(Outcome::Status(status)))
         });
         let outcome = caught.await;
         outbox.post(stream, Post::Finished(outcome));
     };
     tokio::spawn(task).abort_handle()
+}
+
+/// Tells of a handler that kept its thread, and all other calls of that thread, waiting.
+pub(super) fn warn_if_blocked(call: &Call, started: Instant) {
+    let blocked = started.elapsed();
+    if blocked > limits::BLOCKED_WARNING {
+        tracing::warn!(
+            path = call.path(),
+            ?blocked,
+            "a handler blocked its thread; register it with .blocking(…)"
+        );
+    }
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Status {

@@ -155,7 +155,7 @@ impl Schema {
         wanted: &str,
         candidates: impl Iterator<Item = &'a str>,
     ) -> Option<&'a str> {
-        crate::schema::method::nearest(wanted, candidates)
+        method::nearest(wanted, candidates)
     }
 
     /// The prost-reflect pool of all files.

@@ -8,7 +8,6 @@ use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll, Wake, Waker, ready},
-    time::Duration,
 };
 
 use bytes::Bytes;

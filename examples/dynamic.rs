@@ -1,0 +1,66 @@
+//! Handlers on dynamic messages, for services whose types are known only at run time.
+//!
+//! ```console
+//! $ cargo run --example dynamic
+//! $ grpcurl -plaintext -d '{"name":"Ann"}' 127.0.0.1:10010 greeter.Greeter/Greet
+//! $ grpcurl -plaintext -d '{"name":"Ann"}' 127.0.0.1:10010 greeter.Greeter/GreetRepeatedly
+//! ```
+
+use prost_reflect::{DynamicMessage, ReflectMessage, Value};
+use reflectd::{Message, Replies, Schema, Server, Status};
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let address = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "127.0.0.1:10010".to_owned());
+    let schema = Schema::compile(["proto/greeter.proto"], ["proto"])?;
+    let greeting = schema
+        .message("greeter.Greeting")
+        .ok_or("greeter.proto has a Greeting")?;
+
+    let server = Server::builder(schema)
+        // reflectd's own message: getters and setters that say what does not fit.
+        .unary("/greeter.Greeter/Greet", move |person: Message| {
+            let mut reply = Message::new(&greeting);
+            async move {
+                let text = format!("Hello, {}!", person.str("name").map_err(internal)?);
+                reply.set("text", text).map_err(internal)?;
+                Ok(reply)
+            }
+        })
+        // prost-reflect's message, for code that has it already.
+        .server_streaming("/greeter.Greeter/GreetRepeatedly", repeat)
+        .build()?
+        .bind(address)
+        .await?;
+    println!("listening on {:?}", server.local_addresses());
+    server.serve().await;
+    Ok(())
+}
+
+async fn repeat(
+    person: DynamicMessage,
+    mut replies: Replies<DynamicMessage>,
+) -> Result<(), Status> {
+    let pool = person.descriptor().parent_pool().clone();
+    let greeting = pool
+        .get_message_by_name("greeter.Greeting")
+        .ok_or(Status::internal("no type"))?;
+    for word in ["Hello", "Hello again"] {
+        let name = person
+            .get_field_by_name("name")
+            .map(|name| name.to_string());
+        let mut reply = DynamicMessage::new(greeting.clone());
+        let text = format!("{word}, {}!", name.unwrap_or_default());
+        reply
+            .try_set_field_by_name("text", Value::String(text))
+            .map_err(internal)?;
+        replies.send(reply).await?;
+    }
+    Ok(())
+}
+
+fn internal(error: impl std::fmt::Display) -> Status {
+    Status::internal(error.to_string())
+}
