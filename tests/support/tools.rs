@@ -1,5 +1,7 @@
 //! Outside programs that the tests drive: looked for, installed if missing, else told aloud.
 
+#![allow(unreachable_pub, dead_code, reason = "shared by test programs that each use a part")]
+
 use std::{
     env, fs,
     path::{Path, PathBuf},
