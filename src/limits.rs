@@ -16,3 +16,9 @@ pub const PROTO_FILES_MAX: usize = 20_000;
 ///
 /// The parser is recursive, and its stack is finite. Message nesting ends at 31 in any case.
 pub const PROTO_NESTING_MAX: usize = 100;
+
+/// Deepest nesting of messages below the outermost one, and of brackets in JSON.
+///
+/// What every protobuf implementation accepts by default. It holds for each way into a message, so
+/// that whatever was accepted once can be written and read again.
+pub const MESSAGE_NESTING_MAX: usize = 100;

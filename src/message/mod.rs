@@ -1,7 +1,120 @@
-//! Dynamic messages.
+//! Dynamic messages: built, read, decoded and encoded by their descriptor, without generated code.
+//!
+//! [`Message`] owns, [`MessageRef`] reads; setters take a [`Value`], getters give what they borrow
+//! from the message. Typed Rust structs go in and out through serde
+//! ([`Message::from_serialize`], [`Message::deserialize`]), JSON by the canonical mapping
+//! ([`Message::to_json`], [`Message::from_json`]).
 
-/// A dynamic message.
-#[derive(Clone, Debug)]
+mod codec;
+mod convert;
+mod equality;
+mod field_error;
+mod field_key;
+mod fit;
+mod getters;
+mod json;
+mod lending;
+mod list_ref;
+mod map_ref;
+mod message_ref;
+mod nesting;
+mod required;
+mod serde;
+mod setters;
+mod text;
+mod value;
+mod value_ref;
+
+use std::fmt;
+
+use prost_reflect::DynamicMessage;
+
+pub use self::serde::SerdeError;
+#[expect(
+    unused_imports,
+    reason = "the server's builder is what checks handlers' types"
+)]
+pub(crate) use self::serde::check_deserialize;
+pub use codec::{DecodeError, EncodeError};
+pub use field_error::FieldError;
+pub use field_key::FieldKey;
+pub use json::{JsonError, JsonOptions};
+pub use list_ref::{ListIter, ListRef};
+pub use map_ref::{MapIter, MapKeyRef, MapRef};
+pub use message_ref::MessageRef;
+pub use value::{MapKey, Value};
+pub use value_ref::ValueRef;
+
+use crate::schema::MessageType;
+use lending::Lender;
+
+/// A message of a type that is known at run time.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use reflectd::{Message, Schema};
+///
+/// let schema = Schema::compile(["proto/user.proto"], [""; 0])?;
+/// let user_type = schema.message("user.User").ok_or("no such message")?;
+///
+/// let mut user = Message::new(&user_type);
+/// user.set("name", "Ada")?;
+/// let received = Message::decode(&user_type, user.encode_to_bytes())?;
+/// assert_eq!(received.str("name")?, "Ada");
+/// assert_eq!(received.to_json()?, r#"{"name":"Ada"}"#);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// `{}` prints the text format, `{:#}` on several lines.
 pub struct Message {
-    inner: prost_reflect::DynamicMessage,
+    inner: DynamicMessage,
+    message_type: MessageType,
+    lender: Lender,
+}
+
+impl Message {
+    /// An empty message: no field is set.
+    pub fn new(message_type: &MessageType) -> Self {
+        Self {
+            inner: DynamicMessage::new(message_type.descriptor().clone()),
+            message_type: message_type.clone(),
+            lender: Lender::default(),
+        }
+    }
+
+    /// The message's type.
+    pub fn message_type(&self) -> &MessageType {
+        &self.message_type
+    }
+}
+
+impl Clone for Message {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            message_type: self.message_type.clone(),
+            lender: Lender::default(),
+        }
+    }
+}
+
+/// Equal if they are of the same type of the same schema and say the same, unknown fields
+/// included. A field without presence that is set to its default is one that is not set.
+impl PartialEq for Message {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_ref() == other.as_ref()
+    }
+}
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_ref().fmt(f)
+    }
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.as_ref(), f)
+    }
 }
