@@ -7,6 +7,17 @@
 use std::time::Duration;
 
 use reflectd::{Schema, Server, Status};
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize)]
+struct Person {
+    name: String,
+}
+
+#[derive(Serialize)]
+struct Greeting {
+    text: String,
+}
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -15,17 +26,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .unwrap_or_else(|| "127.0.0.1:0".to_owned());
     let schema = Schema::compile(["proto/greeter.proto"], ["proto"])?;
     let server = Server::builder(schema)
-        .unary(
-            "/greeter.Greeter/Greet",
-            |mut fields: serde_json::Map<_, serde_json::Value>| async {
-                tokio::time::sleep(Duration::from_millis(500)).await;
-                fields.retain(|name, _| name == "name");
-                let name = fields
-                    .remove("name")
-                    .ok_or(Status::invalid_argument("no name"))?;
-                Ok(serde_json::json!({ "text": format!("Sorry to keep you waiting, {name}") }))
-            },
-        )
+        .unary("/greeter.Greeter/Greet", greet_slowly)
         .drain_timeout(Duration::from_secs(5))
         .build()?
         .bind(address)
@@ -41,4 +42,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .await;
     println!("all calls have ended");
     Ok(())
+}
+
+async fn greet_slowly(person: Person) -> Result<Greeting, Status> {
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    Ok(Greeting {
+        text: format!("Sorry to keep you waiting, {}", person.name),
+    })
 }

@@ -88,3 +88,9 @@ pub const STORE_CACHE_BYTES: usize = 64 * 1024 * 1024;
 /// A handler that keeps its thread for longer in one go is told of in the log: every other call of
 /// that thread waits for it.
 pub const BLOCKED_WARNING: Duration = Duration::from_millis(100);
+
+/// Deepest nesting of messages below the outermost one, and of brackets in JSON.
+///
+/// What every protobuf implementation accepts by default. It holds for each way into a message, so
+/// that whatever was accepted once can be written and read again.
+pub const MESSAGE_NESTING_MAX: usize = 100;

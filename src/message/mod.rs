@@ -1,62 +1,116 @@
-//! Dynamic messages.
-use crate::schema::MessageType;
-use bytes::Bytes;
-use prost::Message as _;
+//! Dynamic messages: built, read, decoded and encoded by their descriptor, without generated code.
+//!
+//! [`Message`] owns, [`MessageRef`] reads; setters take a [`Value`], getters give what they borrow
+//! from the message. Typed Rust structs go in and out through serde
+//! ([`Message::from_serialize`], [`Message::deserialize`]), JSON by the canonical mapping
+//! ([`Message::to_json`], [`Message::from_json`]).
+
+mod codec;
+mod convert;
+mod equality;
+mod field_error;
+mod field_key;
+mod fit;
+mod getters;
+mod json;
+mod lending;
+mod list_ref;
+mod map_ref;
+mod message_ref;
+mod nesting;
+mod required;
+mod serde;
+mod setters;
+mod text;
+mod value;
+mod value_ref;
+
+use std::fmt;
+
 use prost_reflect::DynamicMessage;
 
-/// A dynamic message.
-#[derive(Clone, Debug)]
+pub use self::serde::SerdeError;
+pub(crate) use self::serde::check_deserialize;
+pub use codec::{DecodeError, EncodeError};
+pub use field_error::FieldError;
+pub use field_key::FieldKey;
+pub use json::{JsonError, JsonOptions};
+pub use list_ref::{ListIter, ListRef};
+pub use map_ref::{MapIter, MapKeyRef, MapRef};
+pub use message_ref::MessageRef;
+pub use value::{MapKey, Value};
+pub use value_ref::ValueRef;
+
+use crate::schema::MessageType;
+use lending::Lender;
+
+/// A message of a type that is known at run time.
+///
+/// ```no_run
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use reflectd::{Message, Schema};
+///
+/// let schema = Schema::compile(["proto/user.proto"], [""; 0])?;
+/// let user_type = schema.message("user.User").ok_or("no such message")?;
+///
+/// let mut user = Message::new(&user_type);
+/// user.set("name", "Ada")?;
+/// let received = Message::decode(&user_type, user.encode_to_bytes())?;
+/// assert_eq!(received.str("name")?, "Ada");
+/// assert_eq!(received.to_json()?, r#"{"name":"Ada"}"#);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// `{}` prints the text format, `{:#}` on several lines.
 pub struct Message {
     inner: DynamicMessage,
-    ty: MessageType,
+    message_type: MessageType,
+    lender: Lender,
 }
-/// temporary
-pub fn check_deserialize<T: serde::de::DeserializeOwned>(_: &MessageType) -> Result<(), String> {
-    Ok(())
-}
-#[allow(missing_docs)]
+
 impl Message {
-    pub fn decode(ty: &MessageType, b: Bytes) -> Result<Self, prost::DecodeError> {
-        Ok(Self {
-            inner: DynamicMessage::decode(ty.descriptor().clone(), b)?,
-            ty: ty.clone(),
-        })
+    /// An empty message: no field is set.
+    pub fn new(message_type: &MessageType) -> Self {
+        Self {
+            inner: DynamicMessage::new(message_type.descriptor().clone()),
+            message_type: message_type.clone(),
+            lender: Lender::default(),
+        }
     }
-    pub fn deserialize<T: serde::de::DeserializeOwned>(&self) -> Result<T, serde_json::Error> {
-        serde_json::from_value(serde_json::to_value(&self.inner)?)
-    }
-    pub fn from_serialize<T: serde::Serialize>(
-        ty: &MessageType,
-        t: &T,
-    ) -> Result<Self, serde_json::Error> {
-        let v = serde_json::to_value(t)?;
-        let inner = DynamicMessage::deserialize(ty.descriptor().clone(), v)?;
-        Ok(Self {
-            inner,
-            ty: ty.clone(),
-        })
-    }
+
+    /// The message's type.
     pub fn message_type(&self) -> &MessageType {
-        &self.ty
-    }
-    pub fn encode_to_bytes(&self) -> Bytes {
-        self.inner.encode_to_vec().into()
+        &self.message_type
     }
 }
-impl serde::Serialize for Message {
-    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
-        self.inner.serialize(s)
+
+impl Clone for Message {
+    fn clone(&self) -> Self {
+        Self {
+            inner: self.inner.clone(),
+            message_type: self.message_type.clone(),
+            lender: Lender::default(),
+        }
     }
 }
-impl From<DynamicMessage> for Message {
-    fn from(inner: DynamicMessage) -> Self {
-        use prost_reflect::ReflectMessage;
-        let ty = inner.descriptor().into();
-        Self { inner, ty }
+
+/// Equal if they are of the same type of the same schema and say the same, unknown fields
+/// included. A field without presence that is set to its default is one that is not set.
+impl PartialEq for Message {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_ref() == other.as_ref()
     }
 }
-impl From<Message> for DynamicMessage {
-    fn from(m: Message) -> Self {
-        m.inner
+
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_ref().fmt(f)
+    }
+}
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.as_ref(), f)
     }
 }

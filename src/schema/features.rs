@@ -2,7 +2,7 @@
 //!
 //! This is the only file that asks for `syntax()`; everything else asks [`Features`].
 
-use prost_reflect::{Cardinality, FieldDescriptor, Kind, Syntax};
+use prost_reflect::{Cardinality, EnumDescriptor, FieldDescriptor, Kind, Syntax};
 
 /// The resolved features of one field (`google.protobuf.FeatureSet` of descriptor.proto).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,7 +26,7 @@ impl Features {
     pub(super) fn of(field: &FieldDescriptor) -> Self {
         let proto3 = field.parent_file().syntax() == Syntax::Proto3;
         let closed_enum = match field.kind() {
-            Kind::Enum(kind) => kind.parent_file().syntax() == Syntax::Proto2,
+            Kind::Enum(kind) => Self::closes(&kind),
             _ => false,
         };
         Self {
@@ -37,5 +37,10 @@ impl Features {
             utf8_checked: proto3,
             delimited: field.is_group(),
         }
+    }
+
+    /// Whether the enum type is closed: it has no other numbers than the file names.
+    pub(super) fn closes(kind: &EnumDescriptor) -> bool {
+        kind.parent_file().syntax() == Syntax::Proto2
     }
 }

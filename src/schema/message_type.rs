@@ -278,6 +278,11 @@ impl EnumType {
         self.descriptor.full_name()
     }
 
+    /// Whether it has no other numbers than the file names (proto2).
+    pub fn is_closed(&self) -> bool {
+        Features::closes(&self.descriptor)
+    }
+
     /// The values in the order of their numbers, aliases included.
     pub fn values(&self) -> impl ExactSizeIterator<Item = EnumValue> + '_ {
         self.descriptor.values().map(EnumValue::new)

@@ -1,0 +1,88 @@
+//! How deeply messages lie inside each other.
+//!
+//! The wire decoder stops at [`MESSAGE_NESTING_MAX`]; the checks here hold the other ways in and
+//! out to the same limit.
+
+use prost_reflect::{DynamicMessage, ReflectMessage as _, Value as Reflected};
+
+use crate::limits::MESSAGE_NESTING_MAX;
+
+/// Whether a message could be decoded again from its encoding.
+pub(super) fn is_within_limit(message: &DynamicMessage) -> bool {
+    fits(message, MESSAGE_NESTING_MAX, Payloads::Opaque)
+}
+
+/// Whether a message nests within the limit when the payload of each `google.protobuf.Any` counts
+/// as lying inside it. JSON writes payloads out, and on the wire they are only bytes: a message of
+/// one megabyte can hold 20,000 of them inside each other.
+pub(super) fn is_within_limit_expanded(message: &DynamicMessage) -> bool {
+    fits(message, MESSAGE_NESTING_MAX, Payloads::Expanded)
+}
+
+/// Whether the brackets of a JSON text nest within the limit. Reads no more of JSON than where
+/// strings begin and end; what is no JSON at all is the parser's to tell.
+pub(super) fn is_json_within_limit(json: &str) -> bool {
+    let mut depth = 0_usize;
+    let mut in_string = false;
+    let mut bytes = json.bytes();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => in_string = !in_string,
+            b'\\' if in_string => {
+                bytes.next();
+            }
+            b'[' | b'{' if !in_string => depth += 1,
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > MESSAGE_NESTING_MAX {
+            return false;
+        }
+    }
+    true
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Payloads {
+    Opaque,
+    Expanded,
+}
+
+/// Whether at most `levels` messages lie inside each other below `message`.
+fn fits(message: &DynamicMessage, levels: usize, payloads: Payloads) -> bool {
+    let payload = match payloads {
+        Payloads::Opaque => None,
+        Payloads::Expanded => any_payload(message),
+    };
+    payload.is_none_or(|payload| levels > 0 && fits(&payload, levels - 1, payloads))
+        && message
+            .fields()
+            .all(|(_, value)| value_fits(value, levels, payloads))
+        && message
+            .extensions()
+            .all(|(_, value)| value_fits(value, levels, payloads))
+}
+
+fn value_fits(value: &Reflected, levels: usize, payloads: Payloads) -> bool {
+    match value {
+        Reflected::Message(message) => levels > 0 && fits(message, levels - 1, payloads),
+        Reflected::List(items) => items.iter().all(|item| value_fits(item, levels, payloads)),
+        Reflected::Map(entries) => entries
+            .values()
+            .all(|value| value_fits(value, levels, payloads)),
+        _ => true,
+    }
+}
+
+/// The message inside an `Any`, if its type is known and its bytes are one.
+fn any_payload(message: &DynamicMessage) -> Option<DynamicMessage> {
+    let descriptor = message.descriptor();
+    if descriptor.full_name() != "google.protobuf.Any" {
+        return None;
+    }
+    let type_url = message.get_field_by_number(1)?;
+    let (_, name) = type_url.as_str()?.rsplit_once('/')?;
+    let payload_type = descriptor.parent_pool().get_message_by_name(name)?;
+    let value = message.get_field_by_number(2)?;
+    DynamicMessage::decode(payload_type, value.as_bytes()?.clone()).ok()
+}
