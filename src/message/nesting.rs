@@ -7,7 +7,7 @@ use prost_reflect::{DynamicMessage, ReflectMessage as _, Value as Reflected};
 
 use crate::limits::MESSAGE_NESTING_MAX;
 
-/// Whether a message could be decoded again from its encoding.
+/// Whether a message could be decoded again from its encoding, by any implementation.
 pub(super) fn is_within_limit(message: &DynamicMessage) -> bool {
     fits(message, MESSAGE_NESTING_MAX, Payloads::Opaque)
 }
@@ -67,9 +67,13 @@ fn value_fits(value: &Reflected, levels: usize, payloads: Payloads) -> bool {
     match value {
         Reflected::Message(message) => levels > 0 && fits(message, levels - 1, payloads),
         Reflected::List(items) => items.iter().all(|item| value_fits(item, levels, payloads)),
-        Reflected::Map(entries) => entries
-            .values()
-            .all(|value| value_fits(value, levels, payloads)),
+        // On the wire an entry is a message with the value inside it, and prost counts it.
+        Reflected::Map(entries) => {
+            levels > 0
+                && entries
+                    .values()
+                    .all(|value| value_fits(value, levels - 1, payloads))
+        }
         _ => true,
     }
 }

@@ -124,8 +124,10 @@ impl<'a> FieldsOrEntries<'a> {
         if let Place::Map(field) = target.place
             && let Some(entry) = map_entry(field)
         {
+            // On the wire an entry is a message.
+            let levels = target.levels.checked_sub(1).ok_or_else(too_deep)?;
             return Ok(Self::Entries(Entries {
-                target,
+                target: Target { levels, ..target },
                 entry,
                 entries: HashMap::new(),
                 key: None,
