@@ -3,7 +3,9 @@
 use std::{collections::HashMap, collections::HashSet, sync::Arc};
 
 use bytes::Bytes;
+use prost::Message as _;
 use prost_reflect::{DescriptorPool, FileDescriptor};
+use prost_types::SourceCodeInfo;
 
 use super::MessageType;
 
@@ -63,6 +65,8 @@ pub(super) struct FileIndex {
     named: Vec<Arc<str>>,
     /// Bytes as they were read, by file name.
     originals: HashMap<String, Bytes>,
+    /// The locations with comments, by file name: an encoded `SourceCodeInfo`.
+    comments: HashMap<String, Bytes>,
 }
 
 impl FileIndex {
@@ -70,6 +74,7 @@ impl FileIndex {
         pool: DescriptorPool,
         named: impl IntoIterator<Item = String>,
         originals: HashMap<String, Bytes>,
+        comments: HashMap<String, Bytes>,
     ) -> Self {
         let mut seen = HashSet::new();
         let named = named
@@ -81,7 +86,18 @@ impl FileIndex {
             pool,
             named,
             originals,
+            comments,
         }
+    }
+
+    pub(super) fn pool(&self) -> &DescriptorPool {
+        &self.pool
+    }
+
+    /// The comments of a file, as source code info.
+    pub(super) fn comments(&self, name: &str) -> SourceCodeInfo {
+        let encoded = self.comments.get(name).cloned().unwrap_or_default();
+        SourceCodeInfo::decode(encoded).unwrap_or_default()
     }
 
     pub(super) fn named(&self) -> impl Iterator<Item = File> {

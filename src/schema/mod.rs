@@ -5,6 +5,7 @@
 
 mod bundled;
 mod compile;
+mod descriptor_set;
 mod diagnostic;
 mod features;
 mod file;
@@ -17,7 +18,7 @@ use std::{collections::HashMap, path::Path, sync::Arc};
 
 use prost_reflect::DescriptorPool;
 
-pub use compile::SchemaBuilder;
+pub use compile::{Progress, SchemaBuilder};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use features::Features;
 pub use file::File;
@@ -39,6 +40,7 @@ struct Inner {
     services: Vec<Service>,
     /// `/package.Service/Method` → (service, method).
     methods_by_path: HashMap<Box<str>, Method>,
+    notes: Diagnostics,
 }
 
 impl Schema {
@@ -147,7 +149,7 @@ impl Schema {
     /// The proto source form, comments included, of a symbol (package, service, method, message,
     /// enum, field …), or `None` if there is no such symbol.
     pub fn describe(&self, symbol: &str) -> Option<String> {
-        print::describe(&self.inner.pool, symbol)
+        print::describe(&self.inner.files, symbol)
     }
 
     /// Every symbol's full name, for "did you mean".
@@ -163,7 +165,19 @@ impl Schema {
         &self.inner.pool
     }
 
-    fn new(pool: DescriptorPool, files: FileIndex) -> Self {
+    /// What was decided while compiling and should be known: a file that was taken for an import
+    /// which no import root has, a built-in file used in place of a copy.
+    pub fn notes(&self) -> &Diagnostics {
+        &self.inner.notes
+    }
+
+    /// The schema of files that are built in, by their import names.
+    pub(crate) fn bundled(names: &[&str]) -> Self {
+        let built = Self::builder().bundled(names).build();
+        built.expect("the built-in files compile, which tests/schema_bundled.rs tries")
+    }
+
+    fn new(pool: DescriptorPool, files: FileIndex, notes: Diagnostics) -> Self {
         let services: Vec<Service> = files
             .named()
             .flat_map(|file| file.descriptor().services().collect::<Vec<_>>())
@@ -180,6 +194,7 @@ impl Schema {
                 files,
                 services,
                 methods_by_path,
+                notes,
             }),
         }
     }

@@ -1,7 +1,7 @@
 //! Descriptors back to proto source form.
 
-use prost_reflect::DescriptorPool;
+use super::file::FileIndex;
 
-pub(super) fn describe(_pool: &DescriptorPool, _symbol: &str) -> Option<String> {
+pub(super) fn describe(_files: &FileIndex, _symbol: &str) -> Option<String> {
     None
 }

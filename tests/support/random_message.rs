@@ -1,6 +1,10 @@
 //! Random messages of any type, made with prost-reflect alone.
 
-#![allow(unreachable_pub, dead_code, reason = "shared by test programs that each use a part")]
+#![allow(
+    unreachable_pub,
+    dead_code,
+    reason = "shared by test programs that each use a part"
+)]
 
 use prost_reflect::{
     DynamicMessage, FieldDescriptor, Kind, MapKey, MessageDescriptor, Value, prost::bytes::Bytes,
