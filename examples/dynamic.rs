@@ -44,15 +44,14 @@ async fn repeat(
     mut replies: Replies<DynamicMessage>,
 ) -> Result<(), Status> {
     let pool = person.descriptor().parent_pool().clone();
-    let greeting = pool
-        .get_message_by_name("greeter.Greeting")
-        .ok_or(Status::internal("no type"))?;
+    let greeting = pool.get_message_by_name("greeter.Greeting");
+    let greeting = greeting.ok_or(Status::internal("there is no Greeting"))?;
+    let name = person
+        .get_field_by_name("name")
+        .ok_or(Status::internal("there is no name"))?;
     for word in ["Hello", "Hello again"] {
-        let name = person
-            .get_field_by_name("name")
-            .map(|name| name.to_string());
+        let text = format!("{word}, {}!", name.as_str().unwrap_or_default());
         let mut reply = DynamicMessage::new(greeting.clone());
-        let text = format!("{word}, {}!", name.unwrap_or_default());
         reply
             .try_set_field_by_name("text", Value::String(text))
             .map_err(internal)?;

