@@ -1,4 +1,6 @@
 //! Every example runs and does what its first lines say, as grpcurl sees it.
+//!
+//! `cargo test` builds the examples first; `cargo test --test examples` alone takes those that are there.
 
 #[path = "support/tools.rs"]
 mod tools;
