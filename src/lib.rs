@@ -14,7 +14,7 @@ mod service;
 mod transport;
 
 pub use error::Error;
-pub use grpc::{Code, Metadata, MetadataError, RawMessage, Status};
+pub use grpc::{Code, MessageEncoding, Metadata, MetadataError, RawMessage, Status};
 pub use message::Message;
 pub use rpc::{
     BidiHandler, Call, ClientStreamingHandler, FromMessage, Handler, IntoMessage, IntoReply, Peer,

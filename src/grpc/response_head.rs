@@ -9,8 +9,8 @@ pub(crate) struct ResponseHead {
     pub(crate) http_status: u16,
     /// `content-type`, if the response is gRPC.
     pub(crate) content_type: Option<ContentType>,
-    /// Whether to tell which codings can be read (`grpc-accept-encoding`).
-    pub(crate) tell_accepted_encodings: bool,
+    /// `grpc-encoding`: how compressed replies are compressed.
+    pub(crate) encoding: MessageEncoding,
     /// Custom-Metadata: the initial metadata.
     pub(crate) metadata: Metadata,
 }
@@ -21,7 +21,7 @@ impl ResponseHead {
         Self {
             http_status: 200,
             content_type: Some(content_type),
-            tell_accepted_encodings: false,
+            encoding: MessageEncoding::Identity,
             metadata,
         }
     }
@@ -31,15 +31,16 @@ impl ResponseHead {
         Self {
             http_status,
             content_type: None,
-            tell_accepted_encodings: false,
+            encoding: MessageEncoding::Identity,
             metadata: Metadata::default(),
         }
     }
 
-    /// `grpc-accept-encoding`, where it is told.
+    /// `grpc-accept-encoding`: told in every gRPC response, so that a client that does not compress
+    /// its requests learns that it may.
     pub(crate) fn accepted_encodings(&self) -> Option<&'static str> {
-        self.tell_accepted_encodings
-            .then_some(MessageEncoding::ACCEPTED)
+        let told = self.content_type.is_some() && MessageEncoding::ALL.len() > 1;
+        told.then(MessageEncoding::accepted)
     }
 }
 

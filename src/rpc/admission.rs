@@ -70,11 +70,8 @@ pub(super) fn admit<'a>(
         );
         return Err(refuse(200, status));
     }
-    let encoding = MessageEncoding::parse(head.encoding.as_deref()).map_err(|status| {
-        let mut refusal = refuse(200, status);
-        refusal.head.tell_accepted_encodings = true;
-        refusal
-    })?;
+    let encoding =
+        MessageEncoding::parse(head.encoding.as_deref()).map_err(|status| refuse(200, status))?;
     // A timeout so long that no clock can hold it is none.
     let deadline = timeout.and_then(|timeout| now.checked_add(timeout));
     Ok(Admitted {

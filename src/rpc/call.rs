@@ -13,7 +13,7 @@ use std::{
 use tokio::sync::Notify;
 
 use crate::{
-    grpc::{CallHead, Metadata},
+    grpc::{CallHead, MessageEncoding, Metadata},
     schema::Method,
 };
 
@@ -35,6 +35,12 @@ struct Inner {
     extensions: Mutex<http::Extensions>,
     cancelled: AtomicBool,
     cancelled_notify: Notify,
+    /// What the client can read, of what this server can write.
+    reply_encoding: MessageEncoding,
+    compress_replies: AtomicBool,
+    /// Whether `grpc-encoding` is told: once anybody compresses, or says which replies are not.
+    tells_encoding: AtomicBool,
+    request_compressed: AtomicBool,
 }
 
 /// Who is at the other end of a call's connection.
@@ -60,8 +66,21 @@ impl Call {
         head: Box<CallHead>,
         peer: Peer,
         deadline: Option<Instant>,
+        compression: &[MessageEncoding],
     ) -> Self {
+        let accept = head.accept_encoding.as_deref();
+        let configured = MessageEncoding::choose(compression, accept);
+        let compress = configured != MessageEncoding::Identity;
+        let reply_encoding = if compress {
+            configured
+        } else {
+            MessageEncoding::choose(MessageEncoding::ALL.get(1..).unwrap_or_default(), accept)
+        };
         let inner = Inner {
+            reply_encoding,
+            compress_replies: AtomicBool::new(compress),
+            tells_encoding: AtomicBool::new(compress),
+            request_compressed: AtomicBool::new(false),
             method,
             head,
             peer,
@@ -162,6 +181,41 @@ impl Call {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(value);
+    }
+
+    /// Compresses the replies that are sent from now on, or stops to, whatever the server's default.
+    ///
+    /// Without effect where the client reads no encoding that this server writes, and on a stream
+    /// whose headers have gone out without an encoding.
+    pub fn compress_replies(&self, compress: bool) {
+        self.inner
+            .compress_replies
+            .store(compress, Ordering::Relaxed);
+        self.inner.tells_encoding.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the request of a unary or server-streaming call came compressed. For the others
+    /// see [`Streaming::was_compressed`](super::Streaming::was_compressed).
+    pub fn request_was_compressed(&self) -> bool {
+        self.inner.request_compressed.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_request_compressed(&self) {
+        self.inner.request_compressed.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether the next reply is to be compressed.
+    pub(crate) fn compresses_replies(&self) -> bool {
+        self.inner.compress_replies.load(Ordering::Relaxed)
+    }
+
+    /// What `grpc-encoding` has to say when the headers are sent.
+    pub(crate) fn reply_encoding(&self) -> MessageEncoding {
+        if self.inner.tells_encoding.load(Ordering::Relaxed) {
+            self.inner.reply_encoding
+        } else {
+            MessageEncoding::Identity
+        }
     }
 
     pub(crate) fn cancel(&self) {

@@ -11,24 +11,20 @@
 use std::{collections::HashMap, sync::Arc, task::Waker, time::Instant};
 
 use bytes::Bytes;
-use tokio::task::AbortHandle;
 
 use super::{
-    Call, Peer, Router,
-    admission::{Refusal, admit},
+    Peer, Router,
+    active_call::{ActiveCall, Progress, Requests},
+    admission::admit,
     deadline::Deadlines,
     handler::{Form, Outcome},
     outbox::{Outbox, Post},
-    replies::{Outbound, Room},
-    response::Response,
+    replies::Outbound,
     running::{self, Poll},
-    streaming::{Inbound, Inbox},
+    streaming::Inbound,
 };
 use crate::{
-    grpc::{
-        CallHead, ContentType, LengthPrefixed, MessageEncoding, Metadata, PREFIX_BYTES, RawMessage,
-        ResponseHead, Status, Trailers, prefix,
-    },
+    grpc::{CallHead, Metadata, Status},
     http2::{Commands, Event, StreamId},
 };
 
@@ -45,30 +41,6 @@ pub(crate) struct Dispatcher {
     outbox: Arc<Outbox>,
     /// Kept to be filled again.
     posts: Vec<(StreamId, Post)>,
-}
-
-/// A call from its headers to its end.
-struct ActiveCall {
-    call: Call,
-    content_type: ContentType,
-    encoding: MessageEncoding,
-    route: Option<u32>,
-    incoming: LengthPrefixed,
-    /// Bytes of the stream's receive window that are held.
-    held_bytes: usize,
-    requests: Requests,
-    room: Arc<Room>,
-    headers_sent: bool,
-    trailing: Metadata,
-    task: Option<AbortHandle>,
-}
-
-/// Where a call's requests go.
-enum Requests {
-    /// Exactly one is due; the handler starts when the client has ended its side.
-    One(Option<RawMessage>),
-    /// The handler takes them as they come.
-    Many { inbox: Arc<Inbox>, ended: bool },
 }
 
 impl Dispatcher {
@@ -159,37 +131,14 @@ impl Dispatcher {
         now: Instant,
         http2: &mut impl Commands,
     ) {
-        let admitted = match admit(&head, &self.router, now) {
+        let router = Arc::clone(&self.router);
+        let admitted = match admit(&head, &router, now) {
             Ok(admitted) => admitted,
-            Err(Refusal { head, trailers }) => return http2.headers_only(stream, head, trailers),
+            Err(refusal) => return http2.headers_only(stream, refusal.head, refusal.trailers),
         };
         let request_streaming = admitted.route.handler.is_request_streaming();
         let deadline = admitted.deadline;
-        let active = ActiveCall {
-            content_type: admitted.content_type,
-            encoding: admitted.encoding,
-            route: head.route,
-            incoming: LengthPrefixed::new(self.router.limits().receive_bytes_max),
-            held_bytes: 0,
-            requests: if request_streaming {
-                Requests::Many {
-                    inbox: Arc::default(),
-                    ended: false,
-                }
-            } else {
-                Requests::One(None)
-            },
-            room: Arc::default(),
-            headers_sent: false,
-            trailing: Metadata::default(),
-            task: None,
-            call: Call::new(
-                admitted.route.method.clone(),
-                head,
-                self.peer.clone(),
-                deadline,
-            ),
-        };
+        let active = ActiveCall::new(stream, &admitted, head, self.peer.clone(), router.limits());
         self.calls.insert(stream, active);
         self.new_deadlines
             .extend(deadline.map(|deadline| (deadline, stream)));
@@ -206,14 +155,13 @@ impl Dispatcher {
             // The call has ended already; the connection's window must not shrink for it.
             return http2.consumed(stream, bytes.len());
         };
-        call.held_bytes += bytes.len();
-        call.incoming.push(bytes);
+        call.push(bytes);
         match call.advance(end) {
             Ok(Progress::Complete) => self.ready.push(stream),
             Ok(Progress::More) => {}
             Err(status) => return self.fail(stream, status, http2),
         }
-        call.release(stream, http2);
+        call.release(http2);
     }
 
     /// Polls a new handler where it stands; one that has to wait becomes a task of its own.
@@ -226,7 +174,10 @@ impl Dispatcher {
         let Ok(route) = router.route(active.route, call.path().as_bytes()) else {
             return;
         };
-        let outbound = || Outbound::new(Arc::clone(&active.room), Arc::clone(&self.outbox), stream);
+        let outbound = || {
+            let (room, outbox) = (Arc::clone(&active.room), Arc::clone(&self.outbox));
+            Outbound::new(active.call.clone(), room, outbox, stream)
+        };
         let before = Instant::now();
         let started = match (&route.handler.form, &mut active.requests) {
             (Form::UnarySync(handler), Requests::One(request)) => {
@@ -275,84 +226,46 @@ impl Dispatcher {
     }
 
     fn deliver_one(&mut self, stream: StreamId, post: Post, http2: &mut impl Commands) {
-        let limits = *self.router.limits();
         let Some(call) = self.calls.get_mut(&stream) else {
             return;
         };
-        match post {
-            Post::Headers(metadata) => call.send_headers(stream, metadata, http2),
-            Post::Message(message) if message.bytes.len() > limits.send_bytes_max => {
-                self.fail(stream, too_long(&message, limits.send_bytes_max), http2);
-            }
-            Post::Message(message) => {
-                call.send_headers(stream, Metadata::default(), http2);
-                send_message(stream, message, http2);
-            }
-            Post::Trailers(metadata) => call.trailing.extend(metadata),
-            Post::Taken => match call.advance(false) {
-                Ok(_) => call.release(stream, http2),
-                Err(status) => self.fail(stream, status, http2),
-            },
-            Post::Finished(outcome) => self.finish(stream, outcome, http2),
+        let done = match post {
+            Post::Headers(metadata) => Ok(call.send_headers(metadata, http2)),
+            Post::Message(message) => call.send(message, Metadata::default(), http2),
+            Post::Trailers(metadata) => Ok(call.trailing.extend(metadata)),
+            Post::Taken => call.advance(false).map(|_| call.release(http2)),
+            Post::Finished(outcome) => return self.finish(stream, outcome, http2),
+        };
+        if let Err(status) = done {
+            self.fail(stream, status, http2);
         }
     }
 
     /// The handler has ended, and so does the call.
     fn finish(&mut self, stream: StreamId, outcome: Outcome, http2: &mut impl Commands) {
-        let send_bytes_max = self.router.limits().send_bytes_max;
+        let Some(mut call) = self.calls.remove(&stream) else {
+            return;
+        };
         match outcome {
-            Outcome::Status(status) => self.fail(stream, status, http2),
-            Outcome::Reply(reply) if reply.message().bytes.len() > send_bytes_max => {
-                self.fail(stream, too_long(reply.message(), send_bytes_max), http2);
-            }
-            Outcome::Reply(reply) => self.succeed(stream, Some(reply), http2),
-            Outcome::Done => self.succeed(stream, None, http2),
-        }
-    }
-
-    fn succeed(
-        &mut self,
-        stream: StreamId,
-        reply: Option<Response<RawMessage>>,
-        http2: &mut impl Commands,
-    ) {
-        let Some(mut call) = self.calls.remove(&stream) else {
-            return;
-        };
-        match reply.map(Response::into_parts) {
-            Some((message, metadata, trailers)) => {
-                call.send_headers(stream, metadata, http2);
-                send_message(stream, message, http2);
+            Outcome::Reply(reply) => {
+                let (mut message, metadata, trailers) = reply.into_parts();
+                message.compressed |= call.call.compresses_replies();
                 call.trailing.extend(trailers);
+                match call.send(message, metadata, http2) {
+                    Ok(()) => call.end_ok(http2),
+                    Err(status) => call.end(status, http2),
+                }
             }
-            // OK is never Trailers-Only: that is for calls which fail at once.
-            None => call.send_headers(stream, Metadata::default(), http2),
+            Outcome::Done => call.end_ok(http2),
+            Outcome::Status(status) => call.end(status, http2),
         }
-        http2.trailers(
-            stream,
-            Trailers {
-                status: None,
-                metadata: call.trailing,
-            },
-        );
     }
 
-    /// Ends a call with a status, whatever it was doing.
+    /// Ends a call with a status, whatever its handler is doing.
     fn fail(&mut self, stream: StreamId, status: Status, http2: &mut impl Commands) {
-        let Some(mut call) = self.calls.remove(&stream) else {
-            return;
-        };
-        call.abandon();
-        let metadata = std::mem::take(&mut call.trailing);
-        let trailers = Trailers {
-            status: Some(status),
-            metadata,
-        };
-        if call.headers_sent {
-            http2.trailers(stream, trailers);
-        } else {
-            let head = ResponseHead::grpc(call.content_type, Metadata::default());
-            http2.headers_only(stream, head, Some(trailers));
+        if let Some(call) = self.calls.remove(&stream) {
+            call.abandon();
+            call.end(status, http2);
         }
     }
 }
@@ -365,111 +278,3 @@ impl Drop for Dispatcher {
         }
     }
 }
-
-/// What became of the requests after bytes were added.
-enum Progress {
-    More,
-    /// The one request of the call is there, and the client has ended its side.
-    Complete,
-}
-
-impl ActiveCall {
-    /// Makes messages of what was received, as far as there is room for them.
-    fn advance(&mut self, end: bool) -> Result<Progress, Status> {
-        match &mut self.requests {
-            Requests::One(request) => {
-                while let Some(message) = self.incoming.next()? {
-                    let message = self.encoding.decompress(message)?;
-                    if request.replace(message).is_some() {
-                        return Err(cardinality("more than one request"));
-                    }
-                }
-                if !end {
-                    return Ok(Progress::More);
-                }
-                self.incoming.end()?;
-                if request.is_none() {
-                    return Err(cardinality("no request"));
-                }
-                Ok(Progress::Complete)
-            }
-            Requests::Many { inbox, ended } => {
-                *ended |= end;
-                while inbox.has_room() {
-                    match self.incoming.next()? {
-                        Some(message) => inbox.put(self.encoding.decompress(message)?),
-                        None if *ended => {
-                            self.incoming.end()?;
-                            inbox.end(Ok(()));
-                            break;
-                        }
-                        None => break,
-                    }
-                }
-                Ok(Progress::More)
-            }
-        }
-    }
-
-    /// Gives the stream's window back while a message is being put together; while a whole one
-    /// waits for the handler, what came after it stays charged to the client.
-    fn release(&mut self, stream: StreamId, http2: &mut impl Commands) {
-        let waits = match &self.requests {
-            Requests::One(_) => false,
-            Requests::Many { inbox, .. } => !inbox.has_room(),
-        };
-        if !waits || self.incoming.is_empty() {
-            http2.consumed(stream, std::mem::take(&mut self.held_bytes));
-        }
-    }
-
-    fn send_headers(&mut self, stream: StreamId, metadata: Metadata, http2: &mut impl Commands) {
-        if !self.headers_sent {
-            self.headers_sent = true;
-            http2.headers(stream, ResponseHead::grpc(self.content_type, metadata));
-        }
-    }
-
-    /// Stops everything that works for the call.
-    fn abandon(&self) {
-        self.call.cancel();
-        self.room.close();
-        if let Requests::Many { inbox, .. } = &self.requests {
-            inbox.end(Err(Status::cancelled("the call is gone")));
-        }
-        if let Some(task) = &self.task {
-            task.abort();
-        }
-    }
-}
-
-/// A message and its prefix; a short one in one piece.
-fn send_message(stream: StreamId, message: RawMessage, http2: &mut impl Commands) {
-    let prefix = prefix(&message);
-    if message.bytes.len() <= COPIED_BYTES_MAX {
-        let mut whole = Vec::with_capacity(PREFIX_BYTES + message.bytes.len());
-        whole.extend_from_slice(&prefix);
-        whole.extend_from_slice(&message.bytes);
-        http2.data(stream, whole.into());
-    } else {
-        http2.data(stream, Bytes::copy_from_slice(&prefix));
-        http2.data(stream, message.bytes);
-    }
-}
-
-/// gRPC's code for a wrong number of messages (statuscodes.md, "cardinality violation").
-fn cardinality(what: &str) -> Status {
-    Status::unimplemented(format!(
-        "the method takes exactly one request; the client sent {what}"
-    ))
-}
-
-fn too_long(message: &RawMessage, bytes_max: usize) -> Status {
-    Status::resource_exhausted(format!(
-        "the reply has {} bytes; at most {bytes_max} are sent",
-        message.bytes.len()
-    ))
-}
-
-/// Up to here a copy costs less than a frame of its own for the prefix.
-const COPIED_BYTES_MAX: usize = 16 * 1024;

@@ -17,6 +17,8 @@ use crate::{
 /// A handler, whatever it takes and answers with.
 pub struct Handler {
     pub(crate) form: Form,
+    /// Whether it is given messages as they travelled, compressed ones too.
+    pub(crate) raw: bool,
 }
 
 /// How a handler is run, and with what.
@@ -302,7 +304,7 @@ fn encode<T: IntoMessage<Via>, Via>(method: &Method) -> Encode<T> {
 
 impl Handler {
     pub(crate) fn new(form: Form) -> Self {
-        Self { form }
+        Self { form, raw: false }
     }
 
     /// A handler of undecoded messages, for any kind of method or none.

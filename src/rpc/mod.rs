@@ -2,6 +2,7 @@
 //!
 //! [`dispatch`] is the page to read first.
 
+mod active_call;
 mod admission;
 mod call;
 mod conversion;

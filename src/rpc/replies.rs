@@ -6,7 +6,10 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-use super::outbox::{Outbox, Post};
+use super::{
+    Call,
+    outbox::{Outbox, Post},
+};
 use crate::{
     grpc::{Metadata, PREFIX_BYTES, RawMessage, Status},
     http2::StreamId,
@@ -42,7 +45,9 @@ impl<T> Replies<T> {
     /// CANCELLED when the call is gone; INTERNAL if the value does not fit the method's reply type.
     /// A handler passes both on with `?`.
     pub async fn send(&mut self, reply: T) -> Result<(), Status> {
-        let raw = (self.encode)(reply)?;
+        let mut raw = (self.encode)(reply)?;
+        // The connection compresses what is marked so; a raw handler's mark says it did so itself.
+        raw.compressed |= self.outbound.call.compresses_replies();
         std::future::poll_fn(|cx| self.outbound.room.poll_room(cx)).await?;
         self.outbound.send(raw);
         Ok(())
@@ -63,14 +68,16 @@ impl<T> fmt::Debug for Replies<T> {
 /// The handler's end of the reply stream.
 #[derive(Debug)]
 pub(crate) struct Outbound {
+    call: Call,
     room: Arc<Room>,
     outbox: Arc<Outbox>,
     stream: StreamId,
 }
 
 impl Outbound {
-    pub(super) fn new(room: Arc<Room>, outbox: Arc<Outbox>, stream: StreamId) -> Self {
+    pub(super) fn new(call: Call, room: Arc<Room>, outbox: Arc<Outbox>, stream: StreamId) -> Self {
         Self {
+            call,
             room,
             outbox,
             stream,

@@ -3,7 +3,11 @@
 use std::collections::HashMap;
 
 use super::{Handler, handler::Form};
-use crate::{grpc::Status, limits, schema::Method};
+use crate::{
+    grpc::{MessageEncoding, Status},
+    limits,
+    schema::Method,
+};
 
 /// All that a call needs to know of its server; immutable, and replaced as a whole.
 #[derive(Debug)]
@@ -23,12 +27,14 @@ pub(crate) struct Route {
 }
 
 /// What a call may use.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Limits {
     /// Longest message received.
     pub(crate) receive_bytes_max: usize,
     /// Longest message sent.
     pub(crate) send_bytes_max: usize,
+    /// How replies are compressed, best first; empty: not unless a handler asks.
+    pub(crate) compression: Vec<MessageEncoding>,
 }
 
 impl Default for Limits {
@@ -36,6 +42,7 @@ impl Default for Limits {
         Self {
             receive_bytes_max: limits::MESSAGE_RECEIVE_BYTES,
             send_bytes_max: limits::MESSAGE_SEND_BYTES,
+            compression: Vec::new(),
         }
     }
 }

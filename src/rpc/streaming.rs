@@ -21,6 +21,7 @@ use crate::{
 pub struct Streaming<T> {
     inbound: Inbound,
     decode: Decode<T>,
+    was_compressed: bool,
 }
 
 /// How a request is read; made once for a method, shared by its calls.
@@ -28,7 +29,11 @@ pub(super) type Decode<T> = Arc<dyn Fn(RawMessage) -> Result<T, Status> + Send +
 
 impl<T> Streaming<T> {
     pub(super) fn new(inbound: Inbound, decode: Decode<T>) -> Self {
-        Self { inbound, decode }
+        Self {
+            inbound,
+            decode,
+            was_compressed: false,
+        }
     }
 
     /// Waits for the next message; `None` when the client has sent its last.
@@ -41,9 +46,18 @@ impl<T> Streaming<T> {
             .transpose()
     }
 
+    /// Whether the last message came compressed.
+    pub fn was_compressed(&self) -> bool {
+        self.was_compressed
+    }
+
     fn poll_message(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<T, Status>>> {
         let next = ready!(self.inbound.poll_next(cx));
-        Poll::Ready(next.map(|raw| raw.and_then(|raw| (self.decode)(raw))))
+        Poll::Ready(next.map(|raw| {
+            let raw = raw?;
+            self.was_compressed = raw.compressed;
+            (self.decode)(raw)
+        }))
     }
 }
 

@@ -7,7 +7,7 @@ use tokio::sync::Semaphore;
 use super::Server;
 use crate::{
     Error,
-    grpc::{RawMessage, Status},
+    grpc::{MessageEncoding, RawMessage, Status},
     limits,
     rpc::{
         BidiHandler, Call, ClientStreamingHandler, Handler, Limits, Replies, Route, Router,
@@ -153,6 +153,16 @@ impl ServerBuilder {
     /// Longest message sent, in bytes; 4 MiB unless set.
     pub fn send_bytes_max(mut self, bytes: usize) -> Self {
         self.limits.send_bytes_max = bytes;
+        self
+    }
+
+    /// Compresses replies with the first of these encodings that the client reads. Without this,
+    /// only calls whose handler [asks](Call::compress_replies) are compressed.
+    pub fn compress_replies(
+        mut self,
+        encodings: impl IntoIterator<Item = MessageEncoding>,
+    ) -> Self {
+        self.limits.compression = encodings.into_iter().collect();
         self
     }
 

@@ -19,7 +19,7 @@ use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header::CONTEN
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use crate::{
-    grpc::{CallHead, Metadata, ResponseHead, Trailers},
+    grpc::{CallHead, MessageEncoding, Metadata, ResponseHead, Trailers},
     http2::{Commands, Event, StreamId},
     limits,
     rpc::Router,
@@ -424,6 +424,12 @@ fn response_of(head: ResponseHead, trailers: Option<Trailers>) -> Response<()> {
             HeaderValue::from_static(content_type.as_str()),
         );
     }
+    if head.encoding != MessageEncoding::Identity {
+        headers.insert(
+            GRPC_ENCODING,
+            HeaderValue::from_static(head.encoding.name()),
+        );
+    }
     if let Some(accepted) = head.accepted_encodings() {
         headers.insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static(accepted));
     }
@@ -467,4 +473,5 @@ const EVENTS_PER_TURN: usize = 256;
 const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
 const GRPC_STATUS_DETAILS_BIN: HeaderName = HeaderName::from_static("grpc-status-details-bin");
+const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
 const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");
