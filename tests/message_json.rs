@@ -1,5 +1,7 @@
 //! The canonical JSON mapping, its options and its limits.
 
+#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
+
 #[path = "support/fixtures.rs"]
 mod fixtures;
 #[path = "support/random_message.rs"]

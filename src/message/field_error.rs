@@ -10,12 +10,10 @@ use crate::{
 };
 
 /// Why a field could not be read or set: there is no such field, or its type is another one.
-#[derive(Debug)]
 pub struct FieldError {
     kind: Box<Kind>,
 }
 
-#[derive(Debug)]
 enum Kind {
     UnknownField {
         message_type: String,
@@ -161,6 +159,12 @@ impl fmt::Display for FieldError {
             }
             Kind::Misfit { field, misfit } => write!(f, "field `{field}`: {misfit}"),
         }
+    }
+}
+
+impl fmt::Debug for FieldError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -164,8 +164,9 @@ impl MessageRef<'_> {
     }
 }
 
-/// As in JSON's canonical mapping. The other way needs the message type:
-/// [`Message::from_json`], [`Message::from_serialize`].
+/// As in JSON's canonical mapping, for printing and for JSON around it. There is no way back without
+/// the message type, so that `Message` is not `Deserialize`; see [`Message::from_json`]. To put a
+/// message into a message, use [`Message::set`]: here its 64-bit integers and bytes are strings.
 impl Serialize for Message {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.as_ref().serialize(serializer)

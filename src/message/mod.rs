@@ -46,11 +46,11 @@ use lending::Lender;
 
 /// A message of a type that is known at run time.
 ///
-/// ```no_run
+/// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use reflectd::{Message, Schema};
 ///
-/// let schema = Schema::compile(["proto/user.proto"], [""; 0])?;
+/// let schema = Schema::compile(["proto/user.proto"], ["proto"])?;
 /// let user_type = schema.message("user.User").ok_or("no such message")?;
 ///
 /// let mut user = Message::new(&user_type);

@@ -11,10 +11,10 @@ use prost_reflect::{
 };
 
 /// SplitMix64: one number seeds it, so that a failing case is one number.
-pub struct Random(pub u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    pub fn next(&mut self) -> u64 {
+    pub(crate) fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -22,7 +22,7 @@ impl Random {
         z ^ (z >> 31)
     }
 
-    pub fn below(&mut self, bound: u64) -> u64 {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
         self.next() % bound
     }
 
@@ -38,7 +38,7 @@ impl Random {
 }
 
 /// A message in which about half of the fields are set, down to `depth` levels.
-pub fn random_message(
+pub(crate) fn random_message(
     descriptor: &MessageDescriptor,
     random: &mut Random,
     depth: u32,
@@ -68,7 +68,7 @@ pub fn random_message(
         "google.protobuf.Value" => {
             let field = ["null_value", "number_value", "string_value", "bool_value"];
             let field = field[random.below(4) as usize];
-            let field = descriptor.get_field_by_name(field).unwrap();
+            let field = descriptor.get_field_by_name(field).expect("Value has it");
             let value = match field.name() {
                 "null_value" => Value::EnumNumber(0),
                 _ => random_value(&field.kind(), random, 0),
@@ -103,7 +103,7 @@ fn random_field(field: &FieldDescriptor, random: &mut Random, depth: u32) -> Val
         let entries = (0..random.below(4)).map(|_| {
             let key = random_value(&entry.map_entry_key_field().kind(), random, 0);
             let value = random_value(&entry.map_entry_value_field().kind(), random, depth);
-            (key.into_map_key().unwrap(), value)
+            (key.into_map_key().expect("a key kind"), value)
         });
         Value::Map(entries.collect::<std::collections::HashMap<MapKey, Value>>())
     } else if field.is_list() {

@@ -32,7 +32,8 @@ use crate::{
 /// unset.
 ///
 /// **Types.** Integers of any width, with a check of the range both ways; `float` also as `f64`;
-/// `bytes` as `Vec<u8>`, `[u8; N]`, `bytes::Bytes` or what serde_bytes has; lists as `Vec`; maps as
+/// `bytes` as `Vec<u8>`, `[u8; N]`, `bytes::Bytes` or what serde_bytes has (JSON values have no
+/// bytes: a message with a `bytes` field is no `serde_json::Value`); lists as `Vec`; maps as
 /// `HashMap` or `BTreeMap` with keys of their own type. Types that serde writes in one way for
 /// people and in another for machines, a UUID for one, are text in a `string` field and bytes in a
 /// `bytes` field.

@@ -22,6 +22,10 @@ use crate::{
 /// If the shape of `T` cannot fit: a field that the message lacks, a string where it has a number,
 /// an enum without a variant for the default. What a type's own code says about a default value
 /// (that `""` is no date) does not count.
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "what registers handlers calls it")
+)]
 pub(crate) fn check_deserialize<T: DeserializeOwned>(
     message_type: &MessageType,
 ) -> Result<(), SerdeError> {
@@ -116,3 +120,241 @@ const VISITS_MAX: usize = 10_000;
 
 /// Attempts of one check: one for each field that is put off and each member of the largest oneof.
 const ATTEMPTS_MAX: usize = 200;
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::HashMap, path::Path, sync::LazyLock};
+
+    use serde::{Deserialize, de::DeserializeOwned};
+
+    use super::check_deserialize;
+    use crate::Schema;
+
+    static SCHEMA: LazyLock<Schema> = LazyLock::new(|| {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/protos/message");
+        Schema::compile([folder.join("everything.proto")], [folder]).expect("the fixture compiles")
+    });
+
+    fn check<T: DeserializeOwned>(name: &str) -> Result<(), String> {
+        let name = format!("everything.{name}");
+        let message_type = SCHEMA.message(&name).expect("the fixture has it");
+        check_deserialize::<T>(&message_type).map_err(|error| error.to_string())
+    }
+
+    /// A struct in which what is deep inside is checked like what is at the top.
+    macro_rules! with {
+        ($($field:ident: $type:ty),+) => {{
+            #[derive(Deserialize)]
+            #[expect(dead_code, reason = "only its type is checked")]
+            struct With {
+                $($field: $type,)+
+            }
+            check::<With>("Everything")
+        }};
+    }
+
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "only its type is checked")]
+    struct Inner<T> {
+        zip_code: T,
+    }
+
+    /// Refuses its default.
+    #[derive(Deserialize)]
+    #[serde(try_from = "String")]
+    struct Date;
+
+    impl TryFrom<String> for Date {
+        type Error = &'static str;
+
+        fn try_from(text: String) -> Result<Self, Self::Error> {
+            if text.is_empty() {
+                Err("an empty string is no date")
+            } else {
+                Ok(Self)
+            }
+        }
+    }
+
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "only its type is checked")]
+    struct Tree<T> {
+        children: Vec<Self>,
+        child: Option<Box<Self>>,
+        inner: Option<Inner<T>>,
+    }
+
+    #[derive(Deserialize)]
+    #[expect(dead_code, reason = "only its type is checked")]
+    enum Contact<T> {
+        PhoneNumber(i64),
+        Visit(Inner<T>),
+        Nobody,
+    }
+
+    #[derive(Deserialize)]
+    enum Active {
+        Active,
+    }
+
+    #[test]
+    fn what_fits() {
+        assert_eq!(
+            with!(string: String, maybe_int32: Option<i32>, int32: i8),
+            Ok(())
+        );
+        assert_eq!(
+            with!(maybe_string: String, inner: Inner<i32>),
+            Ok(()),
+            "they may be set"
+        );
+        assert_eq!(
+            with!(by_int32: HashMap<i32, Inner<u8>>, strings: Vec<String>),
+            Ok(())
+        );
+        assert_eq!(with!(string: Date, maybe_string: Option<Date>), Ok(()));
+        assert_eq!(
+            with!(bytes: [u8; 16], string: char),
+            Ok(()),
+            "only their default does not fit"
+        );
+        assert_eq!(with!(contact: Contact<i32>), Ok(()));
+        assert_eq!(
+            with!(maybe_status: Option<Active>, statuses: Vec<Active>),
+            Ok(())
+        );
+        assert_eq!(check::<Tree<i32>>("Everything"), Ok(()));
+        assert_eq!(check::<()>("Everything"), Ok(()));
+        assert_eq!(check::<serde_json::Value>("Shape"), Ok(()));
+    }
+
+    #[test]
+    fn what_does_not() {
+        for (checked, expected) in [
+            (
+                with!(strng: String),
+                "everything.Everything: the message has no field `strng`; did you mean `string`?",
+            ),
+            (
+                with!(string: i32),
+                "everything.Everything.string: invalid type: string \"\", expected i32",
+            ),
+            (
+                with!(inner: Option<Inner<String>>),
+                "everything.Everything.inner.zipCode: invalid type: integer `0`, expected a string",
+            ),
+            (
+                with!(inners: Vec<Inner<String>>),
+                "everything.Everything.inners[0].zipCode: invalid type: integer `0`, expected a string",
+            ),
+            (
+                with!(by_int32: HashMap<String, Inner<bool>>),
+                "everything.Everything.by_int32[0].zipCode: invalid type: integer `0`, \
+                 expected a boolean",
+            ),
+            (
+                check::<Tree<String>>("Everything"),
+                "everything.Everything.children[0].inner.zipCode: invalid type: integer `0`, \
+                 expected a string",
+            ),
+            (
+                with!(status: Active),
+                "everything.Everything.status: unknown variant `STATUS_UNSPECIFIED`, \
+                 expected `Active`",
+            ),
+        ] {
+            assert_eq!(checked, Err(expected.to_owned()));
+        }
+    }
+
+    /// A value that its type refuses hides nothing that comes after it, however deep it is.
+    #[test]
+    fn what_does_not_behind_a_refused_default() {
+        #[derive(Deserialize)]
+        #[expect(dead_code, reason = "only its type is checked")]
+        struct Nested {
+            maybe_string: Option<Date>,
+            string: Date,
+            bool: String,
+        }
+        assert_eq!(
+            with!(string: Date, children: Vec<Nested>, int32: Inner<i32>),
+            Err(
+                "everything.Everything.children[0].bool: invalid type: boolean `false`, \
+                 expected a string"
+                    .to_owned()
+            )
+        );
+        assert_eq!(
+            with!(string: Date, child: Option<Box<Inner<Date>>>, nope: i32),
+            Err("everything.Everything.child: the message has no field `zip_code`".to_owned())
+        );
+    }
+
+    /// Each member of a oneof is tried, the last as well as the first.
+    #[test]
+    fn what_does_not_in_a_oneof() {
+        assert_eq!(
+            with!(contact: Option<Contact<String>>),
+            Err(
+                "everything.Everything.visit.zipCode: invalid type: integer `0`, \
+                 expected a string"
+                    .to_owned()
+            )
+        );
+        assert_eq!(
+            with!(email: Option<String>, visit: Option<Inner<String>>),
+            Err(
+                "everything.Everything.visit.zipCode: invalid type: integer `0`, \
+                 expected a string"
+                    .to_owned()
+            )
+        );
+        assert_eq!(
+            with!(contact: Active),
+            Err(
+                "everything.Everything.email: unknown variant `email`, expected `Active`"
+                    .to_owned()
+            )
+        );
+    }
+
+    /// Types that contain each other in every way end the check, not the machine.
+    #[test]
+    fn types_without_end() {
+        #[derive(Deserialize)]
+        #[expect(dead_code, reason = "only its type is checked")]
+        struct Endless {
+            child: Box<Self>,
+        }
+        assert_eq!(check::<Endless>("Everything"), Ok(()));
+    }
+
+    /// What a `google.protobuf.Value` holds is known only when it comes.
+    #[test]
+    fn json_is_not_judged() {
+        #[derive(Deserialize)]
+        #[expect(dead_code, reason = "only its type is checked")]
+        struct Loose {
+            value: Inner<u8>,
+            r#struct: Inner<u8>,
+            list: Vec<u8>,
+        }
+        assert_eq!(check::<Loose>("WellKnown"), Ok(()));
+        #[derive(Deserialize)]
+        #[expect(dead_code, reason = "only its type is checked")]
+        struct Strict {
+            value: Inner<u8>,
+            timestamp: String,
+            duration: bool,
+        }
+        assert_eq!(
+            check::<Strict>("WellKnown"),
+            Err(
+                "everything.WellKnown.duration: invalid type: string \"0s\", \
+                 expected a boolean"
+                    .to_owned()
+            )
+        );
+    }
+}

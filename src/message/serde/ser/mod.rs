@@ -1,218 +1,36 @@
 //! From a Rust value to a message.
 
-mod compound;
+mod fields;
+mod oneof;
+mod sequence;
+mod target;
 
-use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, Value as Reflected};
-use serde::{
-    Serialize, Serializer,
-    ser::{Error as _, Impossible},
-};
+use prost_reflect::{EnumDescriptor, Kind, Value as Reflected};
+use serde::{Serialize, Serializer, ser::Impossible};
 
 use crate::{
     limits::MESSAGE_NESTING_MAX,
     message::{
-        Message, Value,
-        fit::{Misfit, declared, fit_one, kind_name, map_entry},
-        serde::{
-            SerdeError, names,
-            well_known::{WellKnown, from_json, from_text, too_deep},
-        },
+        Message,
+        fit::Misfit,
+        serde::{SerdeError, names, well_known::from_json},
     },
-    schema::{EnumType, Field, MessageType, Oneof},
+    schema::{EnumType, MessageType},
 };
-use compound::{Elements, FieldsOrEntries, MessageBuilder, VariantBuilder, VariantFields};
+use fields::FieldsOrEntries;
+use oneof::VariantFields;
+use sequence::Elements;
+use target::{Output, Place, Put, Target};
 
 pub(super) fn message_from<T: Serialize + ?Sized>(
     message_type: &MessageType,
     value: &T,
 ) -> Result<Message, SerdeError> {
     let kind = Kind::Message(message_type.descriptor().clone());
-    let target = Target {
-        place: Place::One(&kind),
-        levels: MESSAGE_NESTING_MAX + 1,
-        optional: false,
-    };
+    let target = Target::required(&kind, MESSAGE_NESTING_MAX + 1);
     match target.put(value)? {
         Some(Output::Value(Reflected::Message(message))) => Ok(message.into()),
         _ => Err(target.misfit("nothing").into()),
-    }
-}
-
-/// Where a value is to go.
-#[derive(Clone, Copy)]
-struct Target<'a> {
-    place: Place<'a>,
-    /// How many messages may still be made inside each other.
-    levels: usize,
-    /// Whether nothing may go there too: a field can stay unset, an element of a list cannot.
-    optional: bool,
-}
-
-#[derive(Clone, Copy)]
-enum Place<'a> {
-    /// A singular field, or an element of a list or a map.
-    One(&'a Kind),
-    List(&'a FieldDescriptor),
-    Map(&'a FieldDescriptor),
-    /// Whichever member the value is a variant for.
-    Oneof(&'a Oneof),
-}
-
-/// What a value became.
-enum Output {
-    Value(Reflected),
-    /// The value of one member of a oneof.
-    Member(Field, Reflected),
-}
-
-type Put = Result<Option<Output>, SerdeError>;
-
-impl<'a> Target<'a> {
-    /// Serializes into here; `None` leaves it unset.
-    fn put<T: Serialize + ?Sized>(self, value: &T) -> Put {
-        let Some(message_type) = self.json_type() else {
-            return value.serialize(self);
-        };
-        let json = serde_json::to_value(value).map_err(SerdeError::custom)?;
-        if json.is_null() {
-            // `None`, which leaves the field unset, and a unit, which is JSON's null, look alike.
-            return value.serialize(self);
-        }
-        let message = from_json(&message_type, json, self.levels)?;
-        Ok(Some(Output::Value(Reflected::Message(message.into()))))
-    }
-
-    /// The type that is to go here, if it is one that holds JSON.
-    fn json_type(self) -> Option<MessageType> {
-        let message_type = self.message_type()?;
-        (WellKnown::of(&message_type) == Some(WellKnown::Json)).then_some(message_type)
-    }
-
-    fn message_type(self) -> Option<MessageType> {
-        match self.place {
-            Place::One(Kind::Message(kind)) => Some(MessageType::new(kind.clone())),
-            _ => None,
-        }
-    }
-
-    fn enum_type(self) -> Option<&'a EnumDescriptor> {
-        match self.place {
-            Place::One(Kind::Enum(kind)) => Some(kind),
-            _ => None,
-        }
-    }
-
-    fn scalar(self, value: impl Into<Value>, given: &str) -> Put {
-        let value = value.into();
-        let Place::One(kind) = self.place else {
-            return Err(self.misfit(given).into());
-        };
-        let Some(message_type) = self.message_type() else {
-            return Ok(Some(Output::Value(fit_one(kind, value)?)));
-        };
-        let message = match (WellKnown::of(&message_type), value) {
-            (Some(WellKnown::Wrapper), value) => self.wrapper(&message_type, value)?,
-            (Some(_), Value::String(text)) => from_text(&message_type, &text)?,
-            _ => None,
-        };
-        let message = message.ok_or_else(|| self.misfit(given))?;
-        self.levels.checked_sub(1).ok_or_else(too_deep)?;
-        Ok(Some(Output::Value(Reflected::Message(message.into()))))
-    }
-
-    fn wrapper(
-        self,
-        message_type: &MessageType,
-        value: Value,
-    ) -> Result<Option<Message>, SerdeError> {
-        let Some(field) = message_type.field("value") else {
-            return Ok(None);
-        };
-        fit_one(&field.descriptor().kind(), value.clone())?;
-        let mut message = Message::new(message_type);
-        let set = message.set(&field, value);
-        set.map_err(|error| SerdeError::structural(error.to_string()))?;
-        Ok(Some(message))
-    }
-
-    fn integer(self, value: i128) -> Put {
-        match (i64::try_from(value), u64::try_from(value)) {
-            (Ok(value), _) => self.scalar(value, "an integer"),
-            (_, Ok(value)) => self.scalar(value, "an integer"),
-            _ => Err(SerdeError::from(Misfit::OutOfRange {
-                value: value.to_string(),
-                expected: self.expected(),
-            })),
-        }
-    }
-
-    /// Nothing: the field stays unset.
-    fn nothing(self, given: &str) -> Put {
-        if self.optional {
-            Ok(None)
-        } else {
-            Err(self.misfit(given).into())
-        }
-    }
-
-    fn empty_message(self, kind: &MessageDescriptor) -> Put {
-        self.levels.checked_sub(1).ok_or_else(too_deep)?;
-        let message = prost_reflect::DynamicMessage::new(kind.clone());
-        Ok(Some(Output::Value(Reflected::Message(message))))
-    }
-
-    fn message_builder(self, given: &str) -> Result<MessageBuilder, SerdeError> {
-        let message_type = self.message_type().ok_or_else(|| self.misfit(given))?;
-        MessageBuilder::new(&message_type, self.levels)
-    }
-
-    /// The member that a variant stands for. A message whose fields are all of one oneof can be an
-    /// enum itself.
-    fn variant_builder(self, variant: &str) -> Result<VariantBuilder, SerdeError> {
-        let given = || format!("variant `{variant}` of an enum");
-        let (outer, oneof) = match (self.place, self.message_type()) {
-            (Place::Oneof(oneof), _) => (None, oneof.clone()),
-            (_, Some(message_type)) => match names::only_oneof(&message_type) {
-                Some(oneof) => (
-                    Some(MessageBuilder::new(&message_type, self.levels)?),
-                    oneof,
-                ),
-                None => return Err(self.misfit(&given()).into()),
-            },
-            _ => return Err(self.misfit(&given()).into()),
-        };
-        match names::oneof_member(&oneof, variant)? {
-            Some(member) => Ok(VariantBuilder::new(outer, member, self.levels)),
-            None => Err(SerdeError::structural(format!(
-                "oneof `{}` has no member for variant `{variant}`",
-                oneof.name()
-            ))),
-        }
-    }
-
-    fn misfit(self, given: &str) -> Misfit {
-        Misfit::wrong_type(self.expected(), given)
-    }
-
-    fn expected(self) -> String {
-        match self.place {
-            Place::One(Kind::Message(kind)) => format!("message `{}`", kind.full_name()),
-            Place::One(Kind::Enum(kind)) => format!("enum `{}`", kind.full_name()),
-            Place::One(kind) => kind_name(kind),
-            Place::List(field) | Place::Map(field) => declared(field),
-            Place::Oneof(oneof) => format!("an enum for oneof `{}`", oneof.name()),
-        }
-    }
-}
-
-/// What kind of place a field is.
-fn place<'a>(field: &'a FieldDescriptor, kind: &'a Kind) -> Place<'a> {
-    if map_entry(field).is_some() {
-        Place::Map(field)
-    } else if field.is_list() {
-        Place::List(field)
-    } else {
-        Place::One(kind)
     }
 }
 
@@ -223,8 +41,8 @@ impl<'a> Serializer for Target<'a> {
     type SerializeTuple = Elements<'a>;
     type SerializeTupleStruct = Elements<'a>;
     type SerializeTupleVariant = Impossible<Option<Output>, SerdeError>;
-    type SerializeMap = FieldsOrEntries<'a>;
-    type SerializeStruct = FieldsOrEntries<'a>;
+    type SerializeMap = FieldsOrEntries;
+    type SerializeStruct = FieldsOrEntries;
     type SerializeStructVariant = VariantFields;
 
     fn serialize_bool(self, value: bool) -> Put {
@@ -386,7 +204,7 @@ impl<'a> Serializer for Target<'a> {
         )))
     }
 
-    fn serialize_map(self, _len: Option<usize>) -> Result<FieldsOrEntries<'a>, SerdeError> {
+    fn serialize_map(self, _len: Option<usize>) -> Result<FieldsOrEntries, SerdeError> {
         FieldsOrEntries::new(self, "a map")
     }
 
@@ -394,7 +212,7 @@ impl<'a> Serializer for Target<'a> {
         self,
         _name: &'static str,
         _len: usize,
-    ) -> Result<FieldsOrEntries<'a>, SerdeError> {
+    ) -> Result<FieldsOrEntries, SerdeError> {
         FieldsOrEntries::new(self, "a struct")
     }
 
