@@ -3,6 +3,7 @@
 //! This is the only file that asks for `syntax()`; everything else asks [`Features`].
 
 use prost_reflect::{Cardinality, FieldDescriptor, Kind, Syntax};
+use prost_types::FileDescriptorProto;
 
 /// The resolved features of one field (`google.protobuf.FeatureSet` of descriptor.proto).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,5 +38,10 @@ impl Features {
             utf8_checked: proto3,
             delimited: field.is_group(),
         }
+    }
+
+    /// Whether a file writes `optional` before each field that is neither required nor repeated.
+    pub(super) fn labels_singular_fields(file: &FileDescriptorProto) -> bool {
+        file.syntax() != "proto3"
     }
 }
