@@ -327,24 +327,25 @@ fn excerpt(line: &str, column: usize) -> (String, usize) {
     let skipped = column.saturating_sub(EXCERPT_CHARS / 2);
     let clean = |character: char| match character {
         '\t' => '\t',
-        character if character.is_control() => char::REPLACEMENT_CHARACTER,
+        character if is_harmful(character) => char::REPLACEMENT_CHARACTER,
         character => character,
     };
     let shown = line.chars().skip(skipped).take(EXCERPT_CHARS).map(clean);
     (shown.collect(), skipped)
 }
 
-/// Escapes control characters, and those that turn the direction of text around: names and texts
+/// Whether a character steers a terminal or turns the direction of the text around: names and texts
 /// come from files that anybody may have written, and go to terminals and logs.
+fn is_harmful(character: char) -> bool {
+    character.is_control() || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Escapes harmful characters.
 pub(super) fn printable(text: &str) -> String {
-    let harmful = |character: char| {
-        character.is_control()
-            || matches!(character, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-    };
-    if !text.contains(harmful) {
+    if !text.contains(is_harmful) {
         return text.to_owned();
     }
-    let escaped = |character: char| match harmful(character) {
+    let escaped = |character: char| match is_harmful(character) {
         true => character.escape_default().to_string(),
         false => character.to_string(),
     };

@@ -3,6 +3,7 @@
 //! This is the only file that asks for `syntax()`; everything else asks [`Features`].
 
 use prost_reflect::{Cardinality, EnumDescriptor, FieldDescriptor, Kind, Syntax};
+use prost_types::FileDescriptorProto;
 
 /// The resolved features of one field (`google.protobuf.FeatureSet` of descriptor.proto).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,5 +43,10 @@ impl Features {
     /// Whether the enum type is closed: it has no other numbers than the file names.
     pub(super) fn closes(kind: &EnumDescriptor) -> bool {
         kind.parent_file().syntax() == Syntax::Proto2
+    }
+
+    /// Whether a file writes `optional` before each field that is neither required nor repeated.
+    pub(super) fn labels_singular_fields(file: &FileDescriptorProto) -> bool {
+        file.syntax() != "proto3"
     }
 }

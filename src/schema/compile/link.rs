@@ -169,6 +169,7 @@ impl<'a> Linker<'a> {
         let name = &symbol.full_name;
         let also = match more {
             0 => String::new(),
+            1 => ", as is one more of its names".to_owned(),
             more => format!(", as are {more} more of its names"),
         };
         let message = format!(

@@ -4,9 +4,13 @@
 //! and the time it takes to rewrite it grows with the square of a file's options. Its errors come
 //! without lines then; for the few files that have errors they are found by adding the file again.
 
+use std::collections::HashMap;
+
 use miette::Diagnostic as _;
 use prost_reflect::DescriptorError;
-use prost_types::{FileDescriptorProto, SourceCodeInfo, source_code_info::Location};
+use prost_types::{
+    DescriptorProto, FileDescriptorProto, SourceCodeInfo, source_code_info::Location,
+};
 
 use super::parse::{capped, descriptor_with_locations, locations};
 use crate::{
@@ -34,7 +38,7 @@ pub(super) fn errors(
     let info = file.source_code_info.take().unwrap_or_default();
     let located = match each(error).count().saturating_mul(info.location.len()) {
         0..=PROTO_LOCATE_COMPARISONS_MAX => {
-            file.source_code_info = Some(numbered(&info));
+            file.source_code_info = Some(numbered(&info, &file));
             add(file).err()
         }
         _ => None,
@@ -72,17 +76,54 @@ pub(super) fn unlocated(shown: &str, name: &str, error: &DescriptorError) -> Vec
 /// The pool tells places by label, as offsets into a text that is given to it, and it counts
 /// characters where source code info counts bytes. Given spans that are the numbers of the
 /// locations, in a text of one long line, the offsets that come back are those numbers.
-fn numbered(info: &SourceCodeInfo) -> SourceCodeInfo {
-    let location = (0..)
+fn numbered(info: &SourceCodeInfo, file: &FileDescriptorProto) -> SourceCodeInfo {
+    let at = |path: Vec<i32>, number: i32| Location {
+        path,
+        span: vec![0, number, number + 1],
+        ..Location::default()
+    };
+    let numbers: HashMap<&[i32], i32> = (0..)
         .zip(&info.location)
-        .map(|(number, location)| Location {
-            path: location.path.clone(),
-            span: vec![0, number, number + 1],
-            ..Location::default()
-        });
-    SourceCodeInfo {
-        location: location.collect(),
+        .map(|(number, location)| (location.path.as_slice(), number))
+        .collect();
+    let own = (0..).zip(&info.location);
+    let mut location: Vec<Location> = own
+        .map(|(number, location)| at(location.path.clone(), number))
+        .collect();
+    for (value_type, field) in map_values(file) {
+        if let Some(&number) = numbers.get(field.as_slice()) {
+            location.push(at(value_type, number));
+        }
     }
+    SourceCodeInfo { location }
+}
+
+/// The path of each map's value type, which is in a message that stands nowhere in the text, and
+/// that of the map field itself.
+fn map_values(file: &FileDescriptorProto) -> Vec<(Vec<i32>, Vec<i32>)> {
+    let mut all = Vec::new();
+    let top = (0..).zip(&file.message_type);
+    let mut pending: Vec<(Vec<i32>, &DescriptorProto)> = top
+        .map(|(index, message)| (vec![MESSAGE_TYPE, index], message))
+        .collect();
+    while let Some((path, message)) = pending.pop() {
+        let below = |tag: i32, index: i32| [&path[..], &[tag, index]].concat();
+        for (index, nested) in (0..).zip(&message.nested_type) {
+            let nested_path = below(NESTED_TYPE, index);
+            let mut fields = (0..).zip(&message.field);
+            let field = fields.find(|(_, field)| field.type_name() == nested.name());
+            let is_entry = nested
+                .options
+                .as_ref()
+                .is_some_and(|options| options.map_entry());
+            if let (true, Some((field, _))) = (is_entry, field) {
+                let value_type = [&nested_path[..], &[FIELD, 1, TYPE_NAME]].concat();
+                all.push((value_type, below(FIELD, field)));
+            }
+            pending.push((nested_path, nested));
+        }
+    }
+    all
 }
 
 fn offset(error: &dyn miette::Diagnostic, label: &str) -> Option<usize> {
@@ -113,3 +154,9 @@ const FOUND: [&str; 4] = [
     "defined here",
     "enum defined here",
 ];
+
+// Field numbers of descriptor.proto.
+const MESSAGE_TYPE: i32 = 4;
+const FIELD: i32 = 2;
+const NESTED_TYPE: i32 = 3;
+const TYPE_NAME: i32 = 6;

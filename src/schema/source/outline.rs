@@ -84,39 +84,64 @@ impl Outline {
 /// `}` of the block that it stands in.
 pub(in crate::schema) fn statement_around(text: &str, offset: usize) -> Range<usize> {
     let mut start = 0;
-    let mut outer_starts = Vec::new();
-    let mut opened = 0_usize;
+    // The blocks that are open, from the outermost; those that open behind the fault.
+    let mut around: Vec<Block> = Vec::new();
+    let mut behind: Vec<Block> = Vec::new();
+    let mut before = None;
     let mut tokens = Tokens::new(text).peekable();
     while let Some(Token { kind, span, .. }) = tokens.next() {
+        let is_before_fault = span.end <= offset;
         let next = tokens.peek().map(|next| next.kind);
-        // What follows a block of option text belongs to the statement around it.
-        let goes_on = matches!(next, Some(TokenKind::Symbol(b']' | b',' | b';')));
-        match (kind, span.end <= offset) {
-            (TokenKind::Symbol(b'{'), true) => {
-                outer_starts.push(start);
-                start = span.end;
+        match kind {
+            TokenKind::Symbol(b'{') => {
+                let is_value = matches!(before, Some(TokenKind::Symbol(b'=' | b':' | b'[' | b',')));
+                let blocks = if is_before_fault {
+                    &mut around
+                } else {
+                    &mut behind
+                };
+                blocks.push(Block { start, is_value });
+                start = if is_before_fault { span.end } else { start };
             }
-            (TokenKind::Symbol(b'}'), true) => {
-                let outer = outer_starts.pop().unwrap_or(0);
-                start = if goes_on { outer } else { span.end };
+            TokenKind::Symbol(b'}') if is_before_fault => {
+                let block = around.pop().unwrap_or_default();
+                start = if block.goes_on(next) {
+                    block.start
+                } else {
+                    span.end
+                };
             }
-            (TokenKind::Symbol(b';'), true) => start = span.end,
-            (TokenKind::Symbol(b'{'), false) => opened += 1,
-            (TokenKind::Symbol(b'}'), false) if opened == 0 => {
-                let alone = text[start..span.start].trim().is_empty();
-                return if alone { span } else { start..span.start };
-            }
-            (TokenKind::Symbol(b'}'), false) => {
-                opened -= 1;
-                if opened == 0 && !goes_on {
+            TokenKind::Symbol(b'}') => {
+                let Some(block) = behind.pop() else {
+                    let alone = text[start..span.start].trim().is_empty();
+                    return if alone { span } else { start..span.start };
+                };
+                if behind.is_empty() && !block.goes_on(next) {
                     return start..span.end;
                 }
             }
-            (TokenKind::Symbol(b';'), false) if opened == 0 => return start..span.end,
+            TokenKind::Symbol(b';') if is_before_fault => start = span.end,
+            TokenKind::Symbol(b';') if behind.is_empty() => return start..span.end,
             _ => {}
         }
+        before = Some(kind);
     }
     start..text.len()
+}
+
+/// A `{ … }` and where the statement that it is in begins.
+#[derive(Default)]
+struct Block {
+    start: usize,
+    /// Whether it is the value of an option, not the body of a declaration.
+    is_value: bool,
+}
+
+impl Block {
+    /// Whether what follows the `}` belongs to the statement that the block is in.
+    fn goes_on(&self, next: Option<TokenKind>) -> bool {
+        self.is_value || matches!(next, Some(TokenKind::Symbol(b']' | b',' | b';')))
+    }
 }
 
 fn unquoted(literal: &str) -> String {
@@ -298,6 +323,10 @@ mod tests {
         assert_eq!(
             around("message M { int32 a = 1 [(o) = { b: 1; } !]; int32 c = 1; }"),
             "int32 a = 1 [(o) = { b: 1; } !];"
+        );
+        assert_eq!(
+            around("message M { option (o) = { a { b: 1 } } !; int32 c = 1; }"),
+            "option (o) = { a { b: 1 } } !;"
         );
         assert_eq!(around("message M {} ! message N {}"), "! message N {}");
     }
