@@ -124,3 +124,7 @@ pub const PROTO_LOCATE_COMPARISONS_MAX: usize = 200_000_000;
 /// thousandth of this in a release build, and a debug build's frames are far larger. Only pages that
 /// are touched take memory.
 pub const PROTO_COMPILE_STACK_BYTES: usize = 64 * 1024 * 1024;
+
+/// Most services that the List of `grpc.health.v1.Health` tells, as many as grpc-go has. A server
+/// with more should be asked with Check.
+pub const HEALTH_LIST_SERVICES_MAX: usize = 100;
