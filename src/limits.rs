@@ -128,3 +128,8 @@ pub const PROTO_COMPILE_STACK_BYTES: usize = 64 * 1024 * 1024;
 /// Most services that the List of `grpc.health.v1.Health` tells, as many as grpc-go has. A server
 /// with more should be asked with Check.
 pub const HEALTH_LIST_SERVICES_MAX: usize = 100;
+
+/// How long the files of one reflection answer may be together, in bytes. Clients take messages of
+/// 4 MiB; the rest of it is for the request that is repeated, which can be long, too. A file that was
+/// asked for is sent whatever its length, the others where there is room.
+pub const REFLECTION_FILES_BYTES: usize = 3 * 1024 * 1024;
