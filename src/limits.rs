@@ -124,3 +124,12 @@ pub const PROTO_LOCATE_COMPARISONS_MAX: usize = 200_000_000;
 /// thousandth of this in a release build, and a debug build's frames are far larger. Only pages that
 /// are touched take memory.
 pub const PROTO_COMPILE_STACK_BYTES: usize = 64 * 1024 * 1024;
+
+/// Most services that the List of `grpc.health.v1.Health` tells, as many as grpc-go has. A server
+/// with more should be asked with Check.
+pub const HEALTH_LIST_SERVICES_MAX: usize = 100;
+
+/// How long the files of one reflection answer may be together, in bytes. Clients take messages of
+/// 4 MiB; the rest of it is for the request that is repeated, which can be long, too. A file that was
+/// asked for is sent whatever its length, the others where there is room.
+pub const REFLECTION_FILES_BYTES: usize = 3 * 1024 * 1024;

@@ -129,7 +129,7 @@ impl BoundServer {
             health,
             drain_timeout,
         } = self.server;
-        let draining = || health.shut_down();
+        let draining = || health.drain();
         transport::serve(self.listeners, router, shutdown, draining, drain_timeout).await;
     }
 }
