@@ -45,10 +45,10 @@ async fn repeat(
 ) -> Result<(), Status> {
     let pool = person.descriptor().parent_pool().clone();
     let greeting = pool.get_message_by_name("greeter.Greeting");
-    let greeting = greeting.ok_or(Status::internal("there is no Greeting"))?;
+    let greeting = greeting.ok_or_else(|| Status::internal("there is no Greeting"))?;
     let name = person
         .get_field_by_name("name")
-        .ok_or(Status::internal("there is no name"))?;
+        .ok_or_else(|| Status::internal("there is no name"))?;
     for word in ["Hello", "Hello again"] {
         let text = format!("{word}, {}!", name.as_str().unwrap_or_default());
         let mut reply = DynamicMessage::new(greeting.clone());

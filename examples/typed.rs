@@ -49,7 +49,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
                 .lock()
                 .ok()
                 .and_then(|users| users.iter().find(|user| user.id == id.value).cloned());
-            async move { found.ok_or(Status::not_found(format!("no user {}", id.value))) }
+            async move { found.ok_or_else(|| Status::not_found(format!("no user {}", id.value))) }
         })
         .build()?
         .bind(address)

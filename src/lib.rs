@@ -1,5 +1,8 @@
 //! Point it at a `.proto` and get a gRPC server: no protoc, no build script, no generated code.
 
+#![warn(clippy::print_stdout)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
 pub mod error;
 pub mod limits;
 pub mod message;

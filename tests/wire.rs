@@ -273,7 +273,14 @@ async fn what_is_not_grpc_gets_415_and_no_grpc_status() {
 #[tokio::test]
 async fn headers_are_judged_in_order() {
     let (address, seen) = start().await;
-    let cases: &[(&str, &[(&str, &str)], &str, &str)] = &[
+    /// Path, headers, `:status`, `grpc-status`.
+    type Case = (
+        &'static str,
+        &'static [(&'static str, &'static str)],
+        &'static str,
+        &'static str,
+    );
+    let cases: &[Case] = &[
         (
             GREET,
             &[("content-type", "application/grpc+foo")],

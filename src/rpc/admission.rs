@@ -29,15 +29,17 @@ pub(super) fn admit<'a>(
     head: &CallHead,
     router: &'a Router,
     now: Instant,
-) -> Result<Admitted<'a>, Refusal> {
+) -> Result<Admitted<'a>, Box<Refusal>> {
     let content_type = head
         .content_type
         .as_deref()
         .and_then(ContentType::parse)
         // "… servers should respond with HTTP status of 415" (PROTOCOL-HTTP2.md, "Requests").
-        .ok_or(Refusal {
-            head: ResponseHead::http(415),
-            trailers: None,
+        .ok_or_else(|| {
+            Box::new(Refusal {
+                head: ResponseHead::http(415),
+                trailers: None,
+            })
         })?;
     let refuse = |http_status, status| Refusal::new(content_type, http_status, status);
 
@@ -101,12 +103,12 @@ fn timeout(head: &CallHead) -> Result<Option<Duration>, Status> {
 }
 
 impl Refusal {
-    fn new(content_type: ContentType, http_status: u16, status: Status) -> Self {
+    fn new(content_type: ContentType, http_status: u16, status: Status) -> Box<Self> {
         let mut head = ResponseHead::grpc(content_type, Default::default());
         head.http_status = http_status;
-        Self {
+        Box::new(Self {
             head,
             trailers: Some(status.into()),
-        }
+        })
     }
 }

@@ -230,9 +230,15 @@ impl Dispatcher {
             return;
         };
         let done = match post {
-            Post::Headers(metadata) => Ok(call.send_headers(metadata, http2)),
+            Post::Headers(metadata) => {
+                call.send_headers(metadata, http2);
+                Ok(())
+            }
             Post::Message(message) => call.send(message, Metadata::default(), http2),
-            Post::Trailers(metadata) => Ok(call.trailing.extend(metadata)),
+            Post::Trailers(metadata) => {
+                call.trailing.extend(metadata);
+                Ok(())
+            }
             Post::Taken => call.advance(false).map(|_| call.release(http2)),
             Post::Finished(outcome) => return self.finish(stream, outcome, http2),
         };

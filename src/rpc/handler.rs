@@ -39,6 +39,10 @@ pub(crate) type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
 /// What a handler ends with.
 #[derive(Debug)]
 #[non_exhaustive]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would be one more allocation a call"
+)]
 pub(crate) enum Outcome {
     /// One reply, and OK.
     Reply(Response<RawMessage>),

@@ -19,6 +19,10 @@ use super::{
 use crate::{grpc::Status, http2::StreamId, limits};
 
 /// What the first poll of a handler gave.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "a box would be one more allocation a call"
+)]
 pub(super) enum Poll {
     Ready(Outcome),
     Pending(Running),

@@ -15,7 +15,10 @@ pub struct Service {
 
 impl Service {
     pub(super) fn new(descriptor: ServiceDescriptor) -> Self {
-        let methods = descriptor.methods().map(Method::new).collect();
+        let methods = descriptor
+            .methods()
+            .map(|method| Method::new(&method))
+            .collect();
         Self {
             descriptor,
             methods,
@@ -110,7 +113,7 @@ impl fmt::Display for MethodKind {
 }
 
 impl Method {
-    fn new(descriptor: MethodDescriptor) -> Self {
+    fn new(descriptor: &MethodDescriptor) -> Self {
         use prost_types::method_options::IdempotencyLevel;
 
         let service = descriptor.parent_service().full_name().to_owned();

@@ -1,6 +1,11 @@
 //! Which handler answers which method, checked against the schema before the first call.
 
-use std::{collections::BTreeMap, future::Future, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, btree_map::Entry},
+    future::Future,
+    sync::Arc,
+    time::Duration,
+};
 
 use tokio::sync::Semaphore;
 
@@ -244,11 +249,14 @@ impl ServerBuilder {
         let Some(path) = route.method.as_ref().map(|method| method.path().to_owned()) else {
             return;
         };
-        if self.routes.contains_key(&path) {
-            self.errors
-                .push(format!("{path} has two handlers; leave one of them out"));
-        } else {
-            self.routes.insert(path, route);
+        match self.routes.entry(path) {
+            Entry::Vacant(entry) => {
+                entry.insert(route);
+            }
+            Entry::Occupied(entry) => self.errors.push(format!(
+                "{} has two handlers; leave one of them out",
+                entry.key()
+            )),
         }
     }
 

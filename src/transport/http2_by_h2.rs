@@ -235,7 +235,7 @@ impl<Io> Http2ByH2<Io> {
             stream.response = response;
             return;
         };
-        let response = response_of(head, trailers);
+        let response = response_of(&head, trailers);
         // It fails only if the stream is gone, and then its reset has been or will be told.
         if let Ok(send) = respond.send_response(response, end)
             && !end
@@ -412,7 +412,7 @@ fn call_head(request: &http::request::Parts, router: &Router) -> CallHead {
     head
 }
 
-fn response_of(head: ResponseHead, trailers: Option<Trailers>) -> Response<()> {
+fn response_of(head: &ResponseHead, trailers: Option<Trailers>) -> Response<()> {
     let mut response = Response::new(());
     if let Ok(status) = http::StatusCode::from_u16(head.http_status) {
         *response.status_mut() = status;

@@ -337,7 +337,7 @@ pub fn request(stream: u32, path: &str, more: &[(&str, &str)], end: bool) -> Vec
     }
     frame(
         HEADERS,
-        END_HEADERS | u8::from(end) * END_STREAM,
+        END_HEADERS | (u8::from(end) * END_STREAM),
         stream,
         &block,
     )

@@ -22,10 +22,6 @@ use crate::{
 /// If the shape of `T` cannot fit: a field that the message lacks, a string where it has a number,
 /// an enum without a variant for the default. What a type's own code says about a default value
 /// (that `""` is no date) does not count.
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "what registers handlers calls it")
-)]
 pub(crate) fn check_deserialize<T: DeserializeOwned>(
     message_type: &MessageType,
 ) -> Result<(), SerdeError> {

@@ -208,7 +208,7 @@ impl<M: Medium> Writer<M> {
             retry_at: Instant::now(),
             _reader: None,
         };
-        let opened = self.open(|backend| Ok(backend)).and_then(|engine| {
+        let opened = self.open(Ok).and_then(|engine| {
             self.shared.publish(&engine)?;
             Ok(engine)
         });
