@@ -1,0 +1,465 @@
+//! What every store promises, checked on each of them, and on one that is slow, reorders and fails.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use bytes::Bytes;
+use reflectd::{
+    limits,
+    store::{Batch, Health, KeyRange, MemoryStore, Precondition, Revision, Row, Store, StoreError},
+};
+use tokio::{task::JoinSet, time::sleep};
+
+mod store_chaos;
+
+use store_chaos::ChaosStore;
+
+#[tokio::test]
+async fn memory_store() {
+    holds(|| Arc::new(MemoryStore::new())).await;
+    starts_at_zero(&MemoryStore::new()).await;
+}
+
+// The clock is paused: it jumps to the next timer whenever all tasks sleep.
+#[tokio::test(start_paused = true)]
+async fn chaos_store() {
+    for seed in 0..8 {
+        holds(|| Arc::new(ChaosStore::new(Arc::new(MemoryStore::new()), seed))).await;
+    }
+}
+
+#[cfg(feature = "store-redb")]
+#[tokio::test]
+async fn redb_store() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stores = 0;
+    let mut open = || {
+        stores += 1;
+        let path = folder.path().join(stores.to_string());
+        reflectd::store::RedbStore::open(path, &reflectd::store::RedbOptions::default()).unwrap()
+    };
+    starts_at_zero(&open()).await;
+    holds(|| Arc::new(open())).await;
+}
+
+/// The contract: every check gets a store of its own.
+async fn holds(mut new: impl FnMut() -> Arc<dyn Store>) {
+    preconditions_decide(new()).await;
+    a_batch_is_applied_whole_or_not_at_all(new()).await;
+    impossible_batches_are_refused(new()).await;
+    pages_follow_each_other(new()).await;
+    pages_are_bounded_in_bytes(new()).await;
+    updates_of_one_row_do_not_get_lost(new()).await;
+    a_page_sees_whole_commits(new()).await;
+    numbers_are_never_repeated(new()).await;
+    watchers_see_all_commits_in_order(new()).await;
+    watchers_that_fall_behind_are_told(new()).await;
+    a_dropped_future_does_not_undo_its_commit(new()).await;
+}
+
+async fn preconditions_decide(store: Arc<dyn Store>) {
+    use Precondition::{Absent, None, Present, Revision as At};
+    let put = |value: &str, precondition| Batch::new().put("key", value.to_owned(), precondition);
+    let refused = async |batch| {
+        let before = get(&*store, b"key").await;
+        let error = commit(&*store, batch).await.unwrap_err();
+        assert_eq!(error.is_precondition_failed(), Some(0), "{error}");
+        assert_eq!(get(&*store, b"key").await, before);
+    };
+    let stale = Revision(u64::MAX);
+
+    assert_eq!(get(&*store, b"key").await, Option::None);
+    refused(put("a", Present)).await;
+    refused(put("b", At(stale))).await;
+    refused(Batch::new().delete("key", Present)).await;
+    let first = commit(&*store, put("c", Absent)).await.unwrap();
+    assert_eq!(get(&*store, b"key").await, row("c", first));
+    refused(put("d", Absent)).await;
+    refused(put("e", At(stale))).await;
+    refused(Batch::new().delete("key", At(stale))).await;
+    let second = commit(&*store, put("f", At(first))).await.unwrap();
+    assert!(second > first);
+    refused(put("g", At(first))).await;
+    let third = commit(&*store, put("h", Present)).await.unwrap();
+    let fourth = commit(&*store, put("i", None)).await.unwrap();
+    assert!(fourth > third && third > second);
+    assert_eq!(get(&*store, b"key").await, row("i", fourth));
+    commit(&*store, Batch::new().delete("key", At(fourth)))
+        .await
+        .unwrap();
+    assert_eq!(get(&*store, b"key").await, Option::None);
+    commit(&*store, Batch::new().delete("key", None))
+        .await
+        .unwrap();
+}
+
+async fn a_batch_is_applied_whole_or_not_at_all(store: Arc<dyn Store>) {
+    let taken = Batch::new().put("c", "taken", Precondition::None);
+    let taken = commit(&*store, taken).await.unwrap();
+    let batch = ["a", "b", "c", "d"]
+        .iter()
+        .fold(Batch::new(), |batch, &key| {
+            batch.put(key, format!("new {key}"), Precondition::Absent)
+        });
+    let error = commit(&*store, batch).await.unwrap_err();
+    assert_eq!(error.is_precondition_failed(), Some(2));
+    let page = scan(&*store, &KeyRange::all(), None, 10).await;
+    assert_eq!(page.rows, [("c".into(), row("taken", taken).unwrap())]);
+
+    let whole = Batch::new()
+        .put("a", "new", Precondition::Absent)
+        .delete("c", Precondition::Present);
+    let whole = commit(&*store, whole).await.unwrap();
+    let page = scan(&*store, &KeyRange::all(), None, 10).await;
+    assert_eq!(page.rows, [("a".into(), row("new", whole).unwrap())]);
+    assert_eq!(page.revision, whole);
+}
+
+async fn impossible_batches_are_refused(store: Arc<dyn Store>) {
+    let twice = Batch::new()
+        .put("key", "one", Precondition::None)
+        .delete("key", Precondition::None);
+    assert!(commit(&*store, twice).await.unwrap_err().is_invalid());
+    assert_eq!(get(&*store, b"key").await, None);
+}
+
+async fn pages_follow_each_other(store: Arc<dyn Store>) {
+    let mut expected = BTreeMap::new();
+    let mut batch = Batch::new();
+    for number in 0..500_u32 {
+        // Two prefixes, one of which begins the other, and keys that sort unlike their numbers.
+        let prefix = if number % 2 == 0 { "r/" } else { "r" };
+        let key = Bytes::from(format!(
+            "{prefix}{:08x}",
+            number.wrapping_mul(2_654_435_761)
+        ));
+        expected.insert(key.clone(), Bytes::from(number.to_string()));
+        batch = batch.put(key, number.to_string(), Precondition::Absent);
+    }
+    commit(&*store, batch).await.unwrap();
+    for (prefix, limit) in [
+        ("r/", 7),
+        ("r", 1000),
+        ("r", 500),
+        ("r", 499),
+        ("s", 3),
+        ("r/f", 0),
+    ] {
+        let expected: Vec<_> = expected
+            .iter()
+            .filter(|(key, _)| key.starts_with(prefix.as_bytes()))
+            .collect();
+        let range = KeyRange::prefix(prefix);
+        let mut found = Vec::new();
+        let mut after = None;
+        loop {
+            let page = scan(&*store, &range, after.as_deref(), limit).await;
+            assert!(page.rows.len() <= limit.max(1));
+            assert_eq!(
+                page.next.is_some(),
+                found.len() + page.rows.len() < expected.len()
+            );
+            found.extend(page.rows);
+            after = page.next;
+            if after.is_none() {
+                break;
+            }
+        }
+        let found: Vec<_> = found.iter().map(|(key, row)| (key, &row.value)).collect();
+        assert_eq!(found, expected, "{prefix} in pages of {limit}");
+    }
+    // A page may begin behind a key that does not exist, before the range, or behind its end.
+    let range = KeyRange::prefix("r/");
+    let first = scan(&*store, &range, None, 1).await.rows[0].clone();
+    assert_eq!(scan(&*store, &range, Some(b"a"), 1).await.rows[0], first);
+    assert_eq!(scan(&*store, &range, Some(b"r/"), 1).await.rows[0], first);
+    assert!(scan(&*store, &range, Some(b"r0"), 1).await.rows.is_empty());
+    assert!(
+        scan(&*store, &KeyRange::new("s", Some("r".into())), None, 1)
+            .await
+            .rows
+            .is_empty()
+    );
+}
+
+async fn pages_are_bounded_in_bytes(store: Arc<dyn Store>) {
+    let large = Bytes::from(vec![7; limits::STORE_PAGE_BYTES / 2 - 100]);
+    for key in ["a", "b", "c"] {
+        commit(
+            &*store,
+            Batch::new().put(key, large.clone(), Precondition::None),
+        )
+        .await
+        .unwrap();
+    }
+    let page = scan(&*store, &KeyRange::all(), None, 10).await;
+    assert_eq!(
+        (page.rows.len(), page.next.as_deref()),
+        (2, Some(&b"b"[..]))
+    );
+    // One that is larger than a page by itself is not left out.
+    let huge = Bytes::from(vec![7; limits::STORE_PAGE_BYTES + 1]);
+    commit(&*store, Batch::new().put("a", huge, Precondition::None))
+        .await
+        .unwrap();
+    let page = scan(&*store, &KeyRange::all(), None, 10).await;
+    assert_eq!(
+        (page.rows.len(), page.next.as_deref()),
+        (1, Some(&b"a"[..]))
+    );
+}
+
+async fn updates_of_one_row_do_not_get_lost(store: Arc<dyn Store>) {
+    commit(&*store, Batch::new().put("list", "", Precondition::None))
+        .await
+        .unwrap();
+    let mut tasks = JoinSet::new();
+    for task in 0..8 {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move {
+            for update in 0..10 {
+                append(&*store, &format!("{task}.{update},")).await;
+            }
+        });
+    }
+    tasks.join_all().await;
+    let list = get(&*store, b"list").await.unwrap().value;
+    let list: Vec<_> = std::str::from_utf8(&list)
+        .unwrap()
+        .split_terminator(',')
+        .collect();
+    assert_eq!(list.len(), 80, "each update once: {list:?}");
+    assert_eq!(list.iter().collect::<BTreeSet<_>>().len(), 80);
+}
+
+/// An update: read, check, commit, and again if someone else was faster or the outcome is unknown.
+async fn append(store: &dyn Store, token: &str) {
+    loop {
+        let row = get(store, b"list").await.unwrap();
+        let list = String::from_utf8(row.value.to_vec()).unwrap();
+        if list.contains(token) {
+            return;
+        }
+        let precondition = Precondition::Revision(row.revision);
+        match store
+            .commit(Batch::new().put("list", list + token, precondition))
+            .await
+        {
+            Ok(_) => return,
+            Err(error) if error.is_precondition_failed().is_some() || error.is_unavailable() => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+async fn a_page_sees_whole_commits(store: Arc<dyn Store>) {
+    let writer = Arc::clone(&store);
+    let writing = tokio::spawn(async move {
+        for number in 0..60 {
+            let batch = (0..6).fold(Batch::new(), |batch, key: i32| {
+                batch.put(key.to_string(), number.to_string(), Precondition::None)
+            });
+            commit(&*writer, batch).await.unwrap();
+        }
+    });
+    while !writing.is_finished() {
+        let page = scan(&*store, &KeyRange::all(), None, 10).await;
+        let values: BTreeSet<_> = page.rows.iter().map(|(_, row)| &row.value).collect();
+        assert!(values.len() <= 1, "one commit, seen in part: {page:?}");
+        tokio::task::yield_now().await;
+    }
+    writing.await.unwrap();
+}
+
+async fn numbers_are_never_repeated(store: Arc<dyn Store>) {
+    let mut tasks = JoinSet::new();
+    for task in 0..8 {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move {
+            let mut numbers = Vec::new();
+            for _ in 0..150 {
+                let name = if task % 2 == 0 { "even" } else { "odd" };
+                match store.next(name).await {
+                    Ok(number) => numbers.push((name, number)),
+                    Err(error) => assert!(error.is_unavailable()),
+                }
+            }
+            numbers
+        });
+    }
+    let numbers = tasks.join_all().await.concat();
+    assert!(numbers.len() > 600);
+    assert_eq!(numbers.iter().collect::<BTreeSet<_>>().len(), numbers.len());
+}
+
+async fn starts_at_zero(store: &dyn Store) {
+    for expected in 0..200 {
+        assert_eq!(store.next("users").await.unwrap(), expected);
+    }
+    assert_eq!(store.next("orders").await.unwrap(), 0);
+    assert!(store.is_available());
+    assert!(matches!(*store.health().borrow(), Health::Available));
+}
+
+/// Several write; a watcher that starts from a page always ends up with what a later page shows.
+async fn watchers_see_all_commits_in_order(store: Arc<dyn Store>) {
+    let early = Batch::new().put("w/early", "1", Precondition::None);
+    commit(&*store, early.put("other", "1", Precondition::None))
+        .await
+        .unwrap();
+    let mut tasks = JoinSet::new();
+    for task in 0..4 {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move {
+            for number in 0..40 {
+                let key = format!("w/{}", (task * 7 + number) % 10);
+                let none = Precondition::None;
+                let batch = match number % 4 {
+                    3 => Batch::new().delete(key, none),
+                    _ => Batch::new().put(key, format!("{task}.{number}"), none),
+                };
+                let batch = batch.put(format!("other/{task}"), number.to_string(), none);
+                commit(&*store, batch).await.unwrap();
+            }
+        });
+    }
+    let watcher = tokio::spawn(mirror(Arc::clone(&store), "w/end"));
+    tasks.join_all().await;
+    commit(&*store, Batch::new().put("w/end", "1", Precondition::None))
+        .await
+        .unwrap();
+    let page = scan(&*store, &KeyRange::prefix("w/"), None, 100).await;
+    assert_eq!(watcher.await.unwrap(), BTreeMap::from_iter(page.rows));
+}
+
+/// The rows below "w/" as a watcher knows them once the key `last` has appeared.
+async fn mirror(store: Arc<dyn Store>, last: &str) -> BTreeMap<Bytes, Row> {
+    'again: loop {
+        let page = scan(&*store, &KeyRange::prefix("w/"), None, 100).await;
+        let mut rows = BTreeMap::from_iter(page.rows);
+        let mut seen = page.revision;
+        let mut changes = store.changes("w/".into(), seen);
+        while !rows.contains_key(last.as_bytes()) {
+            let Some(Ok(change)) = changes.next().await else {
+                continue 'again;
+            };
+            assert!(change.key.starts_with(b"w/"));
+            assert!(change.revision > page.revision && change.revision >= seen);
+            seen = change.revision;
+            match change.value {
+                None => assert!(
+                    rows.remove(&change.key).is_some(),
+                    "deleted what was not there"
+                ),
+                Some(value) => {
+                    let revision = change.revision;
+                    rows.insert(change.key, Row { value, revision });
+                }
+            }
+        }
+        return rows;
+    }
+}
+
+async fn watchers_that_fall_behind_are_told(store: Arc<dyn Store>) {
+    let first = commit(&*store, Batch::new().put("a", "1", Precondition::None))
+        .await
+        .unwrap();
+    let mut behind = store.changes(Bytes::new(), first);
+    let mut ahead = store.changes(Bytes::new(), Revision(1 << 60));
+    assert!(
+        ahead.next().await.unwrap().is_err(),
+        "a revision of another store"
+    );
+    assert!(ahead.next().await.is_none());
+    let mut written = 0;
+    while written <= limits::STORE_HISTORY_CHANGES_MAX {
+        let batch = (0..1000).fold(Batch::new(), |batch, number: u32| {
+            batch.put(number.to_be_bytes().to_vec(), "1", Precondition::None)
+        });
+        commit(&*store, batch).await.unwrap();
+        written += 1000;
+    }
+    loop {
+        match behind
+            .next()
+            .await
+            .expect("the stream does not end before it says why")
+        {
+            // A store between may have taken some changes in time.
+            Ok(_) => {}
+            Err(lagged) => break assert!(lagged.after >= first),
+        }
+    }
+    assert!(behind.next().await.is_none());
+}
+
+async fn a_dropped_future_does_not_undo_its_commit(store: Arc<dyn Store>) {
+    let mut polled = Vec::new();
+    for number in 0..100_u8 {
+        let commit = store.commit(Batch::new().put(vec![1, number], "1", Precondition::None));
+        if number % 2 == 0 {
+            // Polled once, then dropped: what a deadline does.
+            polled.push(tokio::time::timeout(Duration::ZERO, commit).await.is_ok());
+        }
+    }
+    let mut there = 0;
+    for _ in 0..200 {
+        there = scan(&*store, &KeyRange::all(), None, 1000).await.rows.len();
+        if there == 100 {
+            break;
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+    // One in ten may fail in a store that fails.
+    let expected = if store.is_available() { 100 } else { 70 };
+    assert!(there >= expected, "{there} of 100");
+}
+
+async fn get(store: &dyn Store, key: &[u8]) -> Option<Row> {
+    sure(|| store.get(key)).await
+}
+
+async fn scan(
+    store: &dyn Store,
+    range: &KeyRange,
+    after: Option<&[u8]>,
+    limit: usize,
+) -> reflectd::store::Page {
+    sure(|| store.scan(range, after, limit)).await
+}
+
+async fn sure<T, F: Future<Output = Result<T, StoreError>>>(mut ask: impl FnMut() -> F) -> T {
+    loop {
+        match ask().await {
+            Ok(answer) => return answer,
+            Err(error) if error.is_unavailable() => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Commits although the store may fail. A batch that may have been applied is only sent again after
+/// a look at its first write, whose value must be new.
+async fn commit(store: &dyn Store, batch: Batch) -> Result<Revision, StoreError> {
+    let first = batch.writes().first().unwrap().clone();
+    loop {
+        match store.commit(batch.clone()).await {
+            Err(error) if error.may_have_been_applied() => match get(store, &first.key).await {
+                Some(row) if Some(&row.value) == first.value.as_ref() => return Ok(row.revision),
+                None if first.value.is_none() => return Ok(Revision(0)),
+                _ => {}
+            },
+            Err(error) if error.is_unavailable() => {}
+            outcome => return outcome,
+        }
+    }
+}
+
+fn row(value: &'static str, revision: Revision) -> Option<Row> {
+    let value = value.into();
+    Some(Row { value, revision })
+}
