@@ -1,4 +1,5 @@
 //! Random work on a store and on a sorted map, which must agree at every step.
+#![allow(clippy::unwrap_used, reason = "a test may panic anywhere")]
 
 use std::collections::BTreeMap;
 

@@ -68,7 +68,7 @@ impl fmt::Debug for Changes {
 }
 
 /// The latest changes, bounded in number and bytes, and those who wait for more.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct ChangeLog {
     history: Arc<Mutex<History>>,
 }
@@ -96,12 +96,18 @@ struct Watcher {
 impl ChangeLog {
     /// A log for a store whose last commit is `last`: what came before is not known.
     pub(super) fn starting_after(last: Revision) -> Self {
-        let log = Self::default();
-        log.restart_after(last);
-        log
+        let history = History {
+            last,
+            complete_after: last,
+            ..History::default()
+        };
+        Self {
+            history: Arc::new(Mutex::new(history)),
+        }
     }
 
-    /// Forgets everything: the store's last commit is `last`, and what led there was not seen.
+    /// The store's last commit turned out to be `last`; if others led there, nobody was told of them.
+    #[cfg(feature = "store-redb")]
     pub(super) fn restart_after(&self, last: Revision) {
         let mut history = self.lock();
         if history.last == last {

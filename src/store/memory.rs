@@ -42,7 +42,7 @@ impl MemoryStore {
     pub fn new() -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
-            change_log: ChangeLog::default(),
+            change_log: ChangeLog::starting_after(Revision::default()),
             sequences: Mutex::default(),
             health: watch::Sender::new(Health::Available),
         }

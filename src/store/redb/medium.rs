@@ -5,13 +5,11 @@ use std::{
     fmt::Debug,
     fs::OpenOptions,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard},
 };
 
 use ::redb::{StorageBackend, backends::FileBackend};
-
-use super::folder::sync_names;
 
 /// Something that can be opened again after it has failed.
 pub(super) trait Medium: Debug + Send + 'static {
@@ -26,17 +24,24 @@ pub(super) struct DataFile {
     pub(super) path: PathBuf,
 }
 
+impl DataFile {
+    /// A new, empty file.
+    pub(super) fn create(path: &Path) -> io::Result<FileBackend> {
+        Self::open_with(path, OpenOptions::new().create_new(true))
+    }
+
+    fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<FileBackend> {
+        let file = options.read(true).write(true).open(path)?;
+        FileBackend::new(file).map_err(io::Error::other)
+    }
+}
+
 impl Medium for DataFile {
     type Backend = FileBackend;
 
+    /// Creates nothing: a file that has disappeared is an error, not an empty store.
     fn open(&self) -> io::Result<FileBackend> {
-        let mut options = OpenOptions::new();
-        let options = options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(&self.path)?;
-        if let Some(folder) = self.path.parent() {
-            sync_names(folder)?;
-        }
-        FileBackend::new(file).map_err(io::Error::other)
+        Self::open_with(&self.path, &mut OpenOptions::new())
     }
 }
 

@@ -10,7 +10,6 @@
 
 use std::{
     io,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
@@ -24,7 +23,7 @@ use tokio::sync::oneshot;
 use super::{
     Shared,
     engine::{Applied, Engine},
-    failure::failure,
+    failure::{failure, guarded},
     medium::{Medium, Overlay},
     sequences::Reservation,
 };
@@ -140,9 +139,7 @@ impl<M: Medium> Writer<M> {
             return self.go_down(reason);
         }
         let reservations = self.shared.sequences.short(&group.names);
-        let commit = AssertUnwindSafe(|| engine.commit(&group.batches, &reservations));
-        // A defect below must not end the only thread that can answer.
-        match catch_unwind(commit).unwrap_or_else(|_| Err(StoreError::unavailable(DEFECT))) {
+        match guarded(|| engine.commit(&group.batches, &reservations)) {
             Ok(answers) => {
                 self.backoff = Duration::ZERO;
                 // Readers see a commit before anyone is told of it.
@@ -178,7 +175,7 @@ impl<M: Medium> Writer<M> {
         }
         let numbers = self.shared.sequences.raise(reservations, &group.names);
         for (reply, number) in group.numbers.into_iter().zip(numbers) {
-            let _ = reply.send(number.ok_or_else(|| StoreError::unavailable(DEFECT)));
+            let _ = reply.send(number.ok_or_else(|| StoreError::unavailable(NOT_RESERVED)));
         }
     }
 
@@ -208,7 +205,7 @@ impl<M: Medium> Writer<M> {
             retry_at: Instant::now(),
             _reader: None,
         };
-        let opened = self.open(|backend| Ok(backend)).and_then(|engine| {
+        let opened = self.open(Ok).and_then(|engine| {
             self.shared.publish(&engine)?;
             Ok(engine)
         });
@@ -244,7 +241,7 @@ impl<M: Medium> Writer<M> {
         self.generations += 1;
         let backend = self.medium.open().and_then(over);
         let backend = backend.map_err(|error| failure("opened", error))?;
-        Engine::open(backend, self.cache_bytes, self.generations)
+        guarded(|| Engine::open(backend, self.cache_bytes, self.generations))
     }
 }
 
@@ -294,6 +291,6 @@ impl Group {
     }
 }
 
-const DEFECT: &str = "the store failed on a defect of its own and opens the data again";
+const NOT_RESERVED: &str = "no number was reserved for this sequence; ask again";
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);

@@ -1,4 +1,5 @@
 //! What every store promises, checked on each of them, and on one that is slow, reorders and fails.
+#![allow(clippy::unwrap_used, reason = "a test may panic anywhere")]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -9,13 +10,17 @@ use std::{
 use bytes::Bytes;
 use reflectd::{
     limits,
-    store::{Batch, Health, KeyRange, MemoryStore, Precondition, Revision, Row, Store, StoreError},
+    store::{Batch, Health, KeyRange, MemoryStore, Precondition, Revision, Row, Store},
 };
 use tokio::{task::JoinSet, time::sleep};
 
-mod store_chaos;
+mod chaos;
+mod insist;
+mod watch;
 
-use store_chaos::ChaosStore;
+use chaos::ChaosStore;
+use insist::{commit, get, scan};
+use watch::{watchers_see_all_commits_in_order, watchers_that_fall_behind_are_told};
 
 #[tokio::test]
 async fn memory_store() {
@@ -304,99 +309,6 @@ async fn starts_at_zero(store: &dyn Store) {
     assert!(matches!(*store.health().borrow(), Health::Available));
 }
 
-/// Several write; a watcher that starts from a page always ends up with what a later page shows.
-async fn watchers_see_all_commits_in_order(store: Arc<dyn Store>) {
-    let early = Batch::new().put("w/early", "1", Precondition::None);
-    commit(&*store, early.put("other", "1", Precondition::None))
-        .await
-        .unwrap();
-    let mut tasks = JoinSet::new();
-    for task in 0..4 {
-        let store = Arc::clone(&store);
-        tasks.spawn(async move {
-            for number in 0..40 {
-                let key = format!("w/{}", (task * 7 + number) % 10);
-                let none = Precondition::None;
-                let batch = match number % 4 {
-                    3 => Batch::new().delete(key, none),
-                    _ => Batch::new().put(key, format!("{task}.{number}"), none),
-                };
-                let batch = batch.put(format!("other/{task}"), number.to_string(), none);
-                commit(&*store, batch).await.unwrap();
-            }
-        });
-    }
-    let watcher = tokio::spawn(mirror(Arc::clone(&store), "w/end"));
-    tasks.join_all().await;
-    commit(&*store, Batch::new().put("w/end", "1", Precondition::None))
-        .await
-        .unwrap();
-    let page = scan(&*store, &KeyRange::prefix("w/"), None, 100).await;
-    assert_eq!(watcher.await.unwrap(), BTreeMap::from_iter(page.rows));
-}
-
-/// The rows below "w/" as a watcher knows them once the key `last` has appeared.
-async fn mirror(store: Arc<dyn Store>, last: &str) -> BTreeMap<Bytes, Row> {
-    'again: loop {
-        let page = scan(&*store, &KeyRange::prefix("w/"), None, 100).await;
-        let mut rows = BTreeMap::from_iter(page.rows);
-        let mut seen = page.revision;
-        let mut changes = store.changes("w/".into(), seen);
-        while !rows.contains_key(last.as_bytes()) {
-            let Some(Ok(change)) = changes.next().await else {
-                continue 'again;
-            };
-            assert!(change.key.starts_with(b"w/"));
-            assert!(change.revision > page.revision && change.revision >= seen);
-            seen = change.revision;
-            match change.value {
-                None => assert!(
-                    rows.remove(&change.key).is_some(),
-                    "deleted what was not there"
-                ),
-                Some(value) => {
-                    let revision = change.revision;
-                    rows.insert(change.key, Row { value, revision });
-                }
-            }
-        }
-        return rows;
-    }
-}
-
-async fn watchers_that_fall_behind_are_told(store: Arc<dyn Store>) {
-    let first = commit(&*store, Batch::new().put("a", "1", Precondition::None))
-        .await
-        .unwrap();
-    let mut behind = store.changes(Bytes::new(), first);
-    let mut ahead = store.changes(Bytes::new(), Revision(1 << 60));
-    assert!(
-        ahead.next().await.unwrap().is_err(),
-        "a revision of another store"
-    );
-    assert!(ahead.next().await.is_none());
-    let mut written = 0;
-    while written <= limits::STORE_HISTORY_CHANGES_MAX {
-        let batch = (0..1000).fold(Batch::new(), |batch, number: u32| {
-            batch.put(number.to_be_bytes().to_vec(), "1", Precondition::None)
-        });
-        commit(&*store, batch).await.unwrap();
-        written += 1000;
-    }
-    loop {
-        match behind
-            .next()
-            .await
-            .expect("the stream does not end before it says why")
-        {
-            // A store between may have taken some changes in time.
-            Ok(_) => {}
-            Err(lagged) => break assert!(lagged.after >= first),
-        }
-    }
-    assert!(behind.next().await.is_none());
-}
-
 async fn a_dropped_future_does_not_undo_its_commit(store: Arc<dyn Store>) {
     let mut polled = Vec::new();
     for number in 0..100_u8 {
@@ -417,46 +329,6 @@ async fn a_dropped_future_does_not_undo_its_commit(store: Arc<dyn Store>) {
     // One in ten may fail in a store that fails.
     let expected = if store.is_available() { 100 } else { 70 };
     assert!(there >= expected, "{there} of 100");
-}
-
-async fn get(store: &dyn Store, key: &[u8]) -> Option<Row> {
-    sure(|| store.get(key)).await
-}
-
-async fn scan(
-    store: &dyn Store,
-    range: &KeyRange,
-    after: Option<&[u8]>,
-    limit: usize,
-) -> reflectd::store::Page {
-    sure(|| store.scan(range, after, limit)).await
-}
-
-async fn sure<T, F: Future<Output = Result<T, StoreError>>>(mut ask: impl FnMut() -> F) -> T {
-    loop {
-        match ask().await {
-            Ok(answer) => return answer,
-            Err(error) if error.is_unavailable() => {}
-            Err(error) => panic!("{error}"),
-        }
-    }
-}
-
-/// Commits although the store may fail. A batch that may have been applied is only sent again after
-/// a look at its first write, whose value must be new.
-async fn commit(store: &dyn Store, batch: Batch) -> Result<Revision, StoreError> {
-    let first = batch.writes().first().unwrap().clone();
-    loop {
-        match store.commit(batch.clone()).await {
-            Err(error) if error.may_have_been_applied() => match get(store, &first.key).await {
-                Some(row) if Some(&row.value) == first.value.as_ref() => return Ok(row.revision),
-                None if first.value.is_none() => return Ok(Revision(0)),
-                _ => {}
-            },
-            Err(error) if error.is_unavailable() => {}
-            outcome => return outcome,
-        }
-    }
 }
 
 fn row(value: &'static str, revision: Revision) -> Option<Row> {

@@ -1,0 +1,105 @@
+//! What watchers are promised.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use bytes::Bytes;
+use reflectd::{
+    limits,
+    store::{Batch, KeyRange, Precondition, Revision, Row, Store},
+};
+use tokio::task::JoinSet;
+
+use crate::insist::{commit, scan};
+
+/// Several write; a watcher that starts from a page always ends up with what a later page shows.
+pub(crate) async fn watchers_see_all_commits_in_order(store: Arc<dyn Store>) {
+    let early = Batch::new().put("w/early", "1", Precondition::None);
+    commit(&*store, early.put("other", "1", Precondition::None))
+        .await
+        .unwrap();
+    let mut tasks = JoinSet::new();
+    for task in 0..4 {
+        let store = Arc::clone(&store);
+        tasks.spawn(async move {
+            for number in 0..40 {
+                let key = format!("w/{}", (task * 7 + number) % 10);
+                let none = Precondition::None;
+                let batch = match number % 4 {
+                    3 => Batch::new().delete(key, none),
+                    _ => Batch::new().put(key, format!("{task}.{number}"), none),
+                };
+                let batch = batch.put(format!("other/{task}"), number.to_string(), none);
+                commit(&*store, batch).await.unwrap();
+            }
+        });
+    }
+    let watcher = tokio::spawn(mirror(Arc::clone(&store), "w/end"));
+    tasks.join_all().await;
+    commit(&*store, Batch::new().put("w/end", "1", Precondition::None))
+        .await
+        .unwrap();
+    let page = scan(&*store, &KeyRange::prefix("w/"), None, 100).await;
+    assert_eq!(watcher.await.unwrap(), BTreeMap::from_iter(page.rows));
+}
+
+/// The rows below "w/" as a watcher knows them once the key `last` has appeared.
+async fn mirror(store: Arc<dyn Store>, last: &str) -> BTreeMap<Bytes, Row> {
+    'again: loop {
+        let page = scan(&*store, &KeyRange::prefix("w/"), None, 100).await;
+        let mut rows = BTreeMap::from_iter(page.rows);
+        let mut seen = page.revision;
+        let mut changes = store.changes("w/".into(), seen);
+        while !rows.contains_key(last.as_bytes()) {
+            let Some(Ok(change)) = changes.next().await else {
+                continue 'again;
+            };
+            assert!(change.key.starts_with(b"w/"));
+            assert!(change.revision > page.revision && change.revision >= seen);
+            seen = change.revision;
+            match change.value {
+                None => assert!(
+                    rows.remove(&change.key).is_some(),
+                    "deleted what was not there"
+                ),
+                Some(value) => {
+                    let revision = change.revision;
+                    rows.insert(change.key, Row { value, revision });
+                }
+            }
+        }
+        return rows;
+    }
+}
+
+pub(crate) async fn watchers_that_fall_behind_are_told(store: Arc<dyn Store>) {
+    let first = commit(&*store, Batch::new().put("a", "1", Precondition::None))
+        .await
+        .unwrap();
+    let mut behind = store.changes(Bytes::new(), first);
+    let mut ahead = store.changes(Bytes::new(), Revision(1 << 60));
+    assert!(
+        ahead.next().await.unwrap().is_err(),
+        "a revision of another store"
+    );
+    assert!(ahead.next().await.is_none());
+    let mut written = 0;
+    while written <= limits::STORE_HISTORY_CHANGES_MAX {
+        let batch = (0..1000).fold(Batch::new(), |batch, number: u32| {
+            batch.put(number.to_be_bytes().to_vec(), "1", Precondition::None)
+        });
+        commit(&*store, batch).await.unwrap();
+        written += 1000;
+    }
+    loop {
+        match behind
+            .next()
+            .await
+            .expect("the stream does not end before it says why")
+        {
+            // A store between may have taken some changes in time.
+            Ok(_) => {}
+            Err(lagged) => break assert!(lagged.after >= first),
+        }
+    }
+    assert!(behind.next().await.is_none());
+}
