@@ -20,12 +20,16 @@ mod watch;
 
 use chaos::ChaosStore;
 use insist::{commit, get, scan};
-use watch::{watchers_see_all_commits_in_order, watchers_that_fall_behind_are_told};
+use watch::{
+    quiet_watchers_do_not_lag, watchers_see_all_commits_in_order,
+    watchers_that_fall_behind_are_told,
+};
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn memory_store() {
     holds(|| Arc::new(MemoryStore::new())).await;
     starts_at_zero(&MemoryStore::new()).await;
+    quiet_watchers_do_not_lag(&MemoryStore::new()).await;
 }
 
 // The clock is paused: it jumps to the next timer whenever all tasks sleep.
@@ -37,7 +41,7 @@ async fn chaos_store() {
 }
 
 #[cfg(feature = "store-redb")]
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn redb_store() {
     let folder = tempfile::tempdir().unwrap();
     let mut stores = 0;
@@ -47,6 +51,7 @@ async fn redb_store() {
         reflectd::store::RedbStore::open(path, &reflectd::store::RedbOptions::default()).unwrap()
     };
     starts_at_zero(&open()).await;
+    quiet_watchers_do_not_lag(&open()).await;
     holds(|| Arc::new(open())).await;
 }
 

@@ -1,6 +1,6 @@
 //! What watchers are promised.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, task::Poll};
 
 use bytes::Bytes;
 use reflectd::{
@@ -84,11 +84,7 @@ pub(crate) async fn watchers_that_fall_behind_are_told(store: Arc<dyn Store>) {
     assert!(ahead.next().await.is_none());
     let mut written = 0;
     while written <= limits::STORE_HISTORY_CHANGES_MAX {
-        let batch = (0..1000).fold(Batch::new(), |batch, number: u32| {
-            batch.put(number.to_be_bytes().to_vec(), "1", Precondition::None)
-        });
-        commit(&*store, batch).await.unwrap();
-        written += 1000;
+        written += busy(&*store).await;
     }
     loop {
         match behind
@@ -102,4 +98,31 @@ pub(crate) async fn watchers_that_fall_behind_are_told(store: Arc<dyn Store>) {
         }
     }
     assert!(behind.next().await.is_none());
+}
+
+/// However much happens to other keys. (A store that fails may say otherwise.)
+pub(crate) async fn quiet_watchers_do_not_lag(store: &dyn Store) {
+    let mut quiet = store.changes("quiet".into(), Revision(0));
+    let parked = std::future::poll_fn(|context| {
+        let mut next = std::pin::pin!(quiet.next());
+        Poll::Ready(next.as_mut().poll(context).is_pending())
+    });
+    assert!(parked.await);
+    let mut written = 0;
+    while written <= 2 * limits::STORE_HISTORY_CHANGES_MAX {
+        written += busy(store).await;
+    }
+    commit(store, Batch::new().put("quiet", "1", Precondition::None))
+        .await
+        .unwrap();
+    assert_eq!(quiet.next().await.unwrap().unwrap().key, "quiet");
+}
+
+/// Many changes in one commit; answers how many.
+async fn busy(store: &dyn Store) -> usize {
+    let batch = (0..1000).fold(Batch::new(), |batch, number: u32| {
+        batch.put(number.to_be_bytes().to_vec(), "1", Precondition::None)
+    });
+    commit(store, batch).await.unwrap();
+    1000
 }

@@ -166,3 +166,48 @@ fn blocks(offset: u64, len: usize) -> impl Iterator<Item = (u64, usize, std::ops
 }
 
 const BLOCK: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use ::redb::backends::InMemoryBackend;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn write_to(backend: &impl StorageBackend, offset: u64, data: &[u8]) {
+        let end = offset + data.len() as u64;
+        if backend.len().unwrap() < end {
+            backend.set_len(end).unwrap();
+        }
+        backend.write(offset, data).unwrap();
+    }
+
+    fn all(backend: &impl StorageBackend) -> Vec<u8> {
+        let mut bytes = vec![0; backend.len().unwrap() as usize];
+        backend.read(0, &mut bytes).unwrap();
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn an_overlay_reads_like_a_file_and_leaves_the_file_alone(
+            steps in prop::collection::vec((0..20_000_u64, 0..9_000_usize, any::<u8>()), 1..20),
+        ) {
+            let (below, expected) = (InMemoryBackend::new(), InMemoryBackend::new());
+            write_to(&below, 0, &[1; 10_000]);
+            write_to(&expected, 0, &[1; 10_000]);
+            let overlay = Overlay::new(below).unwrap();
+            for (at, length, byte) in steps {
+                if byte < 80 {
+                    overlay.set_len(at).unwrap();
+                    expected.set_len(at).unwrap();
+                } else {
+                    write_to(&overlay, at, &vec![byte; length]);
+                    write_to(&expected, at, &vec![byte; length]);
+                }
+                prop_assert!(all(&overlay) == all(&expected));
+            }
+            prop_assert!(all(&overlay.below) == [1; 10_000]);
+        }
+    }
+}
