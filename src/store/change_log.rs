@@ -123,24 +123,10 @@ impl ChangeLog {
         self.lock().last
     }
 
-    /// Adds a commit whose revision follows the last one, and tells that revision.
-    ///
-    /// The log is the point at which commits get their order.
-    pub(super) fn append<'a>(&self, writes: impl Iterator<Item = &'a Write>) -> Revision {
-        let mut history = self.lock();
-        let revision = history.last.following();
-        history.last = revision;
-        let first_new = history.changes.len();
-        for write in writes {
-            history.push(Change {
-                revision,
-                key: write.key.clone(),
-                value: write.value.clone(),
-            });
-        }
-        history.tell(first_new);
-        history.trim();
-        revision
+    /// Holds watchers back while commits are added and made visible: who watches neither is told of
+    /// a commit before it can be read, nor reads one of which the log does not know.
+    pub(super) fn begin(&self) -> Appending<'_> {
+        Appending(self.lock())
     }
 
     pub(super) fn watch(&self, prefix: Bytes, after: Revision) -> Changes {
@@ -163,6 +149,31 @@ impl ChangeLog {
 
     fn lock(&self) -> MutexGuard<'_, History> {
         lock(&self.history)
+    }
+}
+
+/// The log, closed to watchers until this is dropped.
+pub(super) struct Appending<'a>(MutexGuard<'a, History>);
+
+impl Appending<'_> {
+    /// Adds a commit whose revision follows the last one, and tells that revision.
+    ///
+    /// The log is the point at which commits get their order.
+    pub(super) fn append<'a>(&mut self, writes: impl Iterator<Item = &'a Write>) -> Revision {
+        let history = &mut *self.0;
+        let revision = history.last.following();
+        history.last = revision;
+        let first_new = history.changes.len();
+        for write in writes {
+            history.push(Change {
+                revision,
+                key: write.key.clone(),
+                value: write.value.clone(),
+            });
+        }
+        history.tell(first_new);
+        history.trim();
+        revision
     }
 }
 

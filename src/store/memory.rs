@@ -100,7 +100,7 @@ impl MemoryStore {
         let mut writes: Vec<_> = batch.writes().iter().map(Write::tightly).collect();
         // Deleting what is not there changes nothing.
         writes.retain(|write| write.value.is_some() || locked.row(&write.key).is_some());
-        let revision = self.change_log.append(writes.iter());
+        let revision = self.change_log.begin().append(writes.iter());
         for write in writes {
             locked.apply(write, revision);
         }

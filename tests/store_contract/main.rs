@@ -22,7 +22,7 @@ use chaos::ChaosStore;
 use insist::{commit, get, scan};
 use watch::{
     quiet_watchers_do_not_lag, watchers_see_all_commits_in_order,
-    watchers_that_fall_behind_are_told,
+    watchers_that_fall_behind_are_told, watching_begins_where_a_page_ends,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -30,6 +30,7 @@ async fn memory_store() {
     holds(|| Arc::new(MemoryStore::new())).await;
     starts_at_zero(&MemoryStore::new()).await;
     quiet_watchers_do_not_lag(&MemoryStore::new()).await;
+    watching_begins_where_a_page_ends(Arc::new(MemoryStore::new())).await;
 }
 
 // The clock is paused: it jumps to the next timer whenever all tasks sleep.
@@ -52,6 +53,7 @@ async fn redb_store() {
     };
     starts_at_zero(&open()).await;
     quiet_watchers_do_not_lag(&open()).await;
+    watching_begins_where_a_page_ends(Arc::new(open())).await;
     holds(|| Arc::new(open())).await;
 }
 

@@ -118,6 +118,34 @@ pub(crate) async fn quiet_watchers_do_not_lag(store: &dyn Store) {
     assert_eq!(quiet.next().await.unwrap().unwrap().key, "quiet");
 }
 
+/// The revision of a page is one that a watcher can begin with, at once. (A store that fails may say
+/// otherwise.)
+pub(crate) async fn watching_begins_where_a_page_ends(store: Arc<dyn Store>) {
+    let writer = Arc::clone(&store);
+    let writing = tokio::spawn(async move {
+        for number in 0..400 {
+            let batch = Batch::new().put("key", number.to_string(), Precondition::None);
+            commit(&*writer, batch).await.unwrap();
+        }
+    });
+    while !writing.is_finished() {
+        let page = scan(&*store, &KeyRange::all(), None, 1).await;
+        let mut changes = store.changes(Bytes::new(), page.revision);
+        let first = std::future::poll_fn(|context| {
+            let mut next = std::pin::pin!(changes.next());
+            Poll::Ready(next.as_mut().poll(context))
+        });
+        if let Poll::Ready(first) = first.await {
+            assert_eq!(
+                first.unwrap().unwrap().revision,
+                Revision(page.revision.0 + 1)
+            );
+        }
+        tokio::task::yield_now().await;
+    }
+    writing.await.unwrap();
+}
+
 /// Many changes in one commit; answers how many.
 async fn busy(store: &dyn Store) -> usize {
     let batch = (0..1000).fold(Batch::new(), |batch, number: u32| {

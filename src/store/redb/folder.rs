@@ -5,7 +5,7 @@
 //!   lock        held while a process has the folder open; its process id, for the error message
 //!   format      "reflectd data format 1"; written before the data, so that no version takes the
 //!               data of another for its own
-//!   data.redb   the tables, see engine.rs
+//!   data.redb   the tables, see engine.rs; data.redb.new while it is made
 //! ```
 
 use std::{

@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use self::{
-    engine::{Engine, Snapshot},
+    engine::{Applied, Engine, Snapshot},
     failure::{failure, guarded},
     folder::Folder,
     medium::{DataFile, Medium},
@@ -229,6 +229,21 @@ impl Shared {
         let snapshot = guarded(|| engine.snapshot()).map(Arc::new);
         let published = snapshot.as_ref().map(|_| ()).map_err(Clone::clone);
         self.replace(snapshot);
+        published
+    }
+
+    /// From now on reads see what `engine` has committed, and watchers are told of it.
+    fn publish_commits(
+        &self,
+        engine: &Engine,
+        commits: &[Result<Applied, StoreError>],
+    ) -> Result<(), StoreError> {
+        let mut log = self.change_log.begin();
+        let published = self.publish(engine);
+        for applied in commits.iter().flatten() {
+            let logged = log.append(applied.writes.iter());
+            debug_assert_eq!(logged, applied.revision);
+        }
         published
     }
 

@@ -103,7 +103,7 @@ impl<M: Medium> Writer<M> {
         }
         if let State::Serving(mut engine) = self.state {
             let unused = self.shared.sequences.unused();
-            if let Err(error) = engine.commit(&[], &unused) {
+            if let Err(error) = guarded(|| engine.commit(&[], &unused)) {
                 tracing::warn!(%error, "store_sequences_not_trimmed");
             }
         }
@@ -142,8 +142,7 @@ impl<M: Medium> Writer<M> {
         match guarded(|| engine.commit(&group.batches, &reservations)) {
             Ok(answers) => {
                 self.backoff = Duration::ZERO;
-                // Readers see a commit before anyone is told of it.
-                let published = self.shared.publish(engine);
+                let published = self.shared.publish_commits(engine, &answers);
                 self.answer(group, answers, reservations);
                 if let Err(reason) = published {
                     self.shared.take_down(&reason);
@@ -165,13 +164,8 @@ impl<M: Medium> Writer<M> {
         reservations: Vec<Reservation>,
     ) {
         for (reply, answer) in group.replies.into_iter().zip(answers) {
-            let answer = answer.map(|applied| {
-                let logged = self.shared.change_log.append(applied.writes.iter());
-                debug_assert_eq!(logged, applied.revision);
-                applied.revision
-            });
             // Who asked may be gone; what was asked for is done all the same.
-            let _ = reply.send(answer);
+            let _ = reply.send(answer.map(|applied| applied.revision));
         }
         let numbers = self.shared.sequences.raise(reservations, &group.names);
         for (reply, number) in group.numbers.into_iter().zip(numbers) {
@@ -206,13 +200,13 @@ impl<M: Medium> Writer<M> {
             _reader: None,
         };
         let opened = self.open(Ok).and_then(|engine| {
+            self.shared.change_log.restart_after(engine.revision());
             self.shared.publish(&engine)?;
             Ok(engine)
         });
         match opened {
             Ok(engine) => {
                 tracing::info!(revision = engine.revision().0, "store_available");
-                self.shared.change_log.restart_after(engine.revision());
                 self.shared.health.send_replace(Health::Available);
                 self.state = State::Serving(engine);
             }
