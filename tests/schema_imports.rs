@@ -10,6 +10,7 @@ mod tree;
 
 use std::path::Path;
 
+use prost::Message;
 use reflectd::{Schema, schema::Diagnostics};
 use tree::{told, tree};
 
@@ -290,6 +291,57 @@ fn of_two_versions_of_a_file_the_first_is_taken_and_the_second_told() {
          (name one of them only, or compile them apart)"
     );
     assert_eq!(names(&schema).len(), 4);
+}
+
+#[test]
+fn a_chain_of_public_imports_is_followed_to_its_end() {
+    let public = |package: &str, import: &str, message: &str| {
+        format!(
+            "syntax = \"proto3\"; package {package}; import public \"{import}\"; message {message} {{}}"
+        )
+    };
+    let user = "syntax = \"proto3\"; import \"one.proto\"; message U { one.M a = 1; two.M b = 2; three.M c = 3; four.M d = 4; }";
+    let folder = tree(&[
+        ("user.proto", user),
+        ("one.proto", &public("one", "two.proto", "M")),
+        ("two.proto", &public("two", "three.proto", "M")),
+        ("three.proto", &public("three", "four.proto", "M")),
+        ("four.proto", &file("four", &["five.proto"], "M")),
+        ("five.proto", &file("five", &[], "M")),
+    ]);
+    let (schema, diagnostics) = keep_going(folder.path());
+    assert!(diagnostics.is_empty(), "{diagnostics}");
+    // Nobody sees how the pool was told.
+    let user = schema.file("user.proto").unwrap();
+    assert_eq!(user.dependencies().collect::<Vec<_>>(), ["one.proto"]);
+    let proto = prost_types::FileDescriptorProto::decode(user.descriptor_bytes()).unwrap();
+    assert_eq!(proto.dependency, ["one.proto"]);
+    assert!(
+        schema
+            .describe("user.proto")
+            .unwrap()
+            .contains("import \"one.proto\";\n\n")
+    );
+}
+
+#[test]
+fn a_broken_file_leaves_no_extensions_behind() {
+    let extending = |message: &str, field: &str| {
+        format!(
+            "syntax = \"proto2\"; import \"base.proto\"; extend base.Base {{ optional {field} }} message {message} {{}}"
+        )
+    };
+    let folder = tree(&[
+        (
+            "base.proto",
+            "syntax = \"proto2\"; package base; message Base { extensions 100 to 200; } message B2 {} message B3 {}",
+        ),
+        ("broken.proto", &extending("Broken", "Nope gone = 100;")),
+        ("whole.proto", &extending("Whole", "int32 there = 101;")),
+    ]);
+    let (schema, diagnostics) = keep_going(folder.path());
+    assert_eq!(diagnostics.len(), 1, "{diagnostics}");
+    assert_eq!(schema.extension_numbers("base.Base"), Some(vec![101]));
 }
 
 #[test]
