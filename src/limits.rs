@@ -118,6 +118,11 @@ pub const PROTO_REPARSE_BYTES: usize = 32 * 1024 * 1024;
 /// both, about a second of work, the errors are told without their lines.
 pub const PROTO_LOCATE_COMPARISONS_MAX: usize = 200_000_000;
 
+/// Most files that are added to the pool again because files with extensions failed.
+///
+/// Each such failure costs a new pool; with thousands of them in a large tree it would take hours.
+pub const PROTO_POOL_REBUILDS_FILES: usize = 200_000;
+
 /// Stack of the thread that compiles, in bytes.
 ///
 /// The deepest recursion is that of nested option text, [`PROTO_NESTING_MAX`] levels: about a

@@ -79,6 +79,7 @@ struct Printer<'a> {
     proto: &'a FileDescriptorProto,
     /// The same with custom options, which the plain one drops.
     dynamic: Option<DynamicMessage>,
+    imports: Vec<String>,
     /// All packages, and those that they lie in.
     packages: HashSet<String>,
     /// Whether a singular field is written with a label.
@@ -98,6 +99,7 @@ impl<'a> Printer<'a> {
             pool,
             proto,
             dynamic: DynamicMessage::decode(kind, encoded.as_slice()).ok(),
+            imports: file.dependencies().collect(),
             packages: packages(pool),
             labelled: Features::labels_singular_fields(proto),
             out: Writer::new(files.comments(file.name())),

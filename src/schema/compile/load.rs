@@ -199,7 +199,7 @@ impl Loader<'_> {
         let mut foreign = self
             .units
             .iter()
-            .filter(|unit| unit.origin != Origin::Bundled);
+            .filter(|unit| unit.origin != Origin::Bundled && unit.stand_in.is_none());
         let suspect = foreign.any(|unit| {
             let reserved = |name: &str| {
                 let rest = name.strip_prefix("google");

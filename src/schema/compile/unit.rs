@@ -64,6 +64,10 @@ pub(super) enum Body {
         /// What was read, without source code info.
         stripped: Bytes,
         symbols: Vec<Symbol>,
+        /// Which of its imports are public, by their indices.
+        public: Vec<i32>,
+        /// Whether it extends messages.
+        extends: bool,
     },
 }
 

@@ -74,7 +74,7 @@ impl Printer<'_> {
                 .statement(&[tag::PACKAGE], &format!("package {scope};"));
         }
         self.out.gap();
-        for (index, name) in (0..).zip(&proto.dependency) {
+        for (index, name) in (0..).zip(self.imports.clone()) {
             let kind = match index {
                 index if proto.public_dependency.contains(&index) => "public ",
                 index if proto.weak_dependency.contains(&index) => "weak ",

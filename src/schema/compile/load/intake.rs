@@ -10,6 +10,7 @@ use crate::{
     schema::{
         compile::{
             parse::comments,
+            pool::has_extensions,
             unit::{Body, Origin, Unit, UnitId, symbols},
         },
         descriptor_set,
@@ -129,6 +130,8 @@ impl Loader<'_> {
         unit.body = Some(Body::Encoded {
             stripped: file.stripped,
             symbols: symbols(&file.descriptor),
+            public: file.descriptor.public_dependency.clone(),
+            extends: has_extensions(&file.descriptor),
         });
         unit.original = Some(file.original);
         self.by_name.insert(key, self.units.len());
