@@ -1,5 +1,6 @@
 //! Point it at a `.proto` and get a gRPC server: no protoc, no build script, no generated code.
 
+pub mod binding;
 pub mod error;
 pub mod limits;
 pub mod message;

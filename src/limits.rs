@@ -124,3 +124,13 @@ pub const PROTO_LOCATE_COMPARISONS_MAX: usize = 200_000_000;
 /// thousandth of this in a release build, and a debug build's frames are far larger. Only pages that
 /// are touched take memory.
 pub const PROTO_COMPILE_STACK_BYTES: usize = 64 * 1024 * 1024;
+
+/// Longest key of a resource that is a string, in bytes: resource names of deep hierarchies have
+/// some hundred.
+pub const RESOURCE_KEY_BYTES: usize = 2048;
+
+/// Most resources on one page of a list (google.aip.dev/158 advises a maximum).
+pub const LIST_PAGE_ROWS_MAX: usize = 1000;
+
+/// How often an update or a delete starts anew because another call was faster.
+pub const UPDATE_ATTEMPTS_MAX: usize = 64;
