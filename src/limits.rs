@@ -138,3 +138,13 @@ pub const HEALTH_LIST_SERVICES_MAX: usize = 100;
 /// 4 MiB; the rest of it is for the request that is repeated, which can be long, too. A file that was
 /// asked for is sent whatever its length, the others where there is room.
 pub const REFLECTION_FILES_BYTES: usize = 3 * 1024 * 1024;
+
+/// Longest key of a resource that is a string, in bytes: resource names of deep hierarchies have
+/// some hundred.
+pub const RESOURCE_KEY_BYTES: usize = 2048;
+
+/// Most resources on one page of a list (google.aip.dev/158 advises a maximum).
+pub const LIST_PAGE_ROWS_MAX: usize = 1000;
+
+/// How often an update or a delete starts anew because another call was faster.
+pub const UPDATE_ATTEMPTS_MAX: usize = 64;
