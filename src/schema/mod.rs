@@ -152,6 +152,36 @@ impl Schema {
         print::describe(&self.inner.files, symbol)
     }
 
+    /// The symbol that `wanted` was most likely meant to be, if any is near: one of that name in a
+    /// package, else one that is spelled almost the same.
+    pub fn nearest_symbol(&self, wanted: &str) -> Option<String> {
+        let pool = &self.inner.pool;
+        let methods = pool.services().flat_map(|service| {
+            let methods: Vec<_> = service.methods().collect();
+            methods
+                .into_iter()
+                .map(|method| method.full_name().to_owned())
+        });
+        let symbols: Vec<String> = pool
+            .services()
+            .map(|service| service.full_name().to_owned())
+            .chain(methods)
+            .chain(
+                pool.all_messages()
+                    .map(|message| message.full_name().to_owned()),
+            )
+            .chain(pool.all_enums().map(|kind| kind.full_name().to_owned()))
+            .collect();
+        let without_package = symbols.iter().find(|symbol| {
+            let package = symbol.strip_suffix(wanted);
+            package.is_some_and(|package| package.ends_with('.'))
+        });
+        match without_package {
+            Some(symbol) => Some(symbol.clone()),
+            None => Self::nearest(wanted, symbols.iter().map(String::as_str)).map(str::to_owned),
+        }
+    }
+
     /// Every symbol's full name, for "did you mean".
     pub(crate) fn nearest<'a>(
         wanted: &str,
