@@ -117,7 +117,7 @@ impl<'a> Printer<'a> {
             find::Item::Field(parent, field) => self.member(scope, path, parent, field),
             find::Item::Oneof(parent, index) => {
                 let parent_path = &path[..path.len() - 2];
-                self.oneof(scope, parent_path, parent, index);
+                self.oneof(item::outer(scope), parent_path, parent, index);
             }
             find::Item::Extension(siblings, field) => {
                 self.extend(scope, siblings, &[(path.clone(), field)]);
