@@ -5,7 +5,7 @@ use prost_types::{
     FileDescriptorProto, MethodDescriptorProto, ServiceDescriptorProto,
 };
 
-use super::item::tag;
+use super::tag;
 
 /// What a symbol turned out to be.
 pub(super) struct Found<'a> {

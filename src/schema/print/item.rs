@@ -6,42 +6,7 @@ use prost_types::{
     descriptor_proto::{ExtensionRange, ReservedRange},
 };
 
-use super::{Printer, field::quoted};
-
-/// Field numbers of descriptor.proto, of which paths are made.
-pub(super) mod tag {
-    // FileDescriptorProto
-    pub(in super::super) const PACKAGE: i32 = 2;
-    pub(in super::super) const DEPENDENCY: i32 = 3;
-    pub(in super::super) const MESSAGE_TYPE: i32 = 4;
-    pub(in super::super) const ENUM_TYPE: i32 = 5;
-    pub(in super::super) const SERVICE: i32 = 6;
-    pub(in super::super) const EXTENSION: i32 = 7;
-    pub(in super::super) const FILE_OPTIONS: i32 = 8;
-    pub(in super::super) const SYNTAX: i32 = 12;
-    // DescriptorProto
-    pub(in super::super) const FIELD: i32 = 2;
-    pub(in super::super) const NESTED_TYPE: i32 = 3;
-    pub(in super::super) const NESTED_ENUM: i32 = 4;
-    pub(in super::super) const EXTENSION_RANGE: i32 = 5;
-    pub(in super::super) const NESTED_EXTENSION: i32 = 6;
-    pub(in super::super) const MESSAGE_OPTIONS: i32 = 7;
-    pub(in super::super) const ONEOF_DECL: i32 = 8;
-    pub(in super::super) const RESERVED_RANGE: i32 = 9;
-    pub(in super::super) const RANGE_OPTIONS: i32 = 3;
-    // FieldDescriptorProto and OneofDescriptorProto
-    pub(in super::super) const FIELD_OPTIONS: i32 = 8;
-    pub(in super::super) const ONEOF_OPTIONS: i32 = 2;
-    // EnumDescriptorProto and EnumValueDescriptorProto
-    pub(in super::super) const ENUM_VALUE: i32 = 2;
-    pub(in super::super) const ENUM_OPTIONS: i32 = 3;
-    pub(in super::super) const ENUM_RESERVED_RANGE: i32 = 4;
-    pub(in super::super) const ENUM_VALUE_OPTIONS: i32 = 3;
-    // ServiceDescriptorProto and MethodDescriptorProto
-    pub(in super::super) const METHOD: i32 = 2;
-    pub(in super::super) const SERVICE_OPTIONS: i32 = 3;
-    pub(in super::super) const METHOD_OPTIONS: i32 = 4;
-}
+use super::{Printer, field::quoted, tag};
 
 /// A path and what is there.
 pub(super) type At<'a, T> = (Vec<i32>, &'a T);
