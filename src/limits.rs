@@ -110,7 +110,7 @@ pub const PROTO_ERRORS_PER_FILE_MAX: usize = 200;
 ///
 /// The parser gives up a whole message at its first error, so the statement at fault is blanked out
 /// and the file parsed again, once an error: a large file gets fewer rounds than a small one.
-pub const PROTO_REPARSE_BYTES: usize = 32 * 1024 * 1024;
+pub const PROTO_REPARSE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Most comparisons spent on finding the lines of one file's type errors.
 ///

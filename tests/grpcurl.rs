@@ -22,7 +22,10 @@ fn grpcurl(tool: &Path, arguments: &[&str]) -> (bool, String) {
         .expect("grpcurl runs");
     let said = [output.stdout, output.stderr].concat();
     let said = String::from_utf8(said).expect("grpcurl speaks UTF-8");
-    (output.status.success(), said.split_whitespace().collect::<Vec<_>>().join(" "))
+    (
+        output.status.success(),
+        said.split_whitespace().collect::<Vec<_>>().join(" "),
+    )
 }
 
 #[track_caller]
@@ -53,13 +56,26 @@ fn reflection_tells_what_there_is() {
         "grpc.health.v1.Health grpc.reflection.v1.ServerReflection \
          grpc.reflection.v1alpha.ServerReflection user.UserInfo",
     );
-    says(tool, &[at, "list", "user.UserInfo"], "user.UserInfo.addUser user.UserInfo.getUser");
+    says(
+        tool,
+        &[at, "list", "user.UserInfo"],
+        "user.UserInfo.addUser user.UserInfo.getUser",
+    );
     let (succeeded, said) = grpcurl(tool, &[at, "describe", "user.User"]);
     assert!(succeeded, "{said}");
-    for part in ["message User {", "string id = 1;", "string name = 2;", "string description = 3;"] {
+    for part in [
+        "message User {",
+        "string id = 1;",
+        "string name = 2;",
+        "string description = 3;",
+    ] {
         assert!(said.contains(part), "{said}");
     }
-    fails(tool, &[at, "describe", "user.Nobody"], "Symbol not found: user.Nobody");
+    fails(
+        tool,
+        &[at, "describe", "user.Nobody"],
+        "Symbol not found: user.Nobody",
+    );
 }
 
 #[test]
@@ -81,11 +97,27 @@ fn users_are_added_and_found() {
     let get = [&with_proto[..], &["-d", r#"{"Value":"1"}"#, at, GET]].concat();
     says(tool, &get, r#"{ "id": "1", "name": "ann" }"#);
 
-    says(tool, &["-d", r#"{"id":"me","name":"x"}"#, at, ADD], r#"{ "Value": "me" }"#);
-    says(tool, &["-d", r#"{"Value":"me"}"#, at, GET], r#"{ "id": "me", "name": "x" }"#);
-    fails(tool, &["-d", r#"{"id":"me"}"#, at, ADD], "Code: AlreadyExists");
+    says(
+        tool,
+        &["-d", r#"{"id":"me","name":"x"}"#, at, ADD],
+        r#"{ "Value": "me" }"#,
+    );
+    says(
+        tool,
+        &["-d", r#"{"Value":"me"}"#, at, GET],
+        r#"{ "id": "me", "name": "x" }"#,
+    );
+    fails(
+        tool,
+        &["-d", r#"{"id":"me"}"#, at, ADD],
+        "Code: AlreadyExists",
+    );
     fails(tool, &["-d", r#"{"Value":"7"}"#, at, GET], "Code: NotFound");
-    fails(tool, &["-d", r#"{"Value":"7"}"#, at, GET], r#"no user.User with id "7""#);
+    fails(
+        tool,
+        &["-d", r#"{"Value":"7"}"#, at, GET],
+        r#"no user.User with id "7""#,
+    );
 }
 
 #[test]
@@ -104,8 +136,16 @@ fn what_is_not_there_is_refused() {
     .expect("the file is written");
     let folder = folder.path().to_str().expect("UTF-8");
     let with_proto = ["-import-path", folder, "-proto", "more.proto", at];
-    fails(tool, &[&with_proto[..], &["user.UserInfo/dropUser"]].concat(), "Code: Unimplemented");
-    fails(tool, &[&with_proto[..], &["user.Other/Get"]].concat(), "unknown service user.Other");
+    fails(
+        tool,
+        &[&with_proto[..], &["user.UserInfo/dropUser"]].concat(),
+        "Code: Unimplemented",
+    );
+    fails(
+        tool,
+        &[&with_proto[..], &["user.Other/Get"]].concat(),
+        "unknown service user.Other",
+    );
 
     let (succeeded, said) = grpcurl(tool, &[at, "grpc.health.v1.Health/Check"]);
     assert!(succeeded && said == r#"{ "status": "SERVING" }"#, "{said}");
@@ -115,7 +155,11 @@ fn what_is_not_there_is_refused() {
 fn reflection_can_be_left_out() {
     let Some(tool) = tools::grpcurl() else { return };
     let server = Serve::memory(&["proto/user.proto", "--no-reflection"]);
-    fails(tool, &[server.address(), "list"], "does not support the reflection API");
+    fails(
+        tool,
+        &[server.address(), "list"],
+        "does not support the reflection API",
+    );
 }
 
 #[tokio::test]
@@ -124,7 +168,8 @@ async fn a_malformed_body_is_internal() {
     // Field 2 with a length that goes beyond the end; field 2 that is no UTF-8; an open group.
     for body in [&b"\x12\x05ab"[..], b"\x12\x02\xff\xfe", b"\x13"] {
         let mut peer = Peer::connect(server.socket_address()).await;
-        peer.send_request(1, "/user.UserInfo/addUser", &[], false).await;
+        peer.send_request(1, "/user.UserInfo/addUser", &[], false)
+            .await;
         peer.send_data(1, &message(body), true).await;
         let answer = peer.answer(1).await;
         assert_eq!(answer.status(), Some("13"), "{answer:?}");
@@ -139,11 +184,21 @@ fn answered_writes_survive_a_kill() {
         let server = Serve::redb(data.path());
         let at = server.address().to_owned();
         for earlier in 0..round {
-            let (succeeded, said) = grpcurl(tool, &["-d", &format!(r#"{{"Value":"r{earlier}"}}"#), &at, GET]);
-            assert!(succeeded && said.contains(&format!("round {earlier}")), "{said}");
+            let (succeeded, said) = grpcurl(
+                tool,
+                &["-d", &format!(r#"{{"Value":"r{earlier}"}}"#), &at, GET],
+            );
+            assert!(
+                succeeded && said.contains(&format!("round {earlier}")),
+                "{said}"
+            );
         }
         let user = format!(r#"{{"id":"r{round}","name":"round {round}"}}"#);
-        says(tool, &["-d", &user, &at, ADD], &format!(r#"{{ "Value": "r{round}" }}"#));
+        says(
+            tool,
+            &["-d", &user, &at, ADD],
+            &format!(r#"{{ "Value": "r{round}" }}"#),
+        );
         // Drop sends SIGKILL: no chance to close anything.
         drop(server);
     }
@@ -157,8 +212,12 @@ fn numbers_are_not_given_twice_across_a_kill() {
     for _ in 0..3 {
         let server = Serve::redb(data.path());
         for _ in 0..2 {
-            let (succeeded, said) = grpcurl(tool, &["-d", r#"{"name":"x"}"#, server.address(), ADD]);
-            assert!(succeeded && given.insert(said.clone()), "{said} after {given:?}");
+            let (succeeded, said) =
+                grpcurl(tool, &["-d", r#"{"name":"x"}"#, server.address(), ADD]);
+            assert!(
+                succeeded && given.insert(said.clone()),
+                "{said} after {given:?}"
+            );
         }
     }
 }
@@ -174,7 +233,10 @@ fn two_servers_cannot_share_a_data_folder() {
         .expect("it runs");
     let said = String::from_utf8_lossy(&second.stderr);
     assert_eq!(second.status.code(), Some(1), "{said}");
-    assert!(said.contains("in use by another process") && said.contains("--data"), "{said}");
+    assert!(
+        said.contains("in use by another process") && said.contains("--data"),
+        "{said}"
+    );
     assert_eq!(said.trim_end().lines().count(), 1, "{said}");
 }
 
@@ -183,18 +245,25 @@ fn two_servers_cannot_share_a_data_folder() {
 async fn sigterm_lets_a_call_in_flight_finish() {
     let mut server = Serve::memory(&["proto/user.proto"]);
     let mut peer = Peer::connect(server.socket_address()).await;
-    peer.send_request(1, "/user.UserInfo/addUser", &[], false).await;
+    peer.send_request(1, "/user.UserInfo/addUser", &[], false)
+        .await;
     let body = message(b"\x12\x03ann");
     peer.send_data(1, &body[..4], false).await;
     // The server has seen the call once it has answered a PING that came after it.
     peer.send_frame(peer::PING, 0, 0, &[7; 8]).await;
-    peer.recv_until(|frame| matches!(frame, peer::Frame::Ping { ack: true, .. })).await;
+    peer.recv_until(|frame| matches!(frame, peer::Frame::Ping { ack: true, .. }))
+        .await;
 
     server.terminate();
-    peer.recv_until(|frame| matches!(frame, peer::Frame::Goaway { code: 0, .. })).await;
+    peer.recv_until(|frame| matches!(frame, peer::Frame::Goaway { code: 0, .. }))
+        .await;
     peer.send_data(1, &body[4..], true).await;
     let answer = peer.answer(1).await;
-    assert_eq!((answer.status(), &answer.body[5..]), (Some("0"), &b"\x0a\x010"[..]), "{answer:?}");
+    assert_eq!(
+        (answer.status(), &answer.body[5..]),
+        (Some("0"), &b"\x0a\x010"[..]),
+        "{answer:?}"
+    );
     drop(peer);
     assert_eq!(server.wait(), Some(0));
 }

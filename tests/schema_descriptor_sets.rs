@@ -168,14 +168,7 @@ fn imports_that_a_set_lacks_are_told() {
 }
 
 #[test]
-fn what_no_compiler_writes_is_refused() {
-    let field = |name: &str, number: i32, kind: Type| FieldDescriptorProto {
-        name: Some(name.to_owned()),
-        number: Some(number),
-        label: Some(Label::Optional as i32),
-        r#type: Some(kind as i32),
-        ..Default::default()
-    };
+fn what_no_compiler_writes_about_names_and_fields_is_refused() {
     assert_refused(
         |file| file.package = Some("a..b".to_owned()),
         "_ \"\" is no name",
@@ -204,6 +197,10 @@ fn what_no_compiler_writes_is_refused() {
         },
         "_ field data has a default that is not escaped, in M",
     );
+}
+
+#[test]
+fn what_no_compiler_writes_about_the_rest_is_refused() {
     assert_refused(
         |file| {
             let range = ReservedRange {
@@ -316,6 +313,16 @@ fn plain_file() -> FileDescriptorProto {
             }],
             ..Default::default()
         }],
+        ..Default::default()
+    }
+}
+
+fn field(name: &str, number: i32, kind: Type) -> FieldDescriptorProto {
+    FieldDescriptorProto {
+        name: Some(name.to_owned()),
+        number: Some(number),
+        label: Some(Label::Optional as i32),
+        r#type: Some(kind as i32),
         ..Default::default()
     }
 }

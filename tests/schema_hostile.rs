@@ -174,11 +174,8 @@ fn many_errors_take_neither_long_nor_much_to_tell() {
     let (_, diagnostics) =
         compile(format!("syntax = \"proto3\";\nmessage M {{\n{types}}}").as_bytes());
     assert_eq!(diagnostics.len(), 201);
-    assert!(
-        diagnostics
-            .iter()
-            .any(|entry| entry.message() == "has 14799 more errors")
-    );
+    let more = diagnostics.iter().find(|entry| entry.line().is_none());
+    assert_eq!(more.unwrap().message(), "has 20799 more errors");
     let syntax = "message M { int32 a 1; }\n".repeat(20_000);
     let (_, diagnostics) = compile(syntax.as_bytes());
     assert!(
@@ -382,7 +379,7 @@ impl Damage {
             };
             let struck = self.next() % 1_000 < self.rate;
             let times = if struck { self.next() % 3 } else { 1 };
-            let tag = if struck && self.next() % 4 == 0 {
+            let tag = if struck && self.next().is_multiple_of(4) {
                 (self.next() % 20) as u32 + 1
             } else {
                 tag
@@ -403,7 +400,7 @@ impl Damage {
                         return bytes.to_vec();
                     };
                     rest = behind;
-                    let inner = match struck && self.next() % 2 == 0 {
+                    let inner = match struck && self.next().is_multiple_of(2) {
                         true => self.text(inner),
                         false if depth < 8 => self.message(inner, depth + 1),
                         false => inner.to_vec(),

@@ -294,6 +294,29 @@ fn of_two_versions_of_a_file_the_first_is_taken_and_the_second_told() {
 }
 
 #[test]
+fn an_import_that_differs_from_folder_to_folder_is_the_first_with_a_warning() {
+    let folder = tree(&[
+        ("a/lib/x.proto", &file("lib", &[], "X")),
+        ("a/a.proto", &file("a", &["lib/x.proto"], "A")),
+        (
+            "b/lib/x.proto",
+            "syntax = \"proto3\"; package lib; message X { string more = 1; }",
+        ),
+        ("b/b.proto", &file("b", &["lib/x.proto"], "B")),
+    ]);
+    let named = ["b/b.proto", "a/a.proto"].map(|name| folder.path().join(name));
+    let schema = Schema::compile(named, [""; 0]).unwrap();
+    let root = folder.path().display();
+    assert_eq!(
+        schema.notes().to_string(),
+        format!(
+            "{root}/b/lib/x.proto: warning: {root}/a/lib/x.proto is taken for lib/x.proto in place of this file"
+        )
+    );
+    assert_eq!(names(&schema), ["lib/x.proto", "a.proto", "b.proto"]);
+}
+
+#[test]
 fn a_chain_of_public_imports_is_followed_to_its_end() {
     let public = |package: &str, import: &str, message: &str| {
         format!(

@@ -75,7 +75,7 @@ fn file(original: Bytes, index: usize) -> Result<SetFile, BadFile> {
         }
     }
     // The pool must not see a syntax that it does not know: it panics.
-    match (edition, descriptor.syntax()) {
+    match (edition, descriptor.syntax.as_deref().unwrap_or("")) {
         (false, "" | "proto2" | "proto3") => {}
         (true, _) | (_, "editions") => {
             let reason =

@@ -6,6 +6,7 @@ mod field;
 mod find;
 mod item;
 mod option;
+mod tag;
 mod writer;
 
 use std::collections::{BTreeSet, HashSet};
@@ -101,7 +102,7 @@ impl<'a> Printer<'a> {
             dynamic: DynamicMessage::decode(kind, encoded.as_slice()).ok(),
             imports: file.dependencies().collect(),
             packages: packages(pool),
-            labelled: Features::labels_singular_fields(proto),
+            labelled: Features::has_proto2_fields(proto),
             out: Writer::new(files.comments(file.name())),
         }
     }
@@ -117,7 +118,7 @@ impl<'a> Printer<'a> {
             find::Item::Field(parent, field) => self.member(scope, path, parent, field),
             find::Item::Oneof(parent, index) => {
                 let parent_path = &path[..path.len() - 2];
-                self.oneof(scope, parent_path, parent, index);
+                self.oneof(item::outer(scope), parent_path, parent, index);
             }
             find::Item::Extension(siblings, field) => {
                 self.extend(scope, siblings, &[(path.clone(), field)]);

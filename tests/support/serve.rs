@@ -1,6 +1,10 @@
 //! A `reflectd serve` of its own process, ended without mercy when dropped.
 
-#![allow(unreachable_pub, dead_code, reason = "shared by test programs that each use a part")]
+#![allow(
+    unreachable_pub,
+    dead_code,
+    reason = "shared by test programs that each use a part"
+)]
 
 use std::{
     io::{BufRead, BufReader},
@@ -31,14 +35,19 @@ impl Serve {
     /// `reflectd serve --listen 127.0.0.1:0 …`, from the project's folder, not started yet.
     pub fn command(arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_reflectd"));
-        command.args(["serve", "--listen", "127.0.0.1:0"]).args(arguments);
+        command
+            .args(["serve", "--listen", "127.0.0.1:0"])
+            .args(arguments);
         command.current_dir(env!("CARGO_MANIFEST_DIR"));
         command
     }
 
     /// Starts a command and waits until it is ready.
     pub fn start(command: &mut Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).spawn().expect("reflectd runs");
+        let mut child = command
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("reflectd runs");
         let mut stdout = BufReader::new(child.stdout.take().expect("it was piped"));
         let mut line = String::new();
         stdout.read_line(&mut line).expect("it prints text");
@@ -46,7 +55,11 @@ impl Serve {
             serde_json::from_str(&line).unwrap_or_else(|_| panic!("no ready line: {line:?}"));
         assert_eq!(ready["event"], "ready", "{line}");
         let address = ready["listen"][0].as_str().expect("an address").to_owned();
-        Self { child, address, _stdout: stdout }
+        Self {
+            child,
+            address,
+            _stdout: stdout,
+        }
     }
 
     pub fn address(&self) -> &str {
@@ -59,7 +72,9 @@ impl Serve {
 
     /// Sends SIGTERM.
     pub fn terminate(&self) {
-        let killed = Command::new("kill").arg(self.child.id().to_string()).status();
+        let killed = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status();
         assert!(killed.is_ok_and(|status| status.success()));
     }
 

@@ -166,9 +166,9 @@ impl<'a> Linker<'a> {
         );
         let error = match unit.origin {
             Origin::DescriptorSet => {
-                Diagnostic::error(unit.shown.clone(), format!("{}: {message}", unit.name))
+                Diagnostic::error(&unit.shown, format!("{}: {message}", unit.name))
             }
-            _ => Diagnostic::error(unit.shown.clone(), message),
+            _ => Diagnostic::error(&unit.shown, message),
         };
         let text = unit.text.as_ref();
         let place = text.and_then(|text| locate::place(text, symbol.path.as_slice()));

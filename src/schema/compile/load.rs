@@ -185,7 +185,8 @@ impl Loader<'_> {
             let unit = &self.units[id];
             let imports = unit.imports.iter().map(|import| import.name.as_str());
             let imports = imports.filter(|name| protobuf_source(name).is_none());
-            let root = self.roots.infer(&unit.home, imports);
+            let imports: Vec<&str> = imports.collect();
+            let root = self.roots.infer(&unit.home, &imports);
             if let Some(root) = &root {
                 self.roots.share(root);
             }

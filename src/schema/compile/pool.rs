@@ -56,12 +56,12 @@ impl Pool {
         names: impl Fn(UnitId) -> &'u str,
     ) -> Result<(), Vec<Diagnostic>> {
         if let Some(reason) = self.stopped {
-            return Err(vec![Diagnostic::error(unit.shown.clone(), reason)]);
+            return Err(vec![Diagnostic::error(&unit.shown, reason)]);
         }
         let ids: Vec<UnitId> = imports.iter().map(|import| import.id).collect();
         let Some(far) = self.public.far(&ids) else {
             let message = "has too many chains of public imports below it";
-            return Err(vec![Diagnostic::error(unit.shown.clone(), message)]);
+            return Err(vec![Diagnostic::error(&unit.shown, message)]);
         };
         let far: Vec<String> = far.into_iter().map(|id| names(id).to_owned()).collect();
         let (public, extends) = match &body {
@@ -130,7 +130,7 @@ impl Pool {
                 "{} imports \"{name}\", which is {} here",
                 unit.name, import.name
             );
-            return Err(vec![Diagnostic::error(unit.shown.clone(), message)]);
+            return Err(vec![Diagnostic::error(&unit.shown, message)]);
         }
         let mut encoded = Vec::from(stripped);
         for name in far {

@@ -251,7 +251,7 @@ fn not_there(shown: &Path, error: io::Error) -> Error {
     let folder = shown
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
+    let folder = folder.unwrap_or_else(|| Path::new("."));
     if error.kind() == io::ErrorKind::NotFound
         && let Some(wanted) = shown.file_name().and_then(|name| name.to_str())
         && let Ok(entries) = fs::read_dir(folder)

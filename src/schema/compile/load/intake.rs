@@ -22,7 +22,8 @@ use crate::{
 impl Loader<'_> {
     /// The unit of a file on disk.
     pub(super) fn disk(&mut self, shown: String, home: Home) -> Result<UnitId, Error> {
-        let key = home.real.clone().or(home.path.clone()).unwrap_or_default();
+        let key = home.real.as_ref().or(home.path.as_ref()).cloned();
+        let key = key.unwrap_or_default();
         if let Some(&id) = self.by_path.get(&key) {
             return Ok(id);
         }
