@@ -2,15 +2,32 @@
 
 #[path = "support/peer.rs"]
 mod peer;
-#[path = "support/serve.rs"]
-mod serve;
+#[path = "support/reflectd.rs"]
+mod reflectd;
 #[path = "support/tools.rs"]
 mod tools;
 
 use std::{path::Path, process::Command};
 
 use peer::{Peer, message};
-use serve::Serve;
+use reflectd::{Running, protos};
+
+/// A server of the demo, from memory, on a free port.
+fn from_memory(more: &[&str]) -> Running {
+    let arguments = ["user.proto", "--listen", "127.0.0.1:0", "--store", "memory"];
+    Running::start(reflectd::reflectd(&protos(), &[&arguments, more].concat()))
+}
+
+/// The same, with its rows in a folder.
+fn from_folder(data: &Path) -> Running {
+    Running::start(command_on(data))
+}
+
+fn command_on(data: &Path) -> Command {
+    let data = data.to_str().expect("UTF-8");
+    let arguments = ["user.proto", "--listen", "127.0.0.1:0", "--data", data];
+    reflectd::reflectd(&protos(), &arguments)
+}
 
 /// What grpcurl says (stdout and stderr, white space folded) and whether it succeeded.
 fn grpcurl(tool: &Path, arguments: &[&str]) -> (bool, String) {
@@ -48,8 +65,8 @@ const GET: &str = "user.UserInfo/getUser";
 #[test]
 fn reflection_tells_what_there_is() {
     let Some(tool) = tools::grpcurl() else { return };
-    let server = Serve::memory(&["proto/user.proto"]);
-    let at = server.address();
+    let server = from_memory(&[]);
+    let at = &server.address().to_string();
     says(
         tool,
         &[at, "list"],
@@ -81,8 +98,8 @@ fn reflection_tells_what_there_is() {
 #[test]
 fn users_are_added_and_found() {
     let Some(tool) = tools::grpcurl() else { return };
-    let server = Serve::memory(&["proto/user.proto"]);
-    let at = server.address();
+    let server = from_memory(&[]);
+    let at = &server.address().to_string();
     let jack = r#"{"name":"jack","description":"strong"}"#;
     let with_proto = ["-import-path", "proto", "-proto", "user.proto"];
 
@@ -123,8 +140,8 @@ fn users_are_added_and_found() {
 #[test]
 fn what_is_not_there_is_refused() {
     let Some(tool) = tools::grpcurl() else { return };
-    let server = Serve::memory(&["proto/user.proto"]);
-    let at = server.address();
+    let server = from_memory(&[]);
+    let at = &server.address().to_string();
     // grpcurl would refuse these itself; a file with more in it than is served makes it ask.
     let folder = tempfile::tempdir().expect("a folder");
     let more = folder.path().join("more.proto");
@@ -154,20 +171,20 @@ fn what_is_not_there_is_refused() {
 #[test]
 fn reflection_can_be_left_out() {
     let Some(tool) = tools::grpcurl() else { return };
-    let server = Serve::memory(&["proto/user.proto", "--no-reflection"]);
+    let server = from_memory(&["--no-reflection"]);
     fails(
         tool,
-        &[server.address(), "list"],
+        &[&server.address().to_string(), "list"],
         "does not support the reflection API",
     );
 }
 
 #[tokio::test]
 async fn a_malformed_body_is_internal() {
-    let server = Serve::memory(&["proto/user.proto"]);
+    let server = from_memory(&[]);
     // Field 2 with a length that goes beyond the end; field 2 that is no UTF-8; an open group.
     for body in [&b"\x12\x05ab"[..], b"\x12\x02\xff\xfe", b"\x13"] {
-        let mut peer = Peer::connect(server.socket_address()).await;
+        let mut peer = Peer::connect(server.address()).await;
         peer.send_request(1, "/user.UserInfo/addUser", &[], false)
             .await;
         peer.send_data(1, &message(body), true).await;
@@ -181,8 +198,8 @@ fn answered_writes_survive_a_kill() {
     let Some(tool) = tools::grpcurl() else { return };
     let data = tempfile::tempdir().expect("a folder");
     for round in 0..3 {
-        let server = Serve::redb(data.path());
-        let at = server.address().to_owned();
+        let server = from_folder(data.path());
+        let at = server.address().to_string();
         for earlier in 0..round {
             let (succeeded, said) = grpcurl(
                 tool,
@@ -210,10 +227,10 @@ fn numbers_are_not_given_twice_across_a_kill() {
     let data = tempfile::tempdir().expect("a folder");
     let mut given = std::collections::BTreeSet::new();
     for _ in 0..3 {
-        let server = Serve::redb(data.path());
+        let server = from_folder(data.path());
+        let at = server.address().to_string();
         for _ in 0..2 {
-            let (succeeded, said) =
-                grpcurl(tool, &["-d", r#"{"name":"x"}"#, server.address(), ADD]);
+            let (succeeded, said) = grpcurl(tool, &["-d", r#"{"name":"x"}"#, &at, ADD]);
             assert!(
                 succeeded && given.insert(said.clone()),
                 "{said} after {given:?}"
@@ -225,12 +242,8 @@ fn numbers_are_not_given_twice_across_a_kill() {
 #[test]
 fn two_servers_cannot_share_a_data_folder() {
     let data = tempfile::tempdir().expect("a folder");
-    let _first = Serve::redb(data.path());
-    let second = Serve::command(&["proto/user.proto"])
-        .arg("--data")
-        .arg(data.path())
-        .output()
-        .expect("it runs");
+    let _first = from_folder(data.path());
+    let second = command_on(data.path()).output().expect("it runs");
     let said = String::from_utf8_lossy(&second.stderr);
     assert_eq!(second.status.code(), Some(1), "{said}");
     assert!(
@@ -243,8 +256,8 @@ fn two_servers_cannot_share_a_data_folder() {
 #[cfg(unix)]
 #[tokio::test]
 async fn sigterm_lets_a_call_in_flight_finish() {
-    let mut server = Serve::memory(&["proto/user.proto"]);
-    let mut peer = Peer::connect(server.socket_address()).await;
+    let server = from_memory(&[]);
+    let mut peer = Peer::connect(server.address()).await;
     peer.send_request(1, "/user.UserInfo/addUser", &[], false)
         .await;
     let body = message(b"\x12\x03ann");
@@ -254,7 +267,7 @@ async fn sigterm_lets_a_call_in_flight_finish() {
     peer.recv_until(|frame| matches!(frame, peer::Frame::Ping { ack: true, .. }))
         .await;
 
-    server.terminate();
+    server.signal("TERM");
     peer.recv_until(|frame| matches!(frame, peer::Frame::Goaway { code: 0, .. }))
         .await;
     peer.send_data(1, &body[4..], true).await;
@@ -265,5 +278,5 @@ async fn sigterm_lets_a_call_in_flight_finish() {
         "{answer:?}"
     );
     drop(peer);
-    assert_eq!(server.wait(), Some(0));
+    assert_eq!(server.wait().code, Some(0));
 }

@@ -40,19 +40,14 @@ impl Features {
         }
     }
 
-<<<<<<< HEAD
     /// Whether the enum type is closed: it has no other numbers than the file names.
     pub(super) fn closes(kind: &EnumDescriptor) -> bool {
         kind.parent_file().syntax() == Syntax::Proto2
     }
 
-    /// Whether a file writes `optional` before each field that is neither required nor repeated.
-    pub(super) fn labels_singular_fields(file: &FileDescriptorProto) -> bool {
-=======
     /// Whether the fields of a file are those of proto2: each has a label, and `required` and groups
     /// are allowed.
     pub(super) fn has_proto2_fields(file: &FileDescriptorProto) -> bool {
->>>>>>> 84bb9d6fd23c179099adf55383a4c08811c852a6
         file.syntax() != "proto3"
     }
 }

@@ -81,14 +81,7 @@ pub(super) fn load(settings: &Settings, ticker: &mut Ticker) -> Result<Loaded, E
 }
 
 fn import_path(path: &Path) -> Result<PathBuf, Error> {
-    let folder = source::absolute(path).and_then(|path| {
-        let metadata = std::fs::metadata(&path)?;
-        match metadata.is_dir() {
-            true => Ok(path),
-            false => Err(std::io::ErrorKind::NotADirectory.into()),
-        }
-    });
-    folder.map_err(|error| {
+    source::folder(path).map_err(|error| {
         Error::io(
             format!("cannot use the import path {}", path.display()),
             error,
