@@ -94,33 +94,29 @@ fn value(field: &Field, key: Option<&str>, depth: usize) -> Option<String> {
             let meant = kind.values().find(|value| value.number() != 0);
             json!(meant.or_else(|| kind.values().next())?.name())
         }
-        Kind::Message(inner) => match inner.full_name() {
-            "google.protobuf.Timestamp" => json!("2030-01-02T03:04:05Z"),
-            "google.protobuf.Duration" => json!("1.5s"),
-            // Their JSON has forms of its own, which are of no interest here.
-            name if depth == 0 || name.starts_with("google.protobuf.") => return None,
-            _ => return Some(message(&inner, key, depth - 1)),
-        },
+        // The JSON of google.protobuf's own types has forms of its own, of no interest here.
+        Kind::Message(inner) if inner.full_name().starts_with("google.protobuf.") => return None,
+        Kind::Message(_) if depth == 0 => return None,
+        Kind::Message(inner) => return Some(message(&inner, key, depth - 1)),
         _ => json!(1),
     };
     Some(value.to_string())
 }
 
 fn string(field: &str) -> String {
-    let lower = field.to_lowercase();
-    let samples = [
-        ("email", "ada@example.com"),
-        ("name", "Ada"),
-        ("url", "https://example.com"),
-    ];
-    match samples.iter().find(|(part, _)| lower.contains(part)) {
-        Some((_, sample)) => (*sample).to_owned(),
-        None => format!("some {}", lower.replace('_', " ")),
+    let words = field.to_lowercase().replace('_', " ");
+    match words.as_str() {
+        "name" | "first name" | "full name" | "display name" | "user name" => "Ada".to_owned(),
+        "email" | "email address" => "ada@example.com".to_owned(),
+        // Parts of resource names and paths.
+        "parent" => "some-parent".to_owned(),
+        _ if words.ends_with(" id") => format!("some-{}", words.replace(' ', "-")),
+        _ => format!("some {words}"),
     }
 }
 
 /// More would not fit on a line.
 const FIELDS_MAX: usize = 3;
 
-/// The request, the resource in it, and what that consists of.
-const DEPTH_MAX: usize = 2;
+/// The request, and the resource in it.
+const DEPTH_MAX: usize = 1;

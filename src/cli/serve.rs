@@ -55,33 +55,19 @@ async fn serve(
 ) -> Result<(), Failure> {
     let network = &arguments.network;
     let addresses = resolve(&network.listen).await?;
-    let needs_store = plan::needs_store(plan);
-    let store = match needs_store {
+    let store: Arc<dyn Store> = match plan::needs_store(plan) {
         true => arguments.data.open()?,
         // No folder is made for nothing.
         false => Arc::new(MemoryStore::new()),
     };
-    let server = server(arguments, schema, plan, Arc::clone(&store)).await?;
+    let server = build(arguments, schema, plan, Arc::clone(&store)).await?;
     // From here on a signal waits for us, so that none is lost between ready and serving.
     let signals = Signals::new().map_err(|error| Failure::new(format!("no signals: {error}")))?;
     let server = server.bind(addresses.as_slice()).await?;
     let listening = server.local_addresses();
     warn_of_plaintext(&listening);
     watch_store(&*store, &server, schema);
-    let data = needs_store.then_some(&arguments.data);
-    let without_reflection = network.no_reflection.then_some(&arguments.input);
-    let dial = listening.first();
-    let started = Started {
-        listen: listening.iter().map(SocketAddr::to_string).collect(),
-        services: schema.services().map(Service::full_name).collect(),
-        methods: plan::entries(plan),
-        store: data.map(|data| data.store.name()),
-        data: data.and_then(Data::folder),
-        version: env!("CARGO_PKG_VERSION"),
-        pid: process::id(),
-        example: dial.and_then(|dial| example::line(schema, plan, *dial, without_reflection)),
-    };
-    events.ready(&started, plan);
+    events.ready(&started(arguments, schema, plan, &listening), plan);
     server
         .serve_with_shutdown(first_signal(signals, events, network.drain_timeout))
         .await;
@@ -91,7 +77,28 @@ async fn serve(
     Ok(())
 }
 
-async fn server(
+fn started<'a>(
+    arguments: &ServeArguments,
+    schema: &'a Schema,
+    plan: &'a Plan,
+    listening: &[SocketAddr],
+) -> Started<'a> {
+    let data = plan::needs_store(plan).then_some(&arguments.data);
+    let without_reflection = arguments.network.no_reflection.then_some(&arguments.input);
+    let first = listening.first();
+    Started {
+        listen: listening.iter().map(SocketAddr::to_string).collect(),
+        services: schema.services().map(Service::full_name).collect(),
+        methods: plan::entries(plan),
+        store: data.map(|data| data.store.name()),
+        data: data.and_then(Data::folder),
+        version: env!("CARGO_PKG_VERSION"),
+        pid: process::id(),
+        example: first.and_then(|first| example::line(schema, plan, *first, without_reflection)),
+    }
+}
+
+async fn build(
     arguments: &ServeArguments,
     schema: &Schema,
     plan: &Plan,
