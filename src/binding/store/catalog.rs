@@ -55,11 +55,8 @@ impl Catalog {
         for method in schema.methods().filter(|m| m.kind() == MethodKind::Unary) {
             found.read(method, &mentions);
         }
-        for Decided {
-            method, resource, ..
-        } in decided
-        {
-            found.by_hand(method, resource);
+        for decided in decided {
+            found.by_hand(decided);
         }
         Self {
             resources: found.resources(&mentions),
@@ -147,7 +144,7 @@ impl Mentions {
 #[derive(Debug, Default)]
 struct Findings {
     votes: HashMap<String, Vec<Vote>>,
-    votes_by_hand: HashMap<String, Vec<Vote>>,
+    keys_by_hand: HashMap<String, Field>,
     collections: HashMap<String, String>,
     done_to: HashSet<(String, Op)>,
 }
@@ -171,10 +168,19 @@ impl Findings {
         }
     }
 
-    fn by_hand(&mut self, method: &Method, resource: &MessageType) {
-        if method.input() != resource {
-            let votes = self.votes_by_hand.entry(resource.full_name().to_owned());
-            votes.or_default().extend(vote_of_request(method, resource));
+    /// Who binds `GetUserByEmail` as a get says that users are looked up by their address.
+    fn by_hand(&mut self, decided: &Decided) {
+        let Decided {
+            method,
+            op,
+            resource,
+        } = decided;
+        if matches!(op, Op::Get | Op::Delete)
+            && method.input() != resource
+            && let Some(Vote::Field(key)) = vote_of_request(method, resource)
+        {
+            let full_name = resource.full_name().to_owned();
+            self.keys_by_hand.entry(full_name).or_insert(key);
         }
     }
 
@@ -183,10 +189,9 @@ impl Findings {
         types
             .filter_map(|Mention { message_type, .. }| {
                 let full_name = message_type.full_name();
-                let by_hand = self.votes_by_hand.get(full_name);
-                let votes = by_hand.filter(|votes| !votes.is_empty());
-                let votes = votes.or_else(|| self.votes.get(full_name));
-                let key = choose_key(message_type, votes.map_or(&[], Vec::as_slice))?;
+                let votes = self.votes.get(full_name).map_or(&[][..], Vec::as_slice);
+                let by_hand = self.keys_by_hand.get(full_name).cloned();
+                let key = by_hand.or_else(|| choose_key(message_type, votes))?;
                 let collection = self.collections.get(full_name).cloned();
                 let resource = Resource::new(message_type.clone(), key, collection);
                 Some((full_name.to_owned(), resource))

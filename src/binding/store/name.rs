@@ -72,7 +72,10 @@ impl MethodName {
         }
         Self {
             verb,
-            hidden_verb: words.iter().find_map(|word| Verb::of(word)),
+            hidden_verb: words
+                .iter()
+                .find_map(|word| Verb::of(word))
+                .filter(|_| !compound),
             noun: TypeName::of(&words),
             has_by: by.is_some(),
         }

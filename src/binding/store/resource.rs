@@ -56,6 +56,7 @@ impl Resource {
     pub(super) fn may_be(message_type: &MessageType) -> bool {
         !is_well_known(message_type)
             && !is_envelope(message_type.name())
+            && !is_key(message_type)
             && message_type.fields().any(|field| Key::can_be_in(&field))
     }
 }
@@ -205,9 +206,19 @@ fn is_well_known(message_type: &MessageType) -> bool {
 
 /// Whether a type is named like a request or a reply.
 fn is_envelope(name: &str) -> bool {
-    words(name)
+    ends_in(name, ENVELOPES)
+}
+
+/// Whether a type is named like a key, and holds no more than one.
+fn is_key(message_type: &MessageType) -> bool {
+    message_type.fields().len() == 1 && ends_in(message_type.name(), KEY_TYPES)
+}
+
+fn ends_in(name: &str, last_words: &[&str]) -> bool {
+    let words = words(name);
+    words
         .last()
-        .is_some_and(|last| ENVELOPES.contains(&last.as_str()))
+        .is_some_and(|last| last_words.contains(&last.as_str()))
 }
 
 /// `UserId`, `UserKey`: types that are a key.
