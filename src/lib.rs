@@ -3,6 +3,7 @@
 #![warn(clippy::print_stdout)]
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+pub mod binding;
 pub mod error;
 pub mod limits;
 pub mod message;

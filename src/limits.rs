@@ -110,13 +110,18 @@ pub const PROTO_ERRORS_PER_FILE_MAX: usize = 200;
 ///
 /// The parser gives up a whole message at its first error, so the statement at fault is blanked out
 /// and the file parsed again, once an error: a large file gets fewer rounds than a small one.
-pub const PROTO_REPARSE_BYTES: usize = 32 * 1024 * 1024;
+pub const PROTO_REPARSE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Most comparisons spent on finding the lines of one file's type errors.
 ///
 /// The pool looks each of them up by a walk over all locations of the file; beyond this product of
 /// both, about a second of work, the errors are told without their lines.
 pub const PROTO_LOCATE_COMPARISONS_MAX: usize = 200_000_000;
+
+/// Most files that are added to the pool again because files with extensions failed.
+///
+/// Each such failure costs a new pool; with thousands of them in a large tree it would take hours.
+pub const PROTO_POOL_REBUILDS_FILES: usize = 200_000;
 
 /// Stack of the thread that compiles, in bytes.
 ///
@@ -133,3 +138,13 @@ pub const HEALTH_LIST_SERVICES_MAX: usize = 100;
 /// 4 MiB; the rest of it is for the request that is repeated, which can be long, too. A file that was
 /// asked for is sent whatever its length, the others where there is room.
 pub const REFLECTION_FILES_BYTES: usize = 3 * 1024 * 1024;
+
+/// Longest key of a resource that is a string, in bytes: resource names of deep hierarchies have
+/// some hundred.
+pub const RESOURCE_KEY_BYTES: usize = 2048;
+
+/// Most resources on one page of a list (google.aip.dev/158 advises a maximum).
+pub const LIST_PAGE_ROWS_MAX: usize = 1000;
+
+/// How often an update or a delete starts anew because another call was faster.
+pub const UPDATE_ATTEMPTS_MAX: usize = 64;

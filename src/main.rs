@@ -1,3 +1,10 @@
-//! The `reflectd` command.
+//! The `reflectd` command: arguments → `cli::run` → exit code.
 
-fn main() {}
+#![warn(clippy::print_stdout)]
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
+mod cli;
+
+fn main() -> std::process::ExitCode {
+    cli::run(std::env::args_os())
+}

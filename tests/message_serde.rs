@@ -536,3 +536,27 @@ fn messages_serialize() {
         r#"{"Name":"a"}"#
     );
 }
+
+/// A hundred messages inside each other, read into a struct of 40 fields: a worker's stack has room
+/// for the frames.
+#[test]
+fn nesting_of_a_large_struct_keeps_within_the_stack() {
+    let stack_bytes = if cfg!(debug_assertions) {
+        4 << 20
+    } else {
+        1 << 20
+    };
+    let nested = || {
+        let ty = everything("Everything");
+        let mut message = Message::new(&ty);
+        for _ in 0..100 {
+            let mut outer = Message::new(&ty);
+            outer.push("children", message).unwrap();
+            message = outer;
+        }
+        let value: Everything = message.deserialize().unwrap();
+        assert_eq!(Message::from_serialize(&ty, &value).unwrap(), message);
+    };
+    let thread = std::thread::Builder::new().stack_size(stack_bytes);
+    thread.spawn(nested).unwrap().join().unwrap();
+}

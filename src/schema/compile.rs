@@ -10,6 +10,8 @@ mod load;
 mod locate;
 mod naming;
 mod parse;
+mod pool;
+mod public;
 mod unit;
 mod wave;
 
@@ -228,6 +230,7 @@ impl Settings {
             &mut loaded.problems,
         );
         let pool = link::link(&mut loaded.units, keep_going, &mut loaded.problems, ticker);
+        let (pool, own_imports) = pool.into_parts();
         let diagnostics = Diagnostics::from_iter(loaded.problems);
         let notes = diagnostics.without_errors();
         let files = FileIndex::new(
@@ -235,6 +238,7 @@ impl Settings {
             named(&loaded.units),
             by_name(&loaded.units, |unit| unit.original.clone()),
             by_name(&loaded.units, |unit| Some(unit.comments.clone())),
+            own_imports,
         );
         Ok((Schema::new(pool, files, notes), diagnostics))
     }

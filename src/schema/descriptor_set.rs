@@ -75,7 +75,7 @@ fn file(original: Bytes, index: usize) -> Result<SetFile, BadFile> {
         }
     }
     // The pool must not see a syntax that it does not know: it panics.
-    match (edition, descriptor.syntax()) {
+    match (edition, descriptor.syntax.as_deref().unwrap_or("")) {
         (false, "" | "proto2" | "proto3") => {}
         (true, _) | (_, "editions") => {
             let reason =
@@ -95,6 +95,22 @@ fn file(original: Bytes, index: usize) -> Result<SetFile, BadFile> {
         stripped: stripped.into(),
         source_code_info,
     })
+}
+
+/// A serialised `FileDescriptorProto` with the first of its imports only.
+pub(super) fn with_imports(file: Bytes, imports: usize) -> Bytes {
+    let mut seen = 0;
+    let mut kept = Vec::with_capacity(file.len());
+    for field in fields(file.clone()) {
+        let Ok(field) = field else {
+            return file;
+        };
+        seen += usize::from(field.tag == DEPENDENCY);
+        if field.tag != DEPENDENCY || seen <= imports {
+            kept.extend_from_slice(&field.whole);
+        }
+    }
+    kept.into()
 }
 
 /// One field as it stands on the wire.
@@ -141,5 +157,6 @@ fn next_field(message: &mut Bytes) -> Result<WireField, String> {
 
 // Field numbers of descriptor.proto.
 const FILE: u32 = 1;
+const DEPENDENCY: u32 = 3;
 const SOURCE_CODE_INFO: u32 = 9;
 const EDITION: u32 = 14;

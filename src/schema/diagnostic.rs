@@ -77,16 +77,16 @@ impl Diagnostic {
         render::render(self, color)
     }
 
-    pub(super) fn error(file: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::new(Severity::Error, file.into(), message.into())
+    pub(super) fn error(file: impl AsRef<str>, message: impl AsRef<str>) -> Self {
+        Self::new(Severity::Error, file.as_ref(), message.as_ref())
     }
 
-    pub(super) fn warning(file: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::new(Severity::Warning, file.into(), message.into())
+    pub(super) fn warning(file: impl AsRef<str>, message: impl AsRef<str>) -> Self {
+        Self::new(Severity::Warning, file.as_ref(), message.as_ref())
     }
 
-    pub(super) fn note(file: impl Into<String>, message: impl Into<String>) -> Self {
-        Self::new(Severity::Note, file.into(), message.into())
+    pub(super) fn note(file: impl AsRef<str>, message: impl AsRef<str>) -> Self {
+        Self::new(Severity::Note, file.as_ref(), message.as_ref())
     }
 
     pub(super) fn at(mut self, place: impl Into<Option<Place>>) -> Self {
@@ -94,23 +94,23 @@ impl Diagnostic {
         self
     }
 
-    pub(super) fn with_help(mut self, help: impl Into<String>) -> Self {
-        self.help = Some(printable(&help.into()));
+    pub(super) fn with_help(mut self, help: impl AsRef<str>) -> Self {
+        self.help = Some(printable(help.as_ref()));
         self
     }
 
-    fn new(severity: Severity, file: String, message: String) -> Self {
+    fn new(severity: Severity, file: &str, message: &str) -> Self {
         Self {
             severity,
-            file: printable(&file),
+            file: printable(file),
             place: None,
-            message: printable(&message),
+            message: printable(message),
             help: None,
         }
     }
 
     /// File, line and column first: the order in which they are told.
-    fn key(&self) -> (&str, Option<(u32, u32)>, Severity, &str, Option<&str>) {
+    fn key(&self) -> impl Ord {
         let place = self.place.as_ref().map(|place| (place.line, place.column));
         let help = self.help.as_deref();
         (&self.file, place, self.severity, &self.message, help)
@@ -266,8 +266,8 @@ impl SourceText {
     }
 
     /// An error at a range of byte offsets.
-    pub(super) fn error(&self, span: Range<usize>, message: impl Into<String>) -> Diagnostic {
-        Diagnostic::error(self.shown.clone(), message).at(self.place(span))
+    pub(super) fn error(&self, span: Range<usize>, message: impl AsRef<str>) -> Diagnostic {
+        Diagnostic::error(&self.shown, message).at(self.place(span))
     }
 
     /// The place of a range of byte offsets; what is out of bounds or inside a character is moved

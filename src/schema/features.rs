@@ -45,8 +45,9 @@ impl Features {
         kind.parent_file().syntax() == Syntax::Proto2
     }
 
-    /// Whether a file writes `optional` before each field that is neither required nor repeated.
-    pub(super) fn labels_singular_fields(file: &FileDescriptorProto) -> bool {
+    /// Whether the fields of a file are those of proto2: each has a label, and `required` and groups
+    /// are allowed.
+    pub(super) fn has_proto2_fields(file: &FileDescriptorProto) -> bool {
         file.syntax() != "proto3"
     }
 }

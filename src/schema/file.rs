@@ -7,13 +7,15 @@ use prost::Message as _;
 use prost_reflect::{DescriptorPool, FileDescriptor};
 use prost_types::SourceCodeInfo;
 
-use super::MessageType;
+use super::{MessageType, descriptor_set};
 
 /// One file of a schema.
 #[derive(Clone)]
 pub struct File {
     descriptor: FileDescriptor,
     original: Option<Bytes>,
+    /// How many of the descriptor's imports are the file's own.
+    own_imports: Option<usize>,
 }
 
 impl File {
@@ -31,15 +33,21 @@ impl File {
     pub fn dependencies(&self) -> impl Iterator<Item = String> + '_ {
         self.descriptor
             .dependencies()
+            .take(self.own_imports.unwrap_or(usize::MAX))
             .map(|file| file.name().to_owned())
     }
 
     /// Its serialised `google.protobuf.FileDescriptorProto`: the bytes that were read, where it came
     /// from a descriptor set, so that custom options and fields nobody here knows survive.
     pub fn descriptor_bytes(&self) -> Bytes {
-        self.original
-            .clone()
-            .unwrap_or_else(|| self.descriptor.encode_to_vec().into())
+        if let Some(original) = &self.original {
+            return original.clone();
+        }
+        let encoded = self.descriptor.encode_to_vec().into();
+        match self.own_imports {
+            Some(own) => descriptor_set::with_imports(encoded, own),
+            None => encoded,
+        }
     }
 
     /// Its top-level message types.
@@ -67,6 +75,8 @@ pub(super) struct FileIndex {
     originals: HashMap<String, Bytes>,
     /// The locations with comments, by file name: an encoded `SourceCodeInfo`.
     comments: HashMap<String, Bytes>,
+    /// How many of a file's imports are its own, where the pool was given more.
+    own_imports: HashMap<String, usize>,
 }
 
 impl FileIndex {
@@ -75,6 +85,7 @@ impl FileIndex {
         named: impl IntoIterator<Item = String>,
         originals: HashMap<String, Bytes>,
         comments: HashMap<String, Bytes>,
+        own_imports: HashMap<String, usize>,
     ) -> Self {
         let mut seen = HashSet::new();
         let named = named
@@ -87,6 +98,7 @@ impl FileIndex {
             named,
             originals,
             comments,
+            own_imports,
         }
     }
 
@@ -157,9 +169,11 @@ impl FileIndex {
 
     fn file(&self, descriptor: FileDescriptor) -> File {
         let original = self.originals.get(descriptor.name()).cloned();
+        let own_imports = self.own_imports.get(descriptor.name()).copied();
         File {
             descriptor,
             original,
+            own_imports,
         }
     }
 }

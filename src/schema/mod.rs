@@ -152,6 +152,36 @@ impl Schema {
         print::describe(&self.inner.files, symbol)
     }
 
+    /// The symbol that `wanted` was most likely meant to be, if any is near: one of that name in a
+    /// package, else one that is spelled almost the same.
+    pub fn nearest_symbol(&self, wanted: &str) -> Option<String> {
+        let pool = &self.inner.pool;
+        let methods = pool.services().flat_map(|service| {
+            let methods: Vec<_> = service.methods().collect();
+            methods
+                .into_iter()
+                .map(|method| method.full_name().to_owned())
+        });
+        let symbols: Vec<String> = pool
+            .services()
+            .map(|service| service.full_name().to_owned())
+            .chain(methods)
+            .chain(
+                pool.all_messages()
+                    .map(|message| message.full_name().to_owned()),
+            )
+            .chain(pool.all_enums().map(|kind| kind.full_name().to_owned()))
+            .collect();
+        let without_package = symbols.iter().find(|symbol| {
+            let package = symbol.strip_suffix(wanted);
+            package.is_some_and(|package| package.ends_with('.'))
+        });
+        match without_package {
+            Some(symbol) => Some(symbol.clone()),
+            None => Self::nearest(wanted, symbols.iter().map(String::as_str)).map(str::to_owned),
+        }
+    }
+
     /// Every symbol's full name, for "did you mean".
     pub(crate) fn nearest<'a>(
         wanted: &str,
@@ -174,7 +204,7 @@ impl Schema {
     /// The schema of files that are built in, by their import names.
     pub(crate) fn bundled(names: &[&str]) -> Self {
         let built = Self::builder().bundled(names).build();
-        built.expect("the built-in files compile, which tests/schema_bundled.rs tries")
+        built.expect("the built-in files compile, each of which a test tries")
     }
 
     fn new(pool: DescriptorPool, files: FileIndex, notes: Diagnostics) -> Self {
@@ -205,5 +235,29 @@ impl std::fmt::Debug for Schema {
         f.debug_list()
             .entries(self.services().map(Service::full_name))
             .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_built_in_file_makes_a_schema() {
+        let names: Vec<&str> = bundled::names().collect();
+        for name in &names {
+            assert!(Schema::bundled(&[name]).file(name).is_some());
+        }
+        let all = Schema::bundled(&names);
+        assert_eq!(all.files().count(), names.len());
+        let services: Vec<&str> = all.services().map(Service::full_name).collect();
+        assert_eq!(
+            services,
+            [
+                "grpc.health.v1.Health",
+                "grpc.reflection.v1.ServerReflection",
+                "grpc.reflection.v1alpha.ServerReflection",
+            ]
+        );
     }
 }

@@ -6,6 +6,7 @@ mod field;
 mod find;
 mod item;
 mod option;
+mod tag;
 mod writer;
 
 use std::collections::{BTreeSet, HashSet};
@@ -79,6 +80,7 @@ struct Printer<'a> {
     proto: &'a FileDescriptorProto,
     /// The same with custom options, which the plain one drops.
     dynamic: Option<DynamicMessage>,
+    imports: Vec<String>,
     /// All packages, and those that they lie in.
     packages: HashSet<String>,
     /// Whether a singular field is written with a label.
@@ -98,8 +100,9 @@ impl<'a> Printer<'a> {
             pool,
             proto,
             dynamic: DynamicMessage::decode(kind, encoded.as_slice()).ok(),
+            imports: file.dependencies().collect(),
             packages: packages(pool),
-            labelled: Features::labels_singular_fields(proto),
+            labelled: Features::has_proto2_fields(proto),
             out: Writer::new(files.comments(file.name())),
         }
     }
@@ -115,7 +118,7 @@ impl<'a> Printer<'a> {
             find::Item::Field(parent, field) => self.member(scope, path, parent, field),
             find::Item::Oneof(parent, index) => {
                 let parent_path = &path[..path.len() - 2];
-                self.oneof(scope, parent_path, parent, index);
+                self.oneof(item::outer(scope), parent_path, parent, index);
             }
             find::Item::Extension(siblings, field) => {
                 self.extend(scope, siblings, &[(path.clone(), field)]);

@@ -10,4 +10,4 @@ mod walk;
 pub(super) use outline::{ImportStatement, Outline, statement_around};
 pub(super) use read::{bytes, size, text};
 pub(super) use roots::{Home, Roots, is_plain};
-pub(super) use walk::{absolute, named};
+pub(super) use walk::{folder, named};

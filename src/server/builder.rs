@@ -220,6 +220,11 @@ impl ServerBuilder {
         &self.schemas
     }
 
+    /// What calls may use, as far as it is set by now.
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
     /// Whether something answers a path already.
     pub(crate) fn has(&self, path: &str) -> bool {
         self.routes.contains_key(path)

@@ -68,7 +68,7 @@ impl fmt::Debug for Changes {
 }
 
 /// The latest changes, bounded in number and bytes, and those who wait for more.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct ChangeLog {
     history: Arc<Mutex<History>>,
 }
@@ -96,12 +96,18 @@ struct Watcher {
 impl ChangeLog {
     /// A log for a store whose last commit is `last`: what came before is not known.
     pub(super) fn starting_after(last: Revision) -> Self {
-        let log = Self::default();
-        log.restart_after(last);
-        log
+        let history = History {
+            last,
+            complete_after: last,
+            ..History::default()
+        };
+        Self {
+            history: Arc::new(Mutex::new(history)),
+        }
     }
 
-    /// Forgets everything: the store's last commit is `last`, and what led there was not seen.
+    /// The store's last commit turned out to be `last`; if others led there, nobody was told of them.
+    #[cfg(feature = "store-redb")]
     pub(super) fn restart_after(&self, last: Revision) {
         let mut history = self.lock();
         if history.last == last {
@@ -117,24 +123,10 @@ impl ChangeLog {
         self.lock().last
     }
 
-    /// Adds a commit whose revision follows the last one, and tells that revision.
-    ///
-    /// The log is the point at which commits get their order.
-    pub(super) fn append<'a>(&self, writes: impl Iterator<Item = &'a Write>) -> Revision {
-        let mut history = self.lock();
-        let revision = history.last.following();
-        history.last = revision;
-        let first_new = history.changes.len();
-        for write in writes {
-            history.push(Change {
-                revision,
-                key: write.key.clone(),
-                value: write.value.clone(),
-            });
-        }
-        history.tell(first_new);
-        history.trim();
-        revision
+    /// Holds watchers back while commits are added and made visible: who watches neither is told of
+    /// a commit before it can be read, nor reads one of which the log does not know.
+    pub(super) fn begin(&self) -> Appending<'_> {
+        Appending(self.lock())
     }
 
     pub(super) fn watch(&self, prefix: Bytes, after: Revision) -> Changes {
@@ -157,6 +149,31 @@ impl ChangeLog {
 
     fn lock(&self) -> MutexGuard<'_, History> {
         lock(&self.history)
+    }
+}
+
+/// The log, closed to watchers until this is dropped.
+pub(super) struct Appending<'a>(MutexGuard<'a, History>);
+
+impl Appending<'_> {
+    /// Adds a commit whose revision follows the last one, and tells that revision.
+    ///
+    /// The log is the point at which commits get their order.
+    pub(super) fn append<'a>(&mut self, writes: impl Iterator<Item = &'a Write>) -> Revision {
+        let history = &mut *self.0;
+        let revision = history.last.following();
+        history.last = revision;
+        let first_new = history.changes.len();
+        for write in writes {
+            history.push(Change {
+                revision,
+                key: write.key.clone(),
+                value: write.value.clone(),
+            });
+        }
+        history.tell(first_new);
+        history.trim();
+        revision
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, HashMap, btree_map::Range},
+    collections::{BTreeSet, BinaryHeap, HashMap, btree_set::Range},
     sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
@@ -11,7 +11,9 @@ use tokio::sync::watch;
 
 use super::{
     Batch, Changes, Health, KeyRange, Page, Revision, Row, Store, StoreError, StoreFuture, Write,
-    change_log::ChangeLog, checksum::checksum, scan::PageBuilder,
+    change_log::ChangeLog,
+    checksum::checksum,
+    scan::{Bounds, PageBuilder},
 };
 
 /// A store in memory: gone with the process. Every answer is ready when the method returns.
@@ -35,14 +37,37 @@ struct Shard {
     rows: RwLock<Rows>,
 }
 
-type Rows = BTreeMap<Bytes, Row>;
+/// The rows of one shard.
+///
+/// A `get` finds its row through the hash map: in the sorted set alone it would compare a dozen keys,
+/// each of them somewhere else in memory.
+#[derive(Debug, Default)]
+struct Rows {
+    by_key: HashMap<Bytes, Row>,
+    /// The same keys.
+    sorted: BTreeSet<Bytes>,
+}
+
+impl Rows {
+    fn insert(&mut self, key: Bytes, row: Row) {
+        if self.by_key.insert(key.clone(), row).is_none() {
+            self.sorted.insert(key);
+        }
+    }
+
+    fn remove(&mut self, key: &[u8]) {
+        if self.by_key.remove(key).is_some() {
+            self.sorted.remove(key);
+        }
+    }
+}
 
 impl MemoryStore {
     /// An empty store.
     pub fn new() -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
-            change_log: ChangeLog::default(),
+            change_log: ChangeLog::starting_after(Revision::default()),
             sequences: Mutex::default(),
             health: watch::Sender::new(Health::Available),
         }
@@ -69,17 +94,13 @@ impl MemoryStore {
         batch.validate()?;
         let mut locked = self.write(batch);
         for (position, write) in batch.writes().iter().enumerate() {
-            let found = locked
-                .rows(&write.key)
-                .get(&write.key)
-                .map(|row| row.revision);
+            let found = locked.row(&write.key).map(|row| row.revision);
             write.precondition.check(position, found)?;
         }
         let mut writes: Vec<_> = batch.writes().iter().map(Write::tightly).collect();
-        writes.retain(|write| {
-            write.value.is_some() || locked.rows(&write.key).contains_key(&write.key)
-        });
-        let revision = self.change_log.append(writes.iter());
+        // Deleting what is not there changes nothing.
+        writes.retain(|write| write.value.is_some() || locked.row(&write.key).is_some());
+        let revision = self.change_log.begin().append(writes.iter());
         for write in writes {
             locked.apply(write, revision);
         }
@@ -92,9 +113,9 @@ impl MemoryStore {
         let revision = self.change_log.last();
         let mut page = PageBuilder::new(limit, revision);
         if let Some(bounds) = range.behind(after) {
-            let shards = shards.iter().map(|rows| rows.range::<[u8], _>(bounds));
+            let mut rows = Merged::new(shards.iter().map(|rows| &**rows), bounds);
             // `all` stops at the first row for which there is no room.
-            Merged::new(shards).all(|(key, row)| page.push(key.clone(), row.clone()));
+            rows.all(|(key, row)| page.push(key.clone(), row.clone()));
         }
         page.finish()
     }
@@ -108,7 +129,7 @@ impl Default for MemoryStore {
 
 impl Store for MemoryStore {
     fn get(&self, key: &[u8]) -> StoreFuture<'_, Option<Row>> {
-        StoreFuture::ready(Ok(self.read(shard_of(key)).get(key).cloned()))
+        StoreFuture::ready(Ok(self.read(shard_of(key)).by_key.get(key).cloned()))
     }
 
     fn scan(&self, range: &KeyRange, after: Option<&[u8]>, limit: usize) -> StoreFuture<'_, Page> {
@@ -155,29 +176,32 @@ impl Locked<'_> {
             .1
     }
 
+    fn row(&mut self, key: &[u8]) -> Option<&Row> {
+        self.rows(key).by_key.get(key)
+    }
+
     fn apply(&mut self, write: Write, revision: Revision) {
         let rows = self.rows(&write.key);
         match write.value {
             Some(value) => rows.insert(write.key, Row { value, revision }),
             None => rows.remove(&write.key),
-        };
+        }
     }
 }
 
 /// The rows of all shards in the order of their keys.
 struct Merged<'a> {
-    shards: Vec<Range<'a, Bytes, Row>>,
-    /// The next row of each shard that has one; the keys of two shards are never equal.
+    shards: Vec<(&'a Rows, Range<'a, Bytes>)>,
+    /// The next key of each shard that has one; the keys of two shards are never equal.
     next: BinaryHeap<Reverse<(&'a Bytes, usize)>>,
-    rows: Vec<Option<&'a Row>>,
 }
 
 impl<'a> Merged<'a> {
-    fn new(shards: impl Iterator<Item = Range<'a, Bytes, Row>>) -> Self {
-        let shards: Vec<_> = shards.collect();
+    fn new(shards: impl Iterator<Item = &'a Rows>, bounds: Bounds<'_>) -> Self {
+        let range = |rows: &'a Rows| (rows, rows.sorted.range::<[u8], _>(bounds));
+        let shards: Vec<_> = shards.map(range).collect();
         let mut merged = Self {
             next: BinaryHeap::with_capacity(shards.len()),
-            rows: vec![None; shards.len()],
             shards,
         };
         (0..merged.shards.len()).for_each(|shard| merged.advance(shard));
@@ -185,8 +209,7 @@ impl<'a> Merged<'a> {
     }
 
     fn advance(&mut self, shard: usize) {
-        if let Some((key, row)) = self.shards[shard].next() {
-            self.rows[shard] = Some(row);
+        if let Some(key) = self.shards[shard].1.next() {
             self.next.push(Reverse((key, shard)));
         }
     }
@@ -197,15 +220,14 @@ impl<'a> Iterator for Merged<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let Reverse((key, shard)) = self.next.pop()?;
-        let row = self.rows[shard].take()?;
         self.advance(shard);
-        Some((key, row))
+        let row = self.shards[shard].0.by_key.get(key);
+        Some((key, row.expect("a sorted key has a row")))
     }
 }
 
 fn shard_of(key: &[u8]) -> usize {
-    // The upper bits of a product depend on all bits of its factors, the lower ones do not.
-    (checksum(&[key]) >> (u64::BITS - SHARDS.ilog2())) as usize
+    (checksum(&[key]) % SHARDS as u64) as usize
 }
 
 /// Several times the workers of a large machine, a power of two; a scan visits them all.

@@ -44,10 +44,7 @@ impl KeyRange {
 
     /// What is left of the range behind the key `after`, as bounds that a sorted map takes; `None`
     /// if nothing is, since sorted maps panic on bounds in the wrong order.
-    pub(super) fn behind<'a>(
-        &'a self,
-        after: Option<&'a [u8]>,
-    ) -> Option<(Bound<&'a [u8]>, Bound<&'a [u8]>)> {
+    pub(super) fn behind<'a>(&'a self, after: Option<&'a [u8]>) -> Option<Bounds<'a>> {
         let start = match after {
             Some(after) if after >= &self.start[..] => Bound::Excluded(after),
             _ => Bound::Included(&self.start[..]),
@@ -62,6 +59,9 @@ impl KeyRange {
         }
     }
 }
+
+/// What [`KeyRange::behind`] leaves of a range.
+pub(super) type Bounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 
 /// Some of the rows of a range, in the order of their keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -183,7 +183,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Http2ByH2<Io> {
 
 impl<Io: AsyncRead + AsyncWrite + Unpin> Commands for Http2ByH2<Io> {
     fn headers(&mut self, stream: StreamId, head: ResponseHead) {
-        self.respond(stream, head, None, false);
+        self.respond(stream, &head, None, false);
     }
 
     fn data(&mut self, stream: StreamId, bytes: Bytes) {
@@ -205,7 +205,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Commands for Http2ByH2<Io> {
     }
 
     fn headers_only(&mut self, stream: StreamId, head: ResponseHead, trailers: Option<Trailers>) {
-        self.respond(stream, head, trailers, true);
+        self.respond(stream, &head, trailers, true);
         self.streams.remove(&stream);
     }
 
@@ -223,7 +223,7 @@ impl<Io> Http2ByH2<Io> {
     fn respond(
         &mut self,
         stream: StreamId,
-        head: ResponseHead,
+        head: &ResponseHead,
         trailers: Option<Trailers>,
         end: bool,
     ) {
@@ -235,7 +235,7 @@ impl<Io> Http2ByH2<Io> {
             stream.response = response;
             return;
         };
-        let response = response_of(&head, trailers);
+        let response = response_of(head, trailers);
         // It fails only if the stream is gone, and then its reset has been or will be told.
         if let Ok(send) = respond.send_response(response, end)
             && !end

@@ -1,5 +1,7 @@
 //! Folders of files for the tests of the schema.
 
+#![allow(dead_code, reason = "not every test uses all of it")]
+
 use std::{fs, path::Path};
 
 use reflectd::schema::Diagnostics;

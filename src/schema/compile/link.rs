@@ -1,17 +1,11 @@
 //! Parsed files → the descriptor pool, each after what it imports.
 
-use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    panic::{AssertUnwindSafe, catch_unwind},
-};
-
-use prost_reflect::DescriptorPool;
-use prost_types::FileDescriptorProto;
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::{
     Ticker, locate,
     naming::representative,
-    parse::panicked,
+    pool::{Import, Pool},
     unit::{Body, Origin, Symbol, Unit, UnitId},
 };
 use crate::schema::diagnostic::Diagnostic;
@@ -25,15 +19,12 @@ pub(super) fn link(
     tell_importers: bool,
     problems: &mut Vec<Diagnostic>,
     ticker: &mut Ticker,
-) -> DescriptorPool {
+) -> Pool {
     let mut linker = Linker::new(units, tell_importers, problems);
     loop {
         while let Some((_, _, id)) = linker.ready.pop_first() {
             linker.add(id);
             ticker.linked();
-            if linker.stopped {
-                return linker.pool;
-            }
         }
         if !linker.break_cycle() {
             return linker.pool;
@@ -43,7 +34,7 @@ pub(super) fn link(
 
 struct Linker<'a> {
     units: &'a mut [Unit],
-    pool: DescriptorPool,
+    pool: Pool,
     /// What can be added next: the option types first, the others by their names, so that the
     /// result does not depend on the order in which files were named.
     ready: BTreeSet<(bool, String, UnitId)>,
@@ -55,15 +46,13 @@ struct Linker<'a> {
     failed: HashSet<UnitId>,
     tell_importers: bool,
     problems: &'a mut Vec<Diagnostic>,
-    /// Whether the pool is not to be used any more.
-    stopped: bool,
 }
 
 impl<'a> Linker<'a> {
     fn new(units: &'a mut [Unit], tell_importers: bool, problems: &'a mut Vec<Diagnostic>) -> Self {
         let mut linker = Self {
             units,
-            pool: DescriptorPool::new(),
+            pool: Pool::default(),
             ready: BTreeSet::new(),
             unsettled: HashMap::new(),
             importers: HashMap::new(),
@@ -71,7 +60,6 @@ impl<'a> Linker<'a> {
             failed: HashSet::new(),
             tell_importers,
             problems,
-            stopped: false,
         };
         for id in 0..linker.units.len() {
             if linker.units[id].stand_in.is_some() {
@@ -178,9 +166,9 @@ impl<'a> Linker<'a> {
         );
         let error = match unit.origin {
             Origin::DescriptorSet => {
-                Diagnostic::error(unit.shown.clone(), format!("{}: {message}", unit.name))
+                Diagnostic::error(&unit.shown, format!("{}: {message}", unit.name))
             }
-            _ => Diagnostic::error(unit.shown.clone(), message),
+            _ => Diagnostic::error(&unit.shown, message),
         };
         let text = unit.text.as_ref();
         let place = text.and_then(|text| locate::place(text, symbol.path.as_slice()));
@@ -189,54 +177,16 @@ impl<'a> Linker<'a> {
     }
 
     fn add_to_pool(&mut self, id: UnitId, body: Body) -> Result<(), Vec<Diagnostic>> {
-        let dependencies = self.dependencies(id);
-        let unit = &self.units[id];
-        let pool = &mut self.pool;
-        let added = match body {
-            Body::Parsed(mut file) => {
-                file.name = Some(unit.name.clone());
-                rename_dependencies(&mut file, &dependencies);
-                catch_unwind(AssertUnwindSafe(|| pool.add_file_descriptor_proto(*file)))
-            }
-            Body::Encoded { stripped, .. } => {
-                let named_so = unit.imports.iter().map(|import| &import.name);
-                if let Some(name) = named_so.zip(&dependencies).find(|(a, b)| a != b) {
-                    let message = format!(
-                        "{} imports \"{}\", which is {} here",
-                        unit.name, name.0, name.1
-                    );
-                    return Err(vec![Diagnostic::error(unit.shown.clone(), message)]);
-                }
-                catch_unwind(AssertUnwindSafe(|| {
-                    pool.decode_file_descriptor_proto(stripped)
-                }))
-            }
-        };
-        match (added, &unit.text) {
-            (Ok(Ok(())), _) => Ok(()),
-            (Ok(Err(error)), Some(text)) => {
-                let name = &unit.name;
-                Err(locate::errors(text, &error, |mut file| {
-                    file.name = Some(name.clone());
-                    rename_dependencies(&mut file, &dependencies);
-                    pool.add_file_descriptor_proto(file)
-                }))
-            }
-            (Ok(Err(error)), None) => Err(locate::unlocated(&unit.shown, &unit.name, &error)),
-            (Err(_), _) => {
-                // A pool that was left in the midst of its work is not to be used.
-                self.stopped = true;
-                self.pool = DescriptorPool::new();
-                Err(vec![panicked(&unit.shown)])
-            }
-        }
-    }
-
-    /// The names in the pool of what a unit imports, in the order of its imports.
-    fn dependencies(&self, id: UnitId) -> Vec<String> {
         let targets = self.units[id].targets.iter().flatten();
-        let names = targets.map(|&target| &self.units[representative(self.units, target)].name);
-        names.cloned().collect()
+        let targets = targets.map(|&target| representative(self.units, target));
+        let imports: Vec<Import> = targets
+            .map(|id| Import {
+                id,
+                name: self.units[id].name.clone(),
+            })
+            .collect();
+        let names = |id: UnitId| self.units[id].name.as_str();
+        self.pool.add(id, &self.units[id], body, &imports, names)
     }
 
     /// Where all that is left waits for one another: tells of one circle and fails its files.
@@ -282,30 +232,18 @@ impl<'a> Linker<'a> {
         let import = unit.targets.iter().position(|target| {
             target.is_some_and(|target| representative(self.units, target) == around[1])
         });
-        let message = format!("import cycle: {}", names.join(" -> "));
+        let circle = match names.len() {
+            0..=CYCLE_SHOWN => names.join(" -> "),
+            many => {
+                let begin = names[..CYCLE_SHOWN - 1].join(" -> ");
+                format!("{begin} -> … {} more … -> {}", many - CYCLE_SHOWN, names[0])
+            }
+        };
+        let message = format!("import cycle: {circle}");
         self.problems
             .push(unit.import_error(import.unwrap_or(0), message));
     }
 }
 
-/// Writes the names of the pool into a file. Two imports that are one file become one.
-fn rename_dependencies(file: &mut FileDescriptorProto, names: &[String]) {
-    let mut kept: Vec<String> = Vec::new();
-    let mut moved = Vec::new();
-    for name in names {
-        let at = kept.iter().position(|known| known == name);
-        moved.push(at.unwrap_or(kept.len()));
-        if at.is_none() {
-            kept.push(name.clone());
-        }
-    }
-    for indices in [&mut file.public_dependency, &mut file.weak_dependency] {
-        let renumbered = indices.iter().filter_map(|&index| {
-            let index = moved.get(usize::try_from(index).ok()?)?;
-            i32::try_from(*index).ok()
-        });
-        *indices = renumbered.collect();
-        indices.dedup();
-    }
-    file.dependency = kept;
-}
+/// Longest circle of imports that is told in full.
+const CYCLE_SHOWN: usize = 10;

@@ -81,14 +81,7 @@ pub(super) fn load(settings: &Settings, ticker: &mut Ticker) -> Result<Loaded, E
 }
 
 fn import_path(path: &Path) -> Result<PathBuf, Error> {
-    let folder = source::absolute(path).and_then(|path| {
-        let metadata = std::fs::metadata(&path)?;
-        match metadata.is_dir() {
-            true => Ok(path),
-            false => Err(std::io::ErrorKind::NotADirectory.into()),
-        }
-    });
-    folder.map_err(|error| {
+    source::folder(path).map_err(|error| {
         Error::io(
             format!("cannot use the import path {}", path.display()),
             error,
@@ -185,7 +178,8 @@ impl Loader<'_> {
             let unit = &self.units[id];
             let imports = unit.imports.iter().map(|import| import.name.as_str());
             let imports = imports.filter(|name| protobuf_source(name).is_none());
-            let root = self.roots.infer(&unit.home, imports);
+            let imports: Vec<&str> = imports.collect();
+            let root = self.roots.infer(&unit.home, &imports);
             if let Some(root) = &root {
                 self.roots.share(root);
             }
@@ -199,7 +193,7 @@ impl Loader<'_> {
         let mut foreign = self
             .units
             .iter()
-            .filter(|unit| unit.origin != Origin::Bundled);
+            .filter(|unit| unit.origin != Origin::Bundled && unit.stand_in.is_none());
         let suspect = foreign.any(|unit| {
             let reserved = |name: &str| {
                 let rest = name.strip_prefix("google");

@@ -66,7 +66,7 @@ fn best_name(unit: &Unit, import_paths: &[PathBuf]) -> String {
     if let Some(wish) = longest {
         return wish.clone();
     }
-    let path = unit.home.path.as_deref().unwrap_or(Path::new(""));
+    let path = unit.home.path.as_deref().unwrap_or_else(|| Path::new(""));
     let below = |root: &PathBuf| path.strip_prefix(root).ok().map(slashed);
     import_paths
         .iter()
@@ -124,11 +124,11 @@ fn replaced(first: &Unit, other: &Unit, name: &str) -> Option<Diagnostic> {
                 first.shown
             );
             let help = "name one of them only, or compile them apart";
-            Diagnostic::error(other.shown.clone(), message).with_help(help)
+            Diagnostic::error(&other.shown, message).with_help(help)
         }
         false => {
             let message = format!("{} is taken for {name} in place of this file", first.shown);
-            Diagnostic::warning(other.shown.clone(), message)
+            Diagnostic::warning(&other.shown, message)
         }
     };
     Some(told)
@@ -136,7 +136,7 @@ fn replaced(first: &Unit, other: &Unit, name: &str) -> Option<Diagnostic> {
 
 /// The shortest end of a file's path that is longer than its name and that no file has yet.
 fn longer_name(unit: &Unit, taken: &BTreeSet<String>) -> String {
-    let path = unit.home.path.as_deref().unwrap_or(Path::new(""));
+    let path = unit.home.path.as_deref().unwrap_or_else(|| Path::new(""));
     let parts = unit.name.split('/').count();
     let longer = (parts + 1..=path.components().count()).map(|parts| tail(path, parts));
     let free = longer.into_iter().find(|name| !taken.contains(name));

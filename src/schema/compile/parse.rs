@@ -144,7 +144,7 @@ fn forbidden(
                 .with_help(help),
         );
     }
-    problems
+    capped(problems, text.shown())
 }
 
 /// A message that calls itself a map entry need not have a key and a value.
@@ -250,7 +250,7 @@ impl SyntaxError<'_> {
             let text = label.label();
             text.is_some_and(|text| text.contains("again"))
         });
-        let label = again.or(labels.first())?;
+        let label = again.or_else(|| labels.first())?;
         Some(label.offset()..label.offset() + label.len())
     }
 

@@ -64,6 +64,10 @@ pub(super) enum Body {
         /// What was read, without source code info.
         stripped: Bytes,
         symbols: Vec<Symbol>,
+        /// Which of its imports are public, by their indices.
+        public: Vec<i32>,
+        /// Whether it extends messages.
+        extends: bool,
     },
 }
 
@@ -105,7 +109,7 @@ impl Unit {
 
     /// An error at one of its imports.
     pub(super) fn import_error(&self, index: usize, message: String) -> Diagnostic {
-        let error = Diagnostic::error(self.shown.clone(), message);
+        let error = Diagnostic::error(&self.shown, message);
         match (&self.text, self.imports.get(index)) {
             (Some(text), Some(import)) if !import.span.is_empty() => {
                 error.at(text.place(import.span.clone()))

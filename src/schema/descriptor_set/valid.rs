@@ -10,6 +10,10 @@ use prost_types::{
     field_descriptor_proto::{Label, Type},
 };
 
+use crate::schema::Features;
+
+/// Checks a file.
+///
 /// # Errors
 /// The first thing that is wrong, with the name of where it is.
 pub(super) fn check(file: &FileDescriptorProto) -> Result<(), String> {
@@ -20,7 +24,7 @@ pub(super) fn check(file: &FileDescriptorProto) -> Result<(), String> {
         file.package().split('.').try_for_each(identifier)?;
     }
     interpreted(file.options.as_ref().map(|o| &o.uninterpreted_option))?;
-    let proto3 = file.syntax() == "proto3";
+    let proto3 = !Features::has_proto2_fields(file);
     for message in &file.message_type {
         check_message(message, proto3)?;
     }

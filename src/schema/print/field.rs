@@ -7,7 +7,8 @@ use prost_types::{
 
 use super::{
     Printer,
-    item::{At, below, joined, tag},
+    item::{At, below, joined},
+    tag,
 };
 
 impl Printer<'_> {

@@ -5,7 +5,7 @@ use prost_types::{
     FileDescriptorProto, MethodDescriptorProto, ServiceDescriptorProto,
 };
 
-use super::item::tag;
+use super::tag;
 
 /// What a symbol turned out to be.
 pub(super) struct Found<'a> {
@@ -99,23 +99,17 @@ impl Scope {
                 rest => scope.named(message.name()).in_message(message, rest),
             };
         }
+        let [name] = parts else {
+            return None;
+        };
         for (index, kind) in (0..).zip(enums) {
-            // An enum's values are its siblings (descriptor.proto, EnumValueDescriptorProto).
-            let (of_kind, value) = match parts {
-                [name] => (kind.name() == *name, *name),
-                [name, value] => (kind.name() == *name, *value),
-                _ => continue,
-            };
-            if of_kind && parts.len() == 1 {
-                return Some(self.enter(enum_tag, index).found(Item::Enum(kind)));
+            let scope = self.enter(enum_tag, index);
+            if kind.name() == *name {
+                return Some(scope.found(Item::Enum(kind)));
             }
-            let found = position(&kind.value, |candidate| candidate.name() == value);
-            if let Some((value_index, value)) = found
-                && (of_kind || parts.len() == 1)
-            {
-                let scope = self
-                    .enter(enum_tag, index)
-                    .enter(tag::ENUM_VALUE, value_index);
+            // An enum's values are its siblings (descriptor.proto, EnumValueDescriptorProto).
+            if let Some((index, value)) = position(&kind.value, |value| value.name() == *name) {
+                let scope = scope.enter(tag::ENUM_VALUE, index);
                 return Some(scope.found(Item::EnumValue(value)));
             }
         }

@@ -6,42 +6,7 @@ use prost_types::{
     descriptor_proto::{ExtensionRange, ReservedRange},
 };
 
-use super::{Printer, field::quoted};
-
-/// Field numbers of descriptor.proto, of which paths are made.
-pub(super) mod tag {
-    // FileDescriptorProto
-    pub(in super::super) const PACKAGE: i32 = 2;
-    pub(in super::super) const DEPENDENCY: i32 = 3;
-    pub(in super::super) const MESSAGE_TYPE: i32 = 4;
-    pub(in super::super) const ENUM_TYPE: i32 = 5;
-    pub(in super::super) const SERVICE: i32 = 6;
-    pub(in super::super) const EXTENSION: i32 = 7;
-    pub(in super::super) const FILE_OPTIONS: i32 = 8;
-    pub(in super::super) const SYNTAX: i32 = 12;
-    // DescriptorProto
-    pub(in super::super) const FIELD: i32 = 2;
-    pub(in super::super) const NESTED_TYPE: i32 = 3;
-    pub(in super::super) const NESTED_ENUM: i32 = 4;
-    pub(in super::super) const EXTENSION_RANGE: i32 = 5;
-    pub(in super::super) const NESTED_EXTENSION: i32 = 6;
-    pub(in super::super) const MESSAGE_OPTIONS: i32 = 7;
-    pub(in super::super) const ONEOF_DECL: i32 = 8;
-    pub(in super::super) const RESERVED_RANGE: i32 = 9;
-    pub(in super::super) const RANGE_OPTIONS: i32 = 3;
-    // FieldDescriptorProto and OneofDescriptorProto
-    pub(in super::super) const FIELD_OPTIONS: i32 = 8;
-    pub(in super::super) const ONEOF_OPTIONS: i32 = 2;
-    // EnumDescriptorProto and EnumValueDescriptorProto
-    pub(in super::super) const ENUM_VALUE: i32 = 2;
-    pub(in super::super) const ENUM_OPTIONS: i32 = 3;
-    pub(in super::super) const ENUM_RESERVED_RANGE: i32 = 4;
-    pub(in super::super) const ENUM_VALUE_OPTIONS: i32 = 3;
-    // ServiceDescriptorProto and MethodDescriptorProto
-    pub(in super::super) const METHOD: i32 = 2;
-    pub(in super::super) const SERVICE_OPTIONS: i32 = 3;
-    pub(in super::super) const METHOD_OPTIONS: i32 = 4;
-}
+use super::{Printer, field::quoted, tag};
 
 /// A path and what is there.
 pub(super) type At<'a, T> = (Vec<i32>, &'a T);
@@ -74,7 +39,7 @@ impl Printer<'_> {
                 .statement(&[tag::PACKAGE], &format!("package {scope};"));
         }
         self.out.gap();
-        for (index, name) in (0..).zip(&proto.dependency) {
+        for (index, name) in (0..).zip(self.imports.clone()) {
             let kind = match index {
                 index if proto.public_dependency.contains(&index) => "public ",
                 index if proto.weak_dependency.contains(&index) => "weak ",
@@ -93,10 +58,13 @@ impl Printer<'_> {
             self.out.gap();
             self.enumeration(scope, &path, kind);
         }
-        let no_fields = Vec::new();
-        let extensions = each(&[], tag::EXTENSION, &proto.extension).collect();
-        let messages = each(&[], tag::MESSAGE_TYPE, &proto.message_type).collect();
-        self.members(scope, &[], None, no_fields, messages, extensions);
+        let members = Members {
+            message: None,
+            fields: Vec::new(),
+            nested: each(&[], tag::MESSAGE_TYPE, &proto.message_type).collect(),
+            extensions: each(&[], tag::EXTENSION, &proto.extension).collect(),
+        };
+        self.members(scope, &[], &members);
     }
 
     pub(super) fn message(&mut self, scope: &str, path: &[i32], message: &DescriptorProto) {
@@ -112,10 +80,13 @@ impl Printer<'_> {
         for (path, kind) in each(path, tag::NESTED_ENUM, &message.enum_type) {
             self.enumeration(scope, &path, kind);
         }
-        let fields = each(path, tag::FIELD, &message.field).collect();
-        let nested = each(path, tag::NESTED_TYPE, &message.nested_type).collect();
-        let extensions = each(path, tag::NESTED_EXTENSION, &message.extension).collect();
-        self.members(scope, path, Some(message), fields, nested, extensions);
+        let members = Members {
+            message: Some(message),
+            fields: each(path, tag::FIELD, &message.field).collect(),
+            nested: each(path, tag::NESTED_TYPE, &message.nested_type).collect(),
+            extensions: each(path, tag::NESTED_EXTENSION, &message.extension).collect(),
+        };
+        self.members(scope, path, &members);
         for (path, range) in each(path, tag::EXTENSION_RANGE, &message.extension_range) {
             self.extension_range(scope, &path, range);
         }
@@ -131,62 +102,45 @@ impl Printer<'_> {
     ///
     /// A map field and a group declare a message where they stand, so what is printed must put the
     /// messages around them in the order of the descriptor.
-    fn members(
-        &mut self,
-        scope: &str,
-        path: &[i32],
-        message: Option<&DescriptorProto>,
-        fields: Vec<At<'_, FieldDescriptorProto>>,
-        nested: Vec<At<'_, DescriptorProto>>,
-        extensions: Vec<At<'_, FieldDescriptorProto>>,
-    ) {
-        let siblings: Vec<&DescriptorProto> = nested.iter().map(|(_, nested)| *nested).collect();
-        let all = fields.iter().chain(&extensions).map(|(_, field)| *field);
-        let declared: Vec<Option<usize>> = all
-            .map(|field| {
-                siblings
-                    .iter()
-                    .position(|nested| declares(scope, field, nested))
-            })
-            .collect();
+    fn members(&mut self, scope: &str, path: &[i32], members: &Members<'_>) {
+        let declared = members.declared(scope);
         let mut order = Order {
-            nested: &nested,
+            nested: &members.nested,
             declared: &declared,
             next: 0,
         };
         order.print(self, scope);
         let mut oneofs_done = Vec::new();
-        for (index, (field_path, field)) in fields.iter().enumerate() {
+        for (index, (field_path, field)) in members.fields.iter().enumerate() {
+            let Some(message) = members.message else {
+                continue;
+            };
             order.before(self, scope, index);
-            match (message, field.oneof_index) {
-                (Some(message), Some(oneof)) if !field.proto3_optional() => {
-                    if !oneofs_done.contains(&oneof) {
-                        oneofs_done.push(oneof);
-                        self.oneof(outer(scope), path, message, oneof);
-                    }
+            match field.oneof_index.filter(|_| !field.proto3_optional()) {
+                Some(oneof) if oneofs_done.contains(&oneof) => {}
+                Some(oneof) => {
+                    oneofs_done.push(oneof);
+                    self.oneof(outer(scope), path, message, oneof);
                 }
-                (Some(message), _) => {
-                    self.plain_field(scope, field_path, &message.nested_type, field)
-                }
-                (None, _) => {}
+                None => self.plain_field(scope, field_path, &message.nested_type, field),
             }
             order.after(self, scope, index);
         }
-        let siblings: Vec<DescriptorProto> = siblings.into_iter().cloned().collect();
-        let mut rest = extensions.as_slice();
-        while let Some((_, first)) = rest.first() {
-            let same = rest
-                .iter()
-                .take_while(|(_, field)| field.extendee == first.extendee);
-            let (block, others) = rest.split_at(same.count());
-            let index = fields.len() + extensions.len() - rest.len();
-            (0..block.len()).for_each(|at| order.before(self, scope, index + at));
+        let siblings: Vec<DescriptorProto> = members.siblings().cloned().collect();
+        let mut index = members.fields.len();
+        let extendee = |(_, field): &At<'_, FieldDescriptorProto>| field.extendee.clone();
+        for block in members
+            .extensions
+            .chunk_by(|a, b| extendee(a) == extendee(b))
+        {
+            let indices = index..index + block.len();
+            index = indices.end;
+            indices.clone().for_each(|at| order.before(self, scope, at));
             if path.is_empty() {
                 self.out.gap();
             }
             self.extend(scope, &siblings, block);
-            (0..block.len()).for_each(|at| order.after(self, scope, index + at));
-            rest = others;
+            indices.for_each(|at| order.after(self, scope, at));
         }
     }
 
@@ -307,6 +261,31 @@ impl Printer<'_> {
     }
 }
 
+/// What a message or a file declares.
+struct Members<'a> {
+    /// None for a file.
+    message: Option<&'a DescriptorProto>,
+    fields: Vec<At<'a, FieldDescriptorProto>>,
+    nested: Vec<At<'a, DescriptorProto>>,
+    extensions: Vec<At<'a, FieldDescriptorProto>>,
+}
+
+impl<'a> Members<'a> {
+    fn siblings(&self) -> impl Iterator<Item = &'a DescriptorProto> {
+        self.nested.iter().map(|(_, nested)| *nested)
+    }
+
+    /// Which nested message each field, and behind the fields each extension, declares.
+    fn declared(&self, scope: &str) -> Vec<Option<usize>> {
+        let all = self.fields.iter().chain(&self.extensions);
+        let declared = all.map(|(_, field)| {
+            self.siblings()
+                .position(|nested| declares(scope, field, nested))
+        });
+        declared.collect()
+    }
+}
+
 /// Prints nested messages so that they keep their order around those that fields declare.
 struct Order<'a> {
     nested: &'a [At<'a, DescriptorProto>],
@@ -378,7 +357,7 @@ pub(super) fn joined(scope: &str, name: &str) -> String {
     }
 }
 
-fn outer(scope: &str) -> &str {
+pub(super) fn outer(scope: &str) -> &str {
     scope.rsplit_once('.').map_or("", |(outer, _)| outer)
 }
 

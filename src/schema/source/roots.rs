@@ -87,15 +87,11 @@ impl Roots {
 
     /// The folder, of those above a file, below which most of its imports are; the nearest of
     /// several. None if there is no import below any.
-    pub(in crate::schema) fn infer<'a>(
-        &mut self,
-        home: &Home,
-        imports: impl Iterator<Item = &'a str> + Clone,
-    ) -> Option<PathBuf> {
+    pub(in crate::schema) fn infer(&mut self, home: &Home, imports: &[&str]) -> Option<PathBuf> {
         let mut best = (0, None);
         for root in self.above(home) {
             let held = imports
-                .clone()
+                .iter()
                 .filter(|import| self.holds(&root, import))
                 .count();
             if held > best.0 {

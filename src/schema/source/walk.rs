@@ -64,8 +64,18 @@ pub(in crate::schema) fn named(
     Ok(named)
 }
 
+/// The absolute form of a folder's path.
+pub(in crate::schema) fn folder(path: &Path) -> io::Result<PathBuf> {
+    let path = absolute(path)?;
+    if fs::metadata(&path)?.is_dir() {
+        Ok(path)
+    } else {
+        Err(io::ErrorKind::NotADirectory.into())
+    }
+}
+
 /// The absolute form of a path, `..` resolved, symbolic links at its end kept.
-pub(in crate::schema) fn absolute(path: &Path) -> io::Result<PathBuf> {
+fn absolute(path: &Path) -> io::Result<PathBuf> {
     let absolute = std::path::absolute(path)?;
     if !absolute
         .components()
@@ -251,7 +261,7 @@ fn not_there(shown: &Path, error: io::Error) -> Error {
     let folder = shown
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
-    let folder = folder.unwrap_or(Path::new("."));
+    let folder = folder.unwrap_or_else(|| Path::new("."));
     if error.kind() == io::ErrorKind::NotFound
         && let Some(wanted) = shown.file_name().and_then(|name| name.to_str())
         && let Ok(entries) = fs::read_dir(folder)

@@ -11,7 +11,7 @@
 
 use ::redb::{
     Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageBackend,
-    Table, TableDefinition, WriteTransaction,
+    Table, TableDefinition, TableError, WriteTransaction,
 };
 use bytes::Bytes;
 
@@ -46,40 +46,30 @@ pub(super) struct Applied {
 }
 
 impl Engine {
-    /// Opens what is there, or a new database.
+    /// Opens what is there, or makes the tables of a new database.
     ///
-    /// The first commit is made at once. It creates the tables, and it makes sure that what is read
-    /// is on disk: a process that was killed, or an fsync that failed, leaves a last commit that may
-    /// be in the operating system's cache only.
+    /// A process that was killed, or an fsync that failed, leaves a last commit that may be in the
+    /// operating system's cache only. redb syncs it when it opens, before anyone can read it.
     pub(super) fn open(
         backend: impl StorageBackend,
         cache_bytes: usize,
         generation: u64,
     ) -> Result<Self, StoreError> {
-        let database = Builder::new()
-            .set_cache_size(cache_bytes)
-            .create_with_backend(backend)
-            .map_err(|error| failure("opened", error))?;
-        let mut engine = Self {
-            database,
-            revision: Revision::default(),
-            generation,
+        let open = || -> Result<_, ::redb::Error> {
+            let database = Builder::new()
+                .set_cache_size(cache_bytes)
+                .create_with_backend(backend)?;
+            let revision = match last_revision(&database)? {
+                Some(revision) => revision,
+                None => create_tables(&database)?,
+            };
+            Ok(Self {
+                database,
+                revision,
+                generation,
+            })
         };
-        engine.confirm().map_err(|error| failure("opened", error))?;
-        Ok(engine)
-    }
-
-    fn confirm(&mut self) -> Result<(), ::redb::Error> {
-        let transaction = begin(&self.database)?;
-        transaction.open_table(ROWS)?;
-        transaction.open_table(SEQUENCES)?;
-        {
-            let mut counters = transaction.open_table(COUNTERS)?;
-            let stored = counters.get(REVISION)?.map(|revision| revision.value());
-            self.revision = Revision(stored.unwrap_or_default());
-            counters.insert(REVISION, self.revision.0)?;
-        }
-        Ok(transaction.commit()?)
+        open().map_err(|error| failure("opened", error))
     }
 
     /// The last commit's.
@@ -165,6 +155,26 @@ impl Engine {
         transaction.commit()?;
         Ok(answers)
     }
+}
+
+/// `None` if there are no tables yet.
+fn last_revision(database: &Database) -> Result<Option<Revision>, ::redb::Error> {
+    let counters = match database.begin_read()?.open_table(COUNTERS) {
+        Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+        counters => counters?,
+    };
+    Ok(counters
+        .get(REVISION)?
+        .map(|revision| Revision(revision.value())))
+}
+
+fn create_tables(database: &Database) -> Result<Revision, ::redb::Error> {
+    let transaction = begin(database)?;
+    transaction.open_table(ROWS)?;
+    transaction.open_table(SEQUENCES)?;
+    transaction.open_table(COUNTERS)?.insert(REVISION, 0)?;
+    transaction.commit()?;
+    Ok(Revision::default())
 }
 
 /// On disk when the commit returns, and without a walk over the whole file after a crash.

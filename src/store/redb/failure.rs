@@ -1,6 +1,9 @@
 //! redb's errors in the store's terms.
 
-use std::io::ErrorKind;
+use std::{
+    io::ErrorKind,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use ::redb::Error;
 
@@ -31,6 +34,13 @@ pub(super) fn failure(done: &str, error: impl Into<Error>) -> StoreError {
         _ => StoreError::unavailable(what),
     };
     failure.with_source(error)
+}
+
+/// Does `work` in redb, which panics on some damaged pages.
+pub(super) fn guarded<T>(work: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    // What was being changed when it panicked is closed, and opened again.
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(damaged("the data cannot be read: redb panicked")))
 }
 
 fn damaged(what: &str) -> StoreError {

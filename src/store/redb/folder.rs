@@ -5,7 +5,7 @@
 //!   lock        held while a process has the folder open; its process id, for the error message
 //!   format      "reflectd data format 1"; written before the data, so that no version takes the
 //!               data of another for its own
-//!   data.redb   the tables, see engine.rs
+//!   data.redb   the tables, see engine.rs; data.redb.new while it is made
 //! ```
 
 use std::{
@@ -14,7 +14,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::super::StoreError;
+use crate::store::StoreError;
 
 /// A data folder that belongs to this process until it is dropped.
 #[derive(Debug)]
@@ -42,13 +42,34 @@ impl Folder {
         })
     }
 
-    pub(super) fn data_file(&self) -> PathBuf {
-        self.path.join(DATA)
+    /// The file of the tables, made by `create` if there is none.
+    ///
+    /// It is made under another name: a process that is killed meanwhile leaves a file that cannot be
+    /// opened.
+    pub(super) fn data_file(
+        &self,
+        create: impl FnOnce(&Path) -> Result<(), StoreError>,
+    ) -> Result<PathBuf, StoreError> {
+        let data = self.path.join(DATA);
+        let cannot_write = |error| failure(&self.path, "be written to", error);
+        if !data.try_exists().map_err(cannot_write)? {
+            let new = self.path.join(DATA_NEW);
+            match fs::remove_file(&new) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(cannot_write(error));
+                }
+                _ => create(&new)?,
+            }
+            fs::rename(&new, &data)
+                .and_then(|()| sync_names(&self.path))
+                .map_err(cannot_write)?;
+        }
+        Ok(data)
     }
 }
 
 /// Makes the names in a folder durable: syncing a file does not do that for its name.
-pub(super) fn sync_names(folder: &Path) -> io::Result<()> {
+fn sync_names(folder: &Path) -> io::Result<()> {
     // Elsewhere folders cannot be opened as files.
     if cfg!(unix) {
         File::open(folder)?.sync_all()?;
@@ -161,5 +182,6 @@ const LOCK: &str = "lock";
 const FORMAT: &str = "format";
 const FORMAT_NEW: &str = "format.new";
 const DATA: &str = "data.redb";
+const DATA_NEW: &str = "data.redb.new";
 const FORMAT_PREFIX: &str = "reflectd data format ";
 const FORMAT_VERSION: u32 = 1;

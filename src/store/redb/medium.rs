@@ -5,13 +5,11 @@ use std::{
     fmt::Debug,
     fs::OpenOptions,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard},
 };
 
 use ::redb::{StorageBackend, backends::FileBackend};
-
-use super::folder::sync_names;
 
 /// Something that can be opened again after it has failed.
 pub(super) trait Medium: Debug + Send + 'static {
@@ -26,17 +24,24 @@ pub(super) struct DataFile {
     pub(super) path: PathBuf,
 }
 
+impl DataFile {
+    /// A new, empty file.
+    pub(super) fn create(path: &Path) -> io::Result<FileBackend> {
+        Self::open_with(path, OpenOptions::new().create_new(true))
+    }
+
+    fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<FileBackend> {
+        let file = options.read(true).write(true).open(path)?;
+        FileBackend::new(file).map_err(io::Error::other)
+    }
+}
+
 impl Medium for DataFile {
     type Backend = FileBackend;
 
+    /// Creates nothing: a file that has disappeared is an error, not an empty store.
     fn open(&self) -> io::Result<FileBackend> {
-        let mut options = OpenOptions::new();
-        let options = options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(&self.path)?;
-        if let Some(folder) = self.path.parent() {
-            sync_names(folder)?;
-        }
-        FileBackend::new(file).map_err(io::Error::other)
+        Self::open_with(&self.path, &mut OpenOptions::new())
     }
 }
 
@@ -161,3 +166,48 @@ fn blocks(offset: u64, len: usize) -> impl Iterator<Item = (u64, usize, std::ops
 }
 
 const BLOCK: usize = 4096;
+
+#[cfg(test)]
+mod tests {
+    use ::redb::backends::InMemoryBackend;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn write_to(backend: &impl StorageBackend, offset: u64, data: &[u8]) {
+        let end = offset + data.len() as u64;
+        if backend.len().unwrap() < end {
+            backend.set_len(end).unwrap();
+        }
+        backend.write(offset, data).unwrap();
+    }
+
+    fn all(backend: &impl StorageBackend) -> Vec<u8> {
+        let mut bytes = vec![0; backend.len().unwrap() as usize];
+        backend.read(0, &mut bytes).unwrap();
+        bytes
+    }
+
+    proptest! {
+        #[test]
+        fn an_overlay_reads_like_a_file_and_leaves_the_file_alone(
+            steps in prop::collection::vec((0..20_000_u64, 0..9_000_usize, any::<u8>()), 1..20),
+        ) {
+            let (below, expected) = (InMemoryBackend::new(), InMemoryBackend::new());
+            write_to(&below, 0, &[1; 10_000]);
+            write_to(&expected, 0, &[1; 10_000]);
+            let overlay = Overlay::new(below).unwrap();
+            for (at, length, byte) in steps {
+                if byte < 80 {
+                    overlay.set_len(at).unwrap();
+                    expected.set_len(at).unwrap();
+                } else {
+                    write_to(&overlay, at, &vec![byte; length]);
+                    write_to(&expected, at, &vec![byte; length]);
+                }
+                prop_assert!(all(&overlay) == all(&expected));
+            }
+            prop_assert!(all(&overlay.below) == [1; 10_000]);
+        }
+    }
+}

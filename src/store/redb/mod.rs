@@ -25,8 +25,8 @@ use tokio::{
 };
 
 use self::{
-    engine::{Engine, Snapshot},
-    failure::failure,
+    engine::{Applied, Engine, Snapshot},
+    failure::{failure, guarded},
     folder::Folder,
     medium::{DataFile, Medium},
     sequences::Sequences,
@@ -82,10 +82,11 @@ impl RedbStore {
     /// [`StoreError::is_full`] if the file system refuses.
     pub fn open(path: impl AsRef<Path>, options: &RedbOptions) -> Result<Self, StoreError> {
         let folder = Folder::open(path.as_ref())?;
-        let medium = DataFile {
-            path: folder.data_file(),
-        };
-        Self::on(medium, options, Some(folder))
+        let path = folder.data_file(|new| {
+            let backend = DataFile::create(new).map_err(|error| failure("created", error))?;
+            Engine::open(backend, options.cache_bytes, 0).map(drop)
+        })?;
+        Self::on(DataFile { path }, options, Some(folder))
     }
 
     fn on(
@@ -94,11 +95,11 @@ impl RedbStore {
         folder: Option<Folder>,
     ) -> Result<Self, StoreError> {
         let backend = medium.open().map_err(|error| failure("opened", error))?;
-        let engine = Engine::open(backend, options.cache_bytes, 0)?;
+        let engine = guarded(|| Engine::open(backend, options.cache_bytes, 0))?;
         let shared = Arc::new(Shared {
-            snapshot: RwLock::new(Ok(Arc::new(engine.snapshot()?))),
+            snapshot: RwLock::new(Ok(Arc::new(guarded(|| engine.snapshot())?))),
             change_log: ChangeLog::starting_after(engine.revision()),
-            sequences: Sequences::new(engine.sequences()?),
+            sequences: Sequences::new(guarded(|| engine.sequences())?),
             health: watch::Sender::new(Health::Available),
         });
         let (jobs, waiting) = mpsc::channel();
@@ -197,7 +198,7 @@ impl Client {
         read: impl FnOnce(&Snapshot) -> Result<T, StoreError>,
     ) -> Result<T, StoreError> {
         let snapshot = self.shared.snapshot()?;
-        read(&snapshot).inspect_err(|error| {
+        guarded(|| read(&snapshot)).inspect_err(|error| {
             if error.is_unavailable() {
                 // If the writer is gone there is nothing left to mend.
                 let _ = self
@@ -225,9 +226,24 @@ impl Shared {
 
     /// From now on reads see what `engine` has committed.
     fn publish(&self, engine: &Engine) -> Result<(), StoreError> {
-        let snapshot = engine.snapshot().map(Arc::new);
+        let snapshot = guarded(|| engine.snapshot()).map(Arc::new);
         let published = snapshot.as_ref().map(|_| ()).map_err(Clone::clone);
         self.replace(snapshot);
+        published
+    }
+
+    /// From now on reads see what `engine` has committed, and watchers are told of it.
+    fn publish_commits(
+        &self,
+        engine: &Engine,
+        commits: &[Result<Applied, StoreError>],
+    ) -> Result<(), StoreError> {
+        let mut log = self.change_log.begin();
+        let published = self.publish(engine);
+        for applied in commits.iter().flatten() {
+            let logged = log.append(applied.writes.iter());
+            debug_assert_eq!(logged, applied.revision);
+        }
         published
     }
 

@@ -57,14 +57,17 @@ impl Sequences {
             *missing.entry(&**name).or_default() += 1;
             sequences.entry(name.clone()).or_default();
         }
-        let short = |(name, sequence): (&Box<str>, &Sequence)| {
-            let missing = missing.get(&**name).copied().unwrap_or_default();
+        let short = |name: &str, sequence: &Sequence| {
+            let missing = missing.get(name).copied().unwrap_or_default();
             let ahead = AHEAD_MIN.max(2 * sequence.taken);
             let is_short = missing > 0 || sequence.left() < ahead / 2;
             // Those who wait come on top: others may take all that was reserved before.
-            is_short.then(|| (name.clone(), sequence.reserved + missing + ahead))
+            is_short.then(|| (name.into(), sequence.reserved + missing + ahead))
         };
-        sequences.iter().filter_map(short).collect()
+        sequences
+            .iter()
+            .filter_map(|(name, sequence)| short(name, sequence))
+            .collect()
     }
 
     /// The reservations are on disk. Answers a number for each entry of `waiting`, as given to

@@ -10,7 +10,6 @@
 
 use std::{
     io,
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{
         Arc,
         mpsc::{Receiver, RecvTimeoutError},
@@ -24,7 +23,7 @@ use tokio::sync::oneshot;
 use super::{
     Shared,
     engine::{Applied, Engine},
-    failure::failure,
+    failure::{failure, guarded},
     medium::{Medium, Overlay},
     sequences::Reservation,
 };
@@ -104,7 +103,7 @@ impl<M: Medium> Writer<M> {
         }
         if let State::Serving(mut engine) = self.state {
             let unused = self.shared.sequences.unused();
-            if let Err(error) = engine.commit(&[], &unused) {
+            if let Err(error) = guarded(|| engine.commit(&[], &unused)) {
                 tracing::warn!(%error, "store_sequences_not_trimmed");
             }
         }
@@ -140,13 +139,10 @@ impl<M: Medium> Writer<M> {
             return self.go_down(reason);
         }
         let reservations = self.shared.sequences.short(&group.names);
-        let commit = AssertUnwindSafe(|| engine.commit(&group.batches, &reservations));
-        // A defect below must not end the only thread that can answer.
-        match catch_unwind(commit).unwrap_or_else(|_| Err(StoreError::unavailable(DEFECT))) {
+        match guarded(|| engine.commit(&group.batches, &reservations)) {
             Ok(answers) => {
                 self.backoff = Duration::ZERO;
-                // Readers see a commit before anyone is told of it.
-                let published = self.shared.publish(engine);
+                let published = self.shared.publish_commits(engine, &answers);
                 self.answer(group, answers, reservations);
                 if let Err(reason) = published {
                     self.shared.take_down(&reason);
@@ -168,17 +164,12 @@ impl<M: Medium> Writer<M> {
         reservations: Vec<Reservation>,
     ) {
         for (reply, answer) in group.replies.into_iter().zip(answers) {
-            let answer = answer.map(|applied| {
-                let logged = self.shared.change_log.append(applied.writes.iter());
-                debug_assert_eq!(logged, applied.revision);
-                applied.revision
-            });
             // Who asked may be gone; what was asked for is done all the same.
-            let _ = reply.send(answer);
+            let _ = reply.send(answer.map(|applied| applied.revision));
         }
         let numbers = self.shared.sequences.raise(reservations, &group.names);
         for (reply, number) in group.numbers.into_iter().zip(numbers) {
-            let _ = reply.send(number.ok_or_else(|| StoreError::unavailable(DEFECT)));
+            let _ = reply.send(number.ok_or_else(|| StoreError::unavailable(NOT_RESERVED)));
         }
     }
 
@@ -209,13 +200,13 @@ impl<M: Medium> Writer<M> {
             _reader: None,
         };
         let opened = self.open(Ok).and_then(|engine| {
+            self.shared.change_log.restart_after(engine.revision());
             self.shared.publish(&engine)?;
             Ok(engine)
         });
         match opened {
             Ok(engine) => {
                 tracing::info!(revision = engine.revision().0, "store_available");
-                self.shared.change_log.restart_after(engine.revision());
                 self.shared.health.send_replace(Health::Available);
                 self.state = State::Serving(engine);
             }
@@ -244,7 +235,7 @@ impl<M: Medium> Writer<M> {
         self.generations += 1;
         let backend = self.medium.open().and_then(over);
         let backend = backend.map_err(|error| failure("opened", error))?;
-        Engine::open(backend, self.cache_bytes, self.generations)
+        guarded(|| Engine::open(backend, self.cache_bytes, self.generations))
     }
 }
 
@@ -294,6 +285,6 @@ impl Group {
     }
 }
 
-const DEFECT: &str = "the store failed on a defect of its own and opens the data again";
+const NOT_RESERVED: &str = "no number was reserved for this sequence; ask again";
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);

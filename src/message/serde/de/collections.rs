@@ -55,9 +55,10 @@ impl<'de> SeqAccess<'de> for Elements<'_> {
             return Ok(None);
         };
         let element = ValueDeserializer::new(value, self.kind.clone(), self.context);
-        seed.deserialize(element)
-            .map(Some)
-            .map_err(|error| error.within(Segment::Index(index)))
+        match seed.deserialize(element) {
+            Ok(value) => Ok(Some(value)),
+            Err(error) => Err(error.within(Segment::Index(index))),
+        }
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -124,8 +125,10 @@ impl<'de> MapAccess<'de> for Entries<'_> {
             return Err(SerdeError::of_value("a value was asked for before its key"));
         };
         let value = ValueDeserializer::new(value, self.value_kind.clone(), self.context);
-        seed.deserialize(value)
-            .map_err(|error| error.within(Segment::key(key)))
+        match seed.deserialize(value) {
+            Ok(value) => Ok(value),
+            Err(error) => Err(error.within(Segment::key(key))),
+        }
     }
 
     fn size_hint(&self) -> Option<usize> {

@@ -130,9 +130,11 @@ impl<'de> MapAccess<'de> for Fields<'_> {
     ) -> Result<V::Value, SerdeError> {
         match self.current.take() {
             Some(Source::Field(field)) => {
-                let result = ValueDeserializer::of_field(self.message, &field, self.context)
-                    .and_then(|value| seed.deserialize(value));
-                result.map_err(|error| in_field(error, &field, self.context))
+                let value = ValueDeserializer::of_field(self.message, &field, self.context)?;
+                match seed.deserialize(value) {
+                    Ok(value) => Ok(value),
+                    Err(error) => Err(in_field(error, &field, self.context)),
+                }
             }
             Some(Source::Oneof(oneof)) => seed.deserialize(oneof),
             None => Err(SerdeError::of_value("a value was asked for before its key")),

@@ -38,6 +38,9 @@ struct Context<'p> {
 }
 
 /// Reads a message.
+///
+/// On the way down, values are returned by `match` and not handed through closures: messages nest a
+/// hundred deep, and each closure is one more frame with room for a whole struct.
 pub(super) struct MessageDeserializer<'a> {
     message: MessageRef<'a>,
     context: Context<'a>,
@@ -63,22 +66,15 @@ impl<'a> MessageDeserializer<'a> {
         WellKnown::of(self.message.message_type())
     }
 
-    /// Reads what is inside, one level down.
-    fn inside<T>(
-        self,
-        read: impl FnOnce(MessageRef<'a>, Context<'a>) -> Result<T, SerdeError>,
-    ) -> Result<T, SerdeError> {
+    /// One level down. The probe leaves the message again when the guard is dropped.
+    fn enter(&self) -> Result<(Context<'a>, Inside<'a>), SerdeError> {
         let mut context = self.context;
         context.levels = context.levels.checked_sub(1).ok_or_else(too_deep)?;
         context.any_variant = false;
         if let Some(probe) = context.probe {
             probe.enter(self.message.message_type());
         }
-        let result = read(self.message, context);
-        if let Some(probe) = context.probe {
-            probe.leave();
-        }
-        result
+        Ok((context, Inside(context.probe)))
     }
 
     /// What a `google.protobuf.Value` holds is known only when it comes, so that nothing about it
@@ -100,7 +96,8 @@ impl<'a> MessageDeserializer<'a> {
     }
 
     fn fields<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, SerdeError> {
-        self.inside(|message, context| visitor.visit_map(Fields::all(message, context)))
+        let (context, _inside) = self.enter()?;
+        visitor.visit_map(Fields::all(self.message, context))
     }
 }
 
@@ -185,13 +182,13 @@ impl<'de> Deserializer<'de> for MessageDeserializer<'_> {
         if self.well_known() == Some(WellKnown::Json) {
             return self.json(|json| json.deserialize_struct(name, fields, visitor));
         }
-        self.inside(|message, context| {
-            let named = Fields::named(message, fields, context)?;
-            let withheld = named.withheld.clone();
-            visitor
-                .visit_map(named)
-                .map_err(|error| explain_missing(error, message, &withheld))
-        })
+        let (context, _inside) = self.enter()?;
+        let named = Fields::named(self.message, fields, context)?;
+        let withheld = named.withheld.clone();
+        match visitor.visit_map(named) {
+            Ok(value) => Ok(value),
+            Err(error) => Err(explain_missing(error, self.message, &withheld)),
+        }
     }
 
     fn deserialize_enum<V: Visitor<'de>>(
@@ -205,10 +202,11 @@ impl<'de> Deserializer<'de> for MessageDeserializer<'_> {
                 self.json(|json| json.deserialize_enum(name, variants, visitor))
             }
             Some(WellKnown::Wrapper) => self.wrapped()?.deserialize_enum(name, variants, visitor),
-            _ => self.inside(|message, context| {
-                let oneof = OneofDeserializer::of_message(message, context)?;
+            _ => {
+                let (context, _inside) = self.enter()?;
+                let oneof = OneofDeserializer::of_message(self.message, context)?;
                 oneof.deserialize_enum(name, variants, visitor)
-            }),
+            }
         }
     }
 
@@ -253,5 +251,16 @@ impl<'de> Deserializer<'de> for MessageDeserializer<'_> {
     /// bytes for machines does so in a `bytes` field.
     fn is_human_readable(&self) -> bool {
         self.message.message_type().full_name() != "google.protobuf.BytesValue"
+    }
+}
+
+/// Inside a message that the probe went into.
+struct Inside<'a>(Option<&'a Probe>);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        if let Some(probe) = self.0 {
+            probe.leave();
+        }
     }
 }

@@ -110,7 +110,7 @@ pub(super) enum FieldsOrEntries {
 }
 
 pub(super) struct Entries {
-    /// How many messages may still be made inside an entry.
+    /// How many messages may still be made, an entry included.
     levels: usize,
     entry: MessageDescriptor,
     entries: HashMap<ReflectedKey, Reflected>,
@@ -122,10 +122,8 @@ impl FieldsOrEntries {
         if let Place::Map(field) = target.place
             && let Some(entry) = map_entry(field)
         {
-            // On the wire an entry is a message.
-            let levels = target.levels.checked_sub(1).ok_or_else(too_deep)?;
             return Ok(Self::Entries(Entries {
-                levels,
+                levels: target.levels,
                 entry,
                 entries: HashMap::new(),
                 key: None,
@@ -164,7 +162,9 @@ impl Entries {
             return Err(SerdeError::of_value("a value came before its key"));
         };
         let kind = self.entry.map_entry_value_field().kind();
-        let put = Target::required(&kind, self.levels).put(value);
+        // On the wire an entry is a message.
+        let levels = self.levels.checked_sub(1).ok_or_else(too_deep)?;
+        let put = Target::required(&kind, levels).put(value);
         if let Some(Output::Value(value)) =
             put.map_err(|error| error.within(Segment::key((&key).into())))?
         {

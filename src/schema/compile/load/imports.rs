@@ -5,6 +5,7 @@ use std::path::Path;
 use super::{Loader, protobuf_source};
 use crate::{
     Error,
+    limits::PROTO_ERRORS_PER_FILE_MAX,
     schema::{
         bundled,
         compile::unit::{Origin, UnitId},
@@ -17,6 +18,7 @@ impl Loader<'_> {
     /// Finds what each import of a unit means. One that means nothing fails the unit.
     pub(super) fn resolve_imports(&mut self, id: UnitId) -> Result<(), Error> {
         let imports = self.units[id].imports.clone();
+        let mut missing = 0;
         for (index, import) in imports.iter().enumerate() {
             let target = self.resolve(id, &import.name)?;
             match target {
@@ -26,12 +28,21 @@ impl Loader<'_> {
                 // The parser has told of what is no import path at all.
                 None if !is_plain(&import.name) && self.units[id].body.is_none() => {}
                 None => {
-                    let problem = self.not_found(id, index, &import.name);
-                    self.problems.push(problem);
+                    missing += 1;
+                    if missing <= PROTO_ERRORS_PER_FILE_MAX {
+                        let problem = self.not_found(id, index, &import.name);
+                        self.problems.push(problem);
+                    }
                     self.units[id].body = None;
                 }
             }
             self.units[id].targets.push(target);
+        }
+        if missing > PROTO_ERRORS_PER_FILE_MAX {
+            let more = missing - PROTO_ERRORS_PER_FILE_MAX;
+            let message = format!("has {more} more imports that are not found");
+            let problem = Diagnostic::error(&self.units[id].shown, message);
+            self.problems.push(problem);
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use crate::{
     schema::{
         compile::{
             parse::comments,
+            pool::has_extensions,
             unit::{Body, Origin, Unit, UnitId, symbols},
         },
         descriptor_set,
@@ -21,7 +22,8 @@ use crate::{
 impl Loader<'_> {
     /// The unit of a file on disk.
     pub(super) fn disk(&mut self, shown: String, home: Home) -> Result<UnitId, Error> {
-        let key = home.real.clone().or(home.path.clone()).unwrap_or_default();
+        let key = home.real.as_ref().or(home.path.as_ref()).cloned();
+        let key = key.unwrap_or_default();
         if let Some(&id) = self.by_path.get(&key) {
             return Ok(id);
         }
@@ -129,6 +131,8 @@ impl Loader<'_> {
         unit.body = Some(Body::Encoded {
             stripped: file.stripped,
             symbols: symbols(&file.descriptor),
+            public: file.descriptor.public_dependency.clone(),
+            extends: has_extensions(&file.descriptor),
         });
         unit.original = Some(file.original);
         self.by_name.insert(key, self.units.len());

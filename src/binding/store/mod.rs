@@ -1,0 +1,135 @@
+//! Methods that are answered from a store.
+//!
+//! - What is it? [`infer`] asks the types ([`resource`], [`request`], [`reply`]) first and the
+//!   method's [`name`] second.
+//! - What does it do? One file for each operation ([`create`], [`get`], [`list`], [`update`],
+//!   [`delete`]): the shape of types that it takes, and how it answers.
+//! - Where is it kept? [`rows`] draws the keys byte by byte; [`written_as`] is the record of the
+//!   descriptors with which rows were written.
+
+mod catalog;
+mod create;
+mod delete;
+mod failure;
+mod field_mask;
+mod get;
+mod infer;
+mod key;
+mod list;
+mod name;
+mod op;
+mod reply;
+mod request;
+mod resource;
+mod rows;
+mod told;
+mod update;
+mod written_as;
+
+use std::sync::Arc;
+
+pub(super) use infer::infer;
+pub use op::Op;
+pub(super) use written_as::check_what_is_stored;
+
+use self::{
+    create::Create, delete::Delete, get::Get, list::List, request::Told, resource::Resource,
+    rows::Rows, update::Update,
+};
+use crate::{
+    grpc::{RawMessage, Status},
+    message::Message,
+    schema::Method,
+    server::ServerBuilder,
+    store::Store,
+};
+
+/// What a method does with which resource.
+#[derive(Clone, Debug)]
+pub(super) struct StoreBinding {
+    operation: Arc<Operation>,
+    resource: Resource,
+}
+
+/// An operation, with the meaning of the fields of its method's types.
+#[derive(Debug)]
+enum Operation {
+    Create(Create),
+    Get(Get),
+    List(List),
+    Update(Update),
+    Delete(Delete),
+}
+
+impl StoreBinding {
+    pub(super) fn op(&self) -> Op {
+        self.operation.op()
+    }
+
+    pub(super) fn resource(&self) -> &Resource {
+        &self.resource
+    }
+
+    /// Registers a method's handler.
+    pub(super) fn register(
+        &self,
+        builder: ServerBuilder,
+        path: &str,
+        store: &Arc<dyn Store>,
+    ) -> ServerBuilder {
+        let reply_bytes_max = builder.limits().send_bytes_max;
+        let rows = Rows::new(Arc::clone(store), self.resource.clone(), reply_bytes_max);
+        let operation = Arc::clone(&self.operation);
+        let handler = Arc::new((operation, rows));
+        builder.unary(path, move |request: Message| {
+            let handler = Arc::clone(&handler);
+            async move {
+                let (operation, rows) = &*handler;
+                operation.answer(rows, request).await
+            }
+        })
+    }
+}
+
+impl Operation {
+    /// Reads the shape of a method's types as that of an operation; else says what does not fit.
+    fn fit(op: Op, method: &Method, resource: &Resource, told: Told) -> Result<Self, String> {
+        match op {
+            Op::Create => Create::fit(method, resource, told).map(Self::Create),
+            Op::Get => Get::fit(method, resource, told).map(Self::Get),
+            Op::List => List::fit(method, resource, told).map(Self::List),
+            Op::Update => Update::fit(method, resource, told).map(Self::Update),
+            Op::Delete => Delete::fit(method, resource, told).map(Self::Delete),
+        }
+    }
+
+    fn op(&self) -> Op {
+        match self {
+            Self::Create(_) => Op::Create,
+            Self::Get(_) => Op::Get,
+            Self::List(_) => Op::List,
+            Self::Update(_) => Op::Update,
+            Self::Delete(_) => Op::Delete,
+        }
+    }
+
+    fn reason(&self, method: &Method, resource: &Resource) -> String {
+        match self {
+            Self::Create(create) => create.reason(method, resource),
+            Self::Get(get) => get.reason(method, resource),
+            Self::List(list) => list.reason(method, resource),
+            Self::Update(update) => update.reason(method, resource),
+            Self::Delete(delete) => delete.reason(method, resource),
+        }
+    }
+
+    async fn answer(&self, rows: &Rows, request: Message) -> Result<RawMessage, Status> {
+        match self {
+            Self::Create(create) => create.answer(rows, request).await,
+            Self::Get(get) => get.answer(rows, request).await,
+            Self::List(list) => list.answer(rows, request).await,
+            Self::Update(update) => update.answer(rows, request).await,
+            Self::Delete(delete) => delete.answer(rows, request).await,
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! The rows of one resource in the store.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{
+    failure::from_store,
+    key::{Key, internal},
+    resource::Resource,
+};
+use crate::{
+    grpc::Status,
+    limits,
+    message::Message,
+    schema::{Field, MessageType},
+    store::{Batch, KeyRange, Page, Precondition, Revision, Row, Store, StoreError},
+};
+
+/// The rows of one resource.
+///
+/// # Layout
+///
+/// A row's key in the store:
+///
+/// | bytes | what |
+/// |---|---|
+/// | `01` | a row of a resource; other first bytes are kept for later kinds of data |
+/// | the resource's full name in UTF-8 | `user.User` |
+/// | `00` | ends the name, which has none itself |
+/// | the key, to the end | see below |
+///
+/// The key of the resource:
+///
+/// - A string is its UTF-8, but every run of 1 to 255 ASCII digits is `30` (the digit 0), the
+///   number of digits in one byte, and the digits. So `"9"` (`30 01 39`) stands before `"10"`
+///   (`30 02 31 30`), and `"shelves/2/books/7"` before `"shelves/2/books/10"`.
+/// - A signed integer of any width is 8 bytes, most significant first, with the first bit flipped.
+/// - An unsigned integer is 8 bytes, most significant first.
+///
+/// A row's value is the protobuf encoding of the resource, its key field included.
+///
+/// The sequence that counts keys is named `resource/` and the resource's full name.
+/// [`super::written_as`] says what is recorded beside the rows.
+#[derive(Debug)]
+pub(super) struct Rows {
+    store: Arc<dyn Store>,
+    resource: Resource,
+    prefix: Bytes,
+    sequence: String,
+    reply_bytes_max: usize,
+}
+
+/// What the keys of all rows of a resource begin with.
+pub(super) fn prefix_of(full_name: &str) -> Bytes {
+    [&[ROW], full_name.as_bytes(), &[0]].concat().into()
+}
+
+impl Rows {
+    pub(super) fn new(store: Arc<dyn Store>, resource: Resource, reply_bytes_max: usize) -> Self {
+        let full_name = resource.message_type().full_name();
+        Self {
+            store,
+            prefix: prefix_of(full_name),
+            sequence: format!("resource/{full_name}"),
+            resource,
+            reply_bytes_max,
+        }
+    }
+
+    pub(super) fn resource(&self) -> &Resource {
+        &self.resource
+    }
+
+    /// What the keys of all rows begin with.
+    pub(super) fn prefix(&self) -> &[u8] {
+        &self.prefix
+    }
+
+    /// The longest reply that is sent.
+    pub(super) fn reply_bytes_max(&self) -> usize {
+        self.reply_bytes_max
+    }
+
+    /// `user.User with id "7"`: how a status names a resource.
+    pub(super) fn named(&self, key: &Key) -> String {
+        let (of, field) = (self.message_type().full_name(), self.resource.key().name());
+        format!("{of} with {field} {key}")
+    }
+
+    /// The key in a request's field.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT if it is not set.
+    pub(super) fn key_in(&self, request: &Message, field: &Field) -> Result<Key, Status> {
+        Key::read(request.as_ref(), field)?.ok_or_else(|| {
+            Status::invalid_argument(format!(
+                "`{}` of {} is not set; it is the key of the {} that is meant",
+                field.name(),
+                request.message_type().full_name(),
+                self.message_type().full_name()
+            ))
+        })
+    }
+
+    /// The next key of the counter.
+    pub(super) async fn next_key(&self, prefix: &str) -> Result<Key, Status> {
+        let count = self.store.next(&self.sequence).await.map_err(from_store)?;
+        Key::counted(&self.resource.key().kind(), prefix, count).ok_or_else(|| {
+            let key = self.resource.key();
+            Status::resource_exhausted(format!(
+                "`{}` is {}, and there is no free one left to count to; set it yourself",
+                key.full_name(),
+                key.kind()
+            ))
+        })
+    }
+
+    /// A resource as it is stored under a key: with its key field set to it.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT if a field is missing that proto2 requires.
+    pub(super) fn encode(&self, row: &mut Message, key: &Key) -> Result<Bytes, Status> {
+        row.set(self.resource.key(), key.to_value())
+            .map_err(internal)?;
+        match row.missing_required().first() {
+            None => Ok(row.encode_to_bytes()),
+            Some(missing) => Err(Status::invalid_argument(format!(
+                "`{missing}` of {} is required and not set",
+                self.message_type().full_name()
+            ))),
+        }
+    }
+
+    /// # Errors
+    /// DATA_LOSS if the row is no encoding of the resource.
+    pub(super) fn decode(&self, row: &Row) -> Result<Message, Status> {
+        Message::decode(self.message_type(), row.value.clone())
+            .map_err(|error| Status::data_loss(format!("a stored row cannot be read: {error}")))
+    }
+
+    /// # Errors
+    /// NOT_FOUND if there is none.
+    pub(super) async fn get(&self, key: &Key) -> Result<Row, Status> {
+        let row = self.store.get(&self.bytes(key)).await.map_err(from_store)?;
+        row.ok_or_else(|| self.not_found(key))
+    }
+
+    /// At most `rows_max` rows after a key, of those whose keys begin with `prefix`.
+    pub(super) async fn page(
+        &self,
+        prefix: &[u8],
+        after: Option<&[u8]>,
+        rows_max: usize,
+    ) -> Result<Page, Status> {
+        let range = KeyRange::prefix(prefix.to_vec());
+        let page = self.store.scan(&range, after, rows_max);
+        page.await.map_err(from_store)
+    }
+
+    /// Stores a new row; `false` if the key is taken.
+    pub(super) async fn insert(&self, key: &Key, value: Bytes) -> Result<bool, Status> {
+        self.put(key, value, Precondition::Absent).await
+    }
+
+    /// Puts a row in the place of another.
+    ///
+    /// # Errors
+    /// NOT_FOUND if there is none.
+    pub(super) async fn replace(&self, key: &Key, value: Bytes) -> Result<(), Status> {
+        match self.put(key, value, Precondition::Present).await? {
+            true => Ok(()),
+            false => Err(self.not_found(key)),
+        }
+    }
+
+    /// Puts a row in the place of one that was read; `false` if that was changed since.
+    pub(super) async fn replace_if(
+        &self,
+        key: &Key,
+        value: Bytes,
+        read: Revision,
+    ) -> Result<bool, Status> {
+        self.put(key, value, Precondition::Revision(read)).await
+    }
+
+    /// Deletes a row, and tells what it was.
+    ///
+    /// # Errors
+    /// NOT_FOUND if there is none.
+    pub(super) async fn delete(&self, key: &Key) -> Result<Row, Status> {
+        for _ in 0..limits::UPDATE_ATTEMPTS_MAX {
+            let row = self.get(key).await?;
+            // What is deleted must be what is answered with.
+            let batch = Batch::new().delete(self.bytes(key), Precondition::Revision(row.revision));
+            if applied(self.store.commit(batch).await)? {
+                return Ok(row);
+            }
+        }
+        Err(self.contended(key))
+    }
+
+    /// ABORTED: others were always faster.
+    pub(super) fn contended(&self, key: &Key) -> Status {
+        let what = self.named(key);
+        Status::aborted(format!(
+            "{what} is being changed by many calls at once; try again"
+        ))
+    }
+
+    async fn put(
+        &self,
+        key: &Key,
+        value: Bytes,
+        precondition: Precondition,
+    ) -> Result<bool, Status> {
+        let batch = Batch::new().put(self.bytes(key), value, precondition);
+        applied(self.store.commit(batch).await)
+    }
+
+    fn bytes(&self, key: &Key) -> Bytes {
+        let mut bytes = self.prefix.to_vec();
+        key.encode(&mut bytes);
+        bytes.into()
+    }
+
+    fn not_found(&self, key: &Key) -> Status {
+        Status::not_found(format!("no {}", self.named(key)))
+    }
+
+    fn message_type(&self) -> &MessageType {
+        self.resource.message_type()
+    }
+}
+
+/// Whether a commit was made; `false` if its precondition did not hold.
+fn applied(commit: Result<Revision, StoreError>) -> Result<bool, Status> {
+    match commit {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_precondition_failed().is_some() => Ok(false),
+        Err(error) => Err(from_store(error)),
+    }
+}
+
+/// The first byte of a row's key.
+const ROW: u8 = 1;

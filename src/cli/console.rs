@@ -1,0 +1,137 @@
+//! What is written where: results to standard output, everything else to standard error.
+
+use std::{
+    env,
+    io::{self, IsTerminal, Write},
+};
+
+use reflectd::schema::Diagnostics;
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
+
+use super::arguments::LogFormat;
+
+/// Writes a command's result.
+///
+/// # Errors
+/// Those of standard output, a reader that has gone among them.
+pub(super) fn print(text: &str) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes())?;
+    stdout.flush()
+}
+
+/// Tells on standard error why a command failed.
+pub(super) fn complain(message: &str) {
+    let label = Style::of(&io::stderr()).bad("error:");
+    write_stderr(&format!("{label} {message}\n"));
+}
+
+/// Tells on standard error of something that should be known.
+pub(super) fn warn(message: &str) {
+    let label = Style::of(&io::stderr()).alarming("warning:");
+    write_stderr(&format!("{label} {message}\n"));
+}
+
+/// Tells what is wrong with the files: with the source lines on a terminal, else on one line each.
+pub(super) fn show_diagnostics(diagnostics: &Diagnostics) {
+    let stderr = io::stderr();
+    if !stderr.is_terminal() {
+        write_stderr(&format!("{diagnostics}\n"));
+        return;
+    }
+    write_stderr(&format!("{}\n", diagnostics.render(has_color(&stderr))));
+    if diagnostics.has_errors() {
+        complain(&summary(diagnostics));
+    }
+}
+
+/// Whether a stream is a terminal that wants colours (<https://no-color.org>).
+pub(super) fn has_color(stream: &impl IsTerminal) -> bool {
+    let refused = env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = env::var_os("TERM").is_some_and(|terminal| terminal == "dumb");
+    stream.is_terminal() && !refused && !dumb
+}
+
+/// How wide a table on standard output may be: as wide as the terminal, else without bound.
+pub(super) fn width() -> usize {
+    let width = terminal_size::terminal_size_of(io::stdout());
+    width.map_or(usize::MAX, |(width, _)| usize::from(width.0))
+}
+
+/// Sends the library's log to standard error, as `RUST_LOG` says; warnings and errors unless set.
+pub(super) fn start_log(format: LogFormat) {
+    let filter = EnvFilter::builder()
+        .with_default_directive(LevelFilter::WARN.into())
+        .from_env_lossy();
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(has_color(&io::stderr()))
+        .with_writer(io::stderr);
+    // A second log in one process is refused; the first one stays.
+    let _ = match format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().try_init(),
+    };
+}
+
+/// How text looks.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Style {
+    has_color: bool,
+}
+
+impl Style {
+    /// Without colours.
+    #[cfg(test)]
+    pub(super) const PLAIN: Self = Self { has_color: false };
+
+    /// What suits a stream.
+    pub(super) fn of(stream: &impl IsTerminal) -> Self {
+        Self {
+            has_color: has_color(stream),
+        }
+    }
+
+    pub(super) fn strong(self, text: &str) -> String {
+        self.paint("\x1b[1m", text)
+    }
+
+    pub(super) fn alarming(self, text: &str) -> String {
+        self.paint("\x1b[33m", text)
+    }
+
+    pub(super) fn bad(self, text: &str) -> String {
+        self.paint("\x1b[1;31m", text)
+    }
+
+    fn paint(self, color: &str, text: &str) -> String {
+        match self.has_color {
+            true => format!("{color}{text}\x1b[0m"),
+            false => text.to_owned(),
+        }
+    }
+}
+
+fn summary(diagnostics: &Diagnostics) -> String {
+    let mut files: Vec<&str> = diagnostics.errors().map(|error| error.file()).collect();
+    let errors = files.len();
+    files.dedup();
+    format!(
+        "{} in {}",
+        counted(errors, "error"),
+        counted(files.len(), "file")
+    )
+}
+
+/// `1 file`, `2 files`.
+pub(super) fn counted(count: usize, noun: &str) -> String {
+    match count {
+        1 => format!("1 {noun}"),
+        _ => format!("{count} {noun}s"),
+    }
+}
+
+fn write_stderr(text: &str) {
+    // Where standard error cannot be written to there is no place to say so.
+    let _ = io::stderr().lock().write_all(text.as_bytes());
+}

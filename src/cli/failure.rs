@@ -1,0 +1,101 @@
+//! Why a command did not do what it was asked, and the exit code that says so to scripts.
+
+use std::{io, process::ExitCode};
+
+use reflectd::{Error, schema::Diagnostics, store::StoreError};
+
+use super::console;
+
+/// The exit codes. 0 is success; a second signal ends `serve` with 128 and its number, as a shell
+/// would tell it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    Success = 0,
+    /// The command could not do its work.
+    Failure = 1,
+    /// What was typed makes no sense.
+    Usage = 2,
+    /// The `.proto` files or the descriptor set have errors. protoc says 1 for this; a number of its
+    /// own lets a script tell a wrong file from a full disk.
+    Proto = 100,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit as u8)
+    }
+}
+
+/// Why a command ended early.
+#[derive(Debug)]
+pub(super) struct Failure {
+    exit: Exit,
+    message: Option<String>,
+}
+
+impl Failure {
+    /// A failure told in one line: what, and how to mend it.
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self::with(Exit::Failure, message)
+    }
+
+    /// The arguments are wrong.
+    pub(super) fn usage(message: impl Into<String>) -> Self {
+        Self::with(Exit::Usage, message)
+    }
+
+    /// An exit code without a word, because all is said or nobody listens.
+    pub(super) fn silent(exit: Exit) -> Self {
+        Self {
+            exit,
+            message: None,
+        }
+    }
+
+    /// Tells what is wrong with the files, and sums it up where a person reads it.
+    pub(super) fn proto(diagnostics: &Diagnostics) -> Self {
+        console::show_diagnostics(diagnostics);
+        Self::silent(Exit::Proto)
+    }
+
+    pub(super) fn exit(&self) -> Exit {
+        self.exit
+    }
+
+    pub(super) fn message(&self) -> Option<&str> {
+        self.message.as_deref()
+    }
+
+    fn with(exit: Exit, message: impl Into<String>) -> Self {
+        Self {
+            exit,
+            message: Some(message.into()),
+        }
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        match error.diagnostics() {
+            Some(diagnostics) => Self::proto(diagnostics),
+            None => Self::new(error.to_string()),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::new(error.to_string())
+    }
+}
+
+/// Writing to standard output: if its reader has gone (`reflectd list … | head -1`), it has what it
+/// wanted.
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::BrokenPipe => Self::silent(Exit::Success),
+            _ => Self::new(format!("cannot write to standard output: {error}")),
+        }
+    }
+}

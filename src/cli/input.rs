@@ -1,0 +1,81 @@
+//! From the files that were named to a schema.
+
+use std::{
+    io::{self, IsTerminal},
+    path::{Path, PathBuf},
+};
+
+use reflectd::Schema;
+
+use super::{
+    arguments::{Input, InputLimits},
+    console,
+    failure::Failure,
+    progress,
+};
+
+/// What was read of the input.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    pub(super) schema: Schema,
+    /// Whether something was left out because of errors (`--keep-going`).
+    pub(super) has_errors: bool,
+}
+
+impl Input {
+    /// Compiles the files. What is wrong with them is told on standard error, here or by the
+    /// failure.
+    ///
+    /// # Errors
+    /// Files that cannot be read or compiled; with `--keep-going` only if nothing could be tried.
+    pub(super) fn load(&self, limits: &InputLimits) -> Result<Loaded, Failure> {
+        let (sets, files) = self
+            .files
+            .iter()
+            .partition::<Vec<&PathBuf>, _>(|path| is_set(path));
+        if sets.is_empty() && files.is_empty() && self.descriptor_set.is_empty() {
+            return Err(Failure::usage(NOTHING_NAMED));
+        }
+        let mut builder = Schema::builder()
+            .files(files)
+            .import_paths(&self.import_path)
+            .untrusted(self.untrusted)
+            .file_bytes_max(limits.proto_file_bytes)
+            .total_bytes_max(limits.proto_total_bytes)
+            .files_max(limits.proto_files_max);
+        for set in sets.into_iter().chain(&self.descriptor_set) {
+            builder = builder.descriptor_set_file(set);
+        }
+        if io::stderr().is_terminal() {
+            let bar = progress::Bar::new();
+            builder = builder.on_progress(move |progress| bar.show(progress));
+        }
+        if !self.keep_going {
+            let schema = builder.build()?;
+            return Ok(Loaded {
+                schema,
+                has_errors: false,
+            });
+        }
+        let (schema, diagnostics) = builder.build_keep_going()?;
+        if !diagnostics.is_empty() {
+            console::show_diagnostics(&diagnostics);
+        }
+        Ok(Loaded {
+            schema,
+            has_errors: diagnostics.has_errors(),
+        })
+    }
+}
+
+/// Whether a file is a descriptor set, by its name: what `protoc -o`, `buf build -o` and grpcurl's
+/// users call them.
+fn is_set(path: &Path) -> bool {
+    let extension = path.extension().and_then(|extension| extension.to_str());
+    extension.is_some_and(|extension| SET_EXTENSIONS.contains(&extension)) && !path.is_dir()
+}
+
+const SET_EXTENSIONS: &[&str] = &["pb", "binpb", "protoset", "desc", "fds"];
+
+const NOTHING_NAMED: &str = "no input: name .proto files, folders of them or descriptor sets, for \
+                             example `reflectd serve user.proto`";
