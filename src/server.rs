@@ -140,6 +140,7 @@ async fn listen(address: impl ToSocketAddrs) -> Result<Vec<TcpListener>, Error> 
         .map_err(|error| Error::io("the address to listen on cannot be resolved", error))?
         .collect();
     let mut listeners: Vec<TcpListener> = Vec::new();
+    let mut missing = None;
     for mut address in addresses {
         // `localhost:0` must mean one port, not one for each of its addresses.
         if let (0, Some(first)) = (address.port(), listeners.first())
@@ -147,18 +148,22 @@ async fn listen(address: impl ToSocketAddrs) -> Result<Vec<TcpListener>, Error> 
         {
             address.set_port(first.port());
         }
-        listeners.push(
-            TcpListener::bind(address)
-                .await
-                .map_err(|error| cannot_bind(address, error))?,
-        );
+        match TcpListener::bind(address).await {
+            Ok(listener) => listeners.push(listener),
+            // A name may have addresses of a family that this machine does not have.
+            Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
+                missing = Some(cannot_bind(address, error));
+            }
+            Err(error) => return Err(cannot_bind(address, error)),
+        }
     }
-    if listeners.is_empty() {
-        return Err(Error::configuration(
+    match missing {
+        Some(error) if listeners.is_empty() => Err(error),
+        None if listeners.is_empty() => Err(Error::configuration(
             "the address to listen on has no IP address",
-        ));
+        )),
+        _ => Ok(listeners),
     }
-    Ok(listeners)
 }
 
 fn cannot_bind(address: SocketAddr, error: io::Error) -> Error {

@@ -178,6 +178,20 @@ const CALLS: &[(&str, &[&str], &str, &str, &str)] = &[
         "Code: Unavailable Message: /user.UserInfo/getUser is not answered today",
     ),
     (
+        "store",
+        &[],
+        r#"{"name":"jack"}"#,
+        "user.UserInfo/addUser",
+        r#"{ "Value": "0" }"#,
+    ),
+    (
+        "store",
+        &[],
+        r#"{"Value":"0"}"#,
+        "user.UserInfo/getUser",
+        r#"{ "id": "0", "name": "jack" }"#,
+    ),
+    (
         "shutdown",
         &[],
         r#"{"name":"Ann"}"#,

@@ -36,8 +36,9 @@ impl Plan {
     /// Replies are kept within the builder's limit as it is now, so set
     /// [`send_bytes_max`](ServerBuilder::send_bytes_max) first.
     ///
-    /// The store records the descriptor of each resource. Where it holds rows of a resource that is
-    /// no longer in the schema, a warning is logged.
+    /// The store records the descriptor of each resource. Where a field was renamed since rows were
+    /// written, or the store holds rows of a resource that is no longer in the schema, a warning is
+    /// logged.
     ///
     /// # Errors
     /// If the store holds rows that were written with other field numbers, types or keys than
@@ -52,7 +53,9 @@ impl Plan {
             .iter()
             .filter_map(MethodPlan::store_binding)
             .collect();
-        store::check_what_is_stored(&bindings, &self.schema, &*store).await?;
+        for note in store::check_what_is_stored(&bindings, &self.schema, &*store).await? {
+            tracing::warn!("{note}");
+        }
         for method in &self.methods {
             if builder.has(method.path()) {
                 continue;

@@ -39,11 +39,12 @@ pub(super) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     let runtime = runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("reflectd")
+        .thread_stack_size(THREAD_STACK_BYTES)
         .build()
         .map_err(|error| Failure::new(format!("cannot start threads: {error}")))?;
     let served = runtime.block_on(serve(arguments, &schema, &plan, Events::new(format)));
     // A scan that nobody waits for any more must not hold up the end.
-    runtime.shutdown_timeout(BLOCKING_THREADS_MAX);
+    runtime.shutdown_timeout(BLOCKING_THREADS_TIMEOUT);
     served
 }
 
@@ -173,4 +174,7 @@ async fn first_signal(mut signals: Signals, events: Events, timeout: Duration) {
 const NO_SERVICE: &str = "there is nothing to serve: the files define no service; name the one \
                           that has `service … { rpc … }`";
 
-const BLOCKING_THREADS_MAX: Duration = Duration::from_secs(1);
+const BLOCKING_THREADS_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Messages may nest 100 deep, and reading one in a debug build takes more than the usual 2 MiB.
+const THREAD_STACK_BYTES: usize = 8 * 1024 * 1024;

@@ -4,8 +4,8 @@
 //!   method's [`name`] second.
 //! - What does it do? One file for each operation ([`create`], [`get`], [`list`], [`update`],
 //!   [`delete`]): the shape of types that it takes, and how it answers.
-//! - Where is it kept? [`rows`] draws the keys byte by byte; [`written_as`] is the record of the
-//!   descriptors with which rows were written.
+//! - Where is it kept? [`rows`] draws the keys byte by byte; [`stored`] makes sure that what was
+//!   written with another schema is not misread.
 
 mod catalog;
 mod create;
@@ -22,6 +22,7 @@ mod reply;
 mod request;
 mod resource;
 mod rows;
+mod stored;
 mod told;
 mod update;
 mod written_as;
@@ -30,7 +31,7 @@ use std::sync::Arc;
 
 pub(super) use infer::infer;
 pub use op::Op;
-pub(super) use written_as::check_what_is_stored;
+pub(super) use stored::check_what_is_stored;
 
 use self::{
     create::Create, delete::Delete, get::Get, list::List, request::Told, resource::Resource,

@@ -41,7 +41,7 @@ use crate::{
 /// A row's value is the protobuf encoding of the resource, its key field included.
 ///
 /// The sequence that counts keys is named `resource/` and the resource's full name.
-/// [`super::written_as`] says what is recorded beside the rows.
+/// [`super::stored`] says what is recorded beside the rows.
 #[derive(Debug)]
 pub(super) struct Rows {
     store: Arc<dyn Store>,
