@@ -22,8 +22,10 @@ pub use grpc::{Code, MessageEncoding, Metadata, MetadataError, RawMessage, Statu
 pub use message::Message;
 pub use rpc::{
     BidiHandler, Call, ClientStreamingHandler, FromMessage, Handler, IntoMessage, IntoReply, Peer,
-    Replies, Response, ServerStreamingHandler, Streaming, SyncHandler, UnaryHandler,
+    Replies, Response, ServerStreamingHandler, Streaming, SyncHandler, TlsIdentity, UnaryHandler,
 };
 pub use schema::Schema;
 pub use server::{BoundServer, Server, ServerBuilder};
+#[cfg(feature = "tls")]
+pub use transport::{ClientAuth, TlsConfig};
 pub use service::{Health, ServingStatus};

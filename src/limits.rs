@@ -148,3 +148,6 @@ pub const LIST_PAGE_ROWS_MAX: usize = 1000;
 
 /// How often an update or a delete starts anew because another call was faster.
 pub const UPDATE_ATTEMPTS_MAX: usize = 64;
+
+/// How often the TLS files are looked at for a change.
+pub const TLS_RELOAD_INTERVAL: Duration = Duration::from_secs(5);

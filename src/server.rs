@@ -2,11 +2,13 @@
 
 mod builder;
 
+#[cfg(unix)]
+use std::path::Path;
 use std::{
+    fmt,
     future::{Future, pending},
     io,
     net::SocketAddr,
-    sync::Arc,
     time::Duration,
 };
 
@@ -14,7 +16,15 @@ use tokio::net::{TcpListener, ToSocketAddrs, lookup_host};
 
 pub use builder::ServerBuilder;
 
-use crate::{Error, rpc::Router, schema::Schema, service::Health, transport};
+#[cfg(unix)]
+use crate::transport::UnixSocket;
+
+use crate::{
+    Error,
+    schema::Schema,
+    service::Health,
+    transport::{self, Listener, Service},
+};
 
 /// A gRPC server whose methods are known and answered, ready to be bound to an address.
 ///
@@ -30,9 +40,8 @@ use crate::{Error, rpc::Router, schema::Schema, service::Health, transport};
 ///     .await
 /// # }
 /// ```
-#[derive(Debug)]
 pub struct Server {
-    router: Arc<Router>,
+    service: Service,
     health: Health,
     drain_timeout: Duration,
 }
@@ -58,6 +67,20 @@ impl Server {
             server: self,
             listeners,
         })
+    }
+
+    /// Binds to a Unix socket.
+    ///
+    /// # Errors
+    /// If the path cannot be bound; a server that answers there is left alone, the file of one that
+    /// is gone is replaced.
+    #[cfg(unix)]
+    pub fn bind_unix(self, path: impl AsRef<Path>) -> Result<BoundServer, Error> {
+        let bound = BoundServer {
+            server: self,
+            listeners: Vec::new(),
+        };
+        bound.and_unix(path)
     }
 
     /// Binds to an address and serves until the process ends.
@@ -88,10 +111,16 @@ impl Server {
     pub async fn serve_with_listener(self, listener: TcpListener) {
         BoundServer {
             server: self,
-            listeners: vec![listener],
+            listeners: vec![Listener::Tcp(listener)],
         }
         .serve()
         .await;
+    }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("health", &self.health).finish_non_exhaustive()
     }
 }
 
@@ -99,7 +128,7 @@ impl Server {
 #[derive(Debug)]
 pub struct BoundServer {
     server: Server,
-    listeners: Vec<TcpListener>,
+    listeners: Vec<Listener>,
 }
 
 impl BoundServer {
@@ -107,8 +136,33 @@ impl BoundServer {
     pub fn local_addresses(&self) -> Vec<SocketAddr> {
         self.listeners
             .iter()
-            .filter_map(|listener| listener.local_addr().ok())
+            .filter_map(Listener::address)
             .collect()
+    }
+
+    /// The paths of the Unix sockets it listens on.
+    #[cfg(unix)]
+    pub fn local_paths(&self) -> impl Iterator<Item = &Path> {
+        self.listeners.iter().filter_map(Listener::path)
+    }
+
+    /// Listens on a Unix socket, too; see [`Server::bind_unix`].
+    ///
+    /// # Errors
+    /// If the path cannot be bound.
+    #[cfg(unix)]
+    pub fn and_unix(mut self, path: impl AsRef<Path>) -> Result<Self, Error> {
+        let path = path.as_ref();
+        let socket = UnixSocket::bind(path).map_err(|error| {
+            let mend = match error.kind() {
+                io::ErrorKind::AddrInUse => ": a server answers there, or the file is no socket",
+                io::ErrorKind::NotFound => ": its folder is not there",
+                _ => "",
+            };
+            Error::io(format!("cannot listen on unix:{}{mend}", path.display()), error)
+        })?;
+        self.listeners.push(Listener::Unix(socket));
+        Ok(self)
     }
 
     /// The server's health.
@@ -125,31 +179,31 @@ impl BoundServer {
     /// flight, at most as long as [`ServerBuilder::drain_timeout`] says, and returns.
     pub async fn serve_with_shutdown(self, shutdown: impl Future<Output = ()>) {
         let Server {
-            router,
+            service,
             health,
             drain_timeout,
         } = self.server;
         let draining = || health.drain();
-        transport::serve(self.listeners, router, shutdown, draining, drain_timeout).await;
+        transport::serve(self.listeners, service, shutdown, draining, drain_timeout).await;
     }
 }
 
-async fn listen(address: impl ToSocketAddrs) -> Result<Vec<TcpListener>, Error> {
+async fn listen(address: impl ToSocketAddrs) -> Result<Vec<Listener>, Error> {
     let addresses: Vec<SocketAddr> = lookup_host(address)
         .await
         .map_err(|error| Error::io("the address to listen on cannot be resolved", error))?
         .collect();
-    let mut listeners: Vec<TcpListener> = Vec::new();
+    let mut listeners: Vec<Listener> = Vec::new();
     let mut missing = None;
     for mut address in addresses {
         // `localhost:0` must mean one port, not one for each of its addresses.
         if let (0, Some(first)) = (address.port(), listeners.first())
-            && let Ok(first) = first.local_addr()
+            && let Some(first) = first.address()
         {
             address.set_port(first.port());
         }
         match TcpListener::bind(address).await {
-            Ok(listener) => listeners.push(listener),
+            Ok(listener) => listeners.push(Listener::Tcp(listener)),
             // A name may have addresses of a family that this machine does not have.
             Err(error) if error.kind() == io::ErrorKind::AddrNotAvailable => {
                 missing = Some(cannot_bind(address, error));

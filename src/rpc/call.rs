@@ -2,7 +2,6 @@
 
 use std::{
     fmt,
-    net::SocketAddr,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -12,6 +11,7 @@ use std::{
 
 use tokio::sync::Notify;
 
+use super::Peer;
 use crate::{
     grpc::{CallHead, MessageEncoding, Metadata},
     schema::Method,
@@ -41,23 +41,6 @@ struct Inner {
     /// Whether `grpc-encoding` is told: once anybody compresses, or says which replies are not.
     tells_encoding: AtomicBool,
     request_compressed: AtomicBool,
-}
-
-/// Who is at the other end of a call's connection.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct Peer {
-    /// The client's address; `None` on sockets that have none.
-    pub address: Option<SocketAddr>,
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.address {
-            Some(address) => address.fmt(f),
-            None => f.write_str("local"),
-        }
-    }
 }
 
 impl Call {

@@ -10,13 +10,15 @@ mod deadline;
 mod dispatch;
 mod handler;
 mod outbox;
+mod peer;
 mod replies;
 mod response;
 mod router;
 mod running;
 mod streaming;
 
-pub use call::{Call, Peer};
+pub use call::Call;
+pub use peer::{Peer, TlsIdentity};
 pub use conversion::{FromMessage, IntoMessage, IntoReply};
 pub(crate) use dispatch::Dispatcher;
 pub use handler::{

@@ -10,6 +10,8 @@ use std::{
 use tokio::sync::Semaphore;
 
 use super::Server;
+#[cfg(feature = "tls")]
+use crate::transport::{Tls, TlsConfig};
 use crate::{
     Error,
     grpc::{MessageEncoding, RawMessage, Status},
@@ -20,6 +22,7 @@ use crate::{
     },
     schema::{Method, MethodKind, Schema},
     service::{self, Health},
+    transport::Service,
 };
 
 /// Registers handlers by method path, `/package.Service/Method`.
@@ -38,6 +41,8 @@ pub struct ServerBuilder {
     drain_timeout: Duration,
     reflection: bool,
     health: Option<Health>,
+    #[cfg(feature = "tls")]
+    tls: Option<TlsConfig>,
 }
 
 impl ServerBuilder {
@@ -52,6 +57,8 @@ impl ServerBuilder {
             drain_timeout: limits::DRAIN_TIMEOUT,
             reflection: true,
             health: Some(Health::default()),
+            #[cfg(feature = "tls")]
+            tls: None,
         }
     }
 
@@ -171,6 +178,13 @@ impl ServerBuilder {
         self
     }
 
+    /// Serves TLS on every TCP port and Unix socket.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, config: TlsConfig) -> Self {
+        self.tls = Some(config);
+        self
+    }
+
     /// How long a shutdown waits for calls in flight; 30 seconds unless set.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
@@ -208,8 +222,13 @@ impl ServerBuilder {
             self.refuse_the_rest();
         }
         let routes = self.routes.into_values().collect();
+        let router = Arc::new(Router::new(routes, self.fallback, self.limits));
         Ok(Server {
-            router: Arc::new(Router::new(routes, self.fallback, self.limits)),
+            service: Service {
+                router,
+                #[cfg(feature = "tls")]
+                tls: self.tls.map(Tls::new).transpose()?,
+            },
             health: health.unwrap_or_default(),
             drain_timeout: self.drain_timeout,
         })

@@ -4,5 +4,15 @@ mod connection;
 mod http2_by_h2;
 mod listener;
 mod shutdown;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(unix)]
+mod unix;
 
-pub(crate) use listener::serve;
+pub(crate) use listener::{Listener, Service, serve};
+#[cfg(feature = "tls")]
+pub(crate) use tls::Tls;
+#[cfg(feature = "tls")]
+pub use tls::{ClientAuth, TlsConfig};
+#[cfg(unix)]
+pub(crate) use unix::UnixSocket;

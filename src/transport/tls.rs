@@ -16,7 +16,7 @@ use rustls::{
 use tokio::{io::AsyncRead, io::AsyncWrite, time::timeout};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
-use crate::{Error, limits};
+use crate::{Error, limits, rpc::TlsIdentity};
 
 /// Which certificates a server shows, and which it asks for.
 ///
@@ -41,12 +41,6 @@ pub enum ClientAuth {
     Optional,
     /// Nobody is let in without a good one.
     Required,
-}
-
-/// What a client's certificate says of it.
-#[derive(Clone, PartialEq, Eq)]
-pub struct TlsIdentity {
-    chain: Vec<Bytes>,
 }
 
 impl TlsConfig {
@@ -130,19 +124,6 @@ fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Error>
     }
 }
 
-impl TlsIdentity {
-    /// The client's certificates, DER-encoded, its own first. They are verified.
-    pub fn certificates(&self) -> &[Bytes] {
-        &self.chain
-    }
-}
-
-impl fmt::Debug for TlsIdentity {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TlsIdentity({} certificates)", self.chain.len())
-    }
-}
-
 /// The TLS half of a listener.
 pub(crate) struct Tls {
     files: TlsConfig,
@@ -170,10 +151,10 @@ impl Tls {
         if session.alpn_protocol() != Some(ALPN_H2) {
             return Err(io::Error::other("the client did not choose h2 by ALPN"));
         }
-        let chain = session.peer_certificates().map(|chain| {
-            chain.iter().map(|certificate| Bytes::copy_from_slice(certificate)).collect()
+        let identity = session.peer_certificates().map(|chain| {
+            TlsIdentity::new(chain.iter().map(|certificate| Bytes::copy_from_slice(certificate)))
         });
-        Ok((stream, chain.map(|chain| TlsIdentity { chain })))
+        Ok((stream, identity))
     }
 
     /// Reads the files again whenever one of them has changed; never ends.
