@@ -26,6 +26,6 @@ pub use rpc::{
 };
 pub use schema::Schema;
 pub use server::{BoundServer, Server, ServerBuilder};
+pub use service::{Health, ServingStatus};
 #[cfg(feature = "tls")]
 pub use transport::{ClientAuth, TlsConfig};
-pub use service::{Health, ServingStatus};

@@ -42,10 +42,16 @@ pub const STREAMS_MAX: u32 = 100;
 pub const HEADER_LIST_BYTES: u32 = 16 * 1024;
 
 /// What a client may send on one stream before its handler takes it.
-pub const STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+pub const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 
-/// What a client may send on all streams of a connection together.
-pub const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
+/// What a client may send on all streams of a connection together: as much as on each of them, so
+/// that streams whose handlers do not take their requests never hold up the others.
+pub const CONNECTION_WINDOW_BYTES: u32 = STREAMS_MAX * STREAM_WINDOW_BYTES;
+
+/// How much overhead small DATA frames may pile up before they are read: a frame counts as at least
+/// 256 bytes. A client may fill all its windows with messages of ten bytes, each in a frame of its
+/// own, and is not mistaken for an attack.
+pub const DATA_FRAME_BUDGET_BYTES: usize = 26 * CONNECTION_WINDOW_BYTES as usize;
 
 /// Streams that a client may reset before they were even looked at; more is the rapid-reset attack
 /// (CVE-2023-44487). Clients that cancel a burst of calls stay well below it.
@@ -151,3 +157,6 @@ pub const UPDATE_ATTEMPTS_MAX: usize = 64;
 
 /// How often the TLS files are looked at for a change.
 pub const TLS_RELOAD_INTERVAL: Duration = Duration::from_secs(5);
+
+/// How long a connection without calls may take to answer the PING of a shutdown (RFC 9113, 6.8).
+pub const GOAWAY_TIMEOUT: Duration = Duration::from_secs(5);

@@ -30,11 +30,13 @@ use crate::{
 ///
 /// ```no_run
 /// # async fn run() -> Result<(), reflectd::Error> {
-/// use reflectd::{Message, Schema, Server};
+/// use reflectd::{Message, Schema, Server, Status};
 ///
 /// let schema = Schema::compile(["proto/user.proto"], ["proto"])?;
 /// Server::builder(schema)
-///     .unary("/user.UserInfo/getUser", |id: Message| async move { todo!() })
+///     .unary("/user.UserInfo/getUser", async |id: Message| {
+///         Err::<Message, _>(Status::not_found(format!("there is no {id}")))
+///     })
 ///     .build()?
 ///     .serve("127.0.0.1:10010")
 ///     .await
@@ -120,7 +122,9 @@ impl Server {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("health", &self.health).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("health", &self.health)
+            .finish_non_exhaustive()
     }
 }
 
@@ -159,7 +163,10 @@ impl BoundServer {
                 io::ErrorKind::NotFound => ": its folder is not there",
                 _ => "",
             };
-            Error::io(format!("cannot listen on unix:{}{mend}", path.display()), error)
+            Error::io(
+                format!("cannot listen on unix:{}{mend}", path.display()),
+                error,
+            )
         })?;
         self.listeners.push(Listener::Unix(socket));
         Ok(self)

@@ -280,3 +280,18 @@ async fn sigterm_lets_a_call_in_flight_finish() {
     drop(peer);
     assert_eq!(server.wait().code, Some(0));
 }
+
+#[cfg(unix)]
+#[tokio::test]
+async fn connections_without_calls_do_not_hold_up_the_end() {
+    let server = from_memory(&[]);
+    // A port scanner, and a client that never answers the PING of the shutdown.
+    let _silent = Peer::open(server.address()).await;
+    let mut idle = Peer::connect(server.address()).await;
+    idle.recv().await;
+    let started = std::time::Instant::now();
+    server.signal("TERM");
+    assert_eq!(server.wait().code, Some(0));
+    // The drain timeout is 30 seconds; nobody has a call in flight.
+    assert!(started.elapsed() < std::time::Duration::from_secs(20));
+}

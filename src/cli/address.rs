@@ -3,6 +3,7 @@
 use std::{
     fmt,
     net::{IpAddr, SocketAddr},
+    path::PathBuf,
     str::FromStr,
 };
 
@@ -10,14 +11,21 @@ use tokio::net::lookup_host;
 
 use super::failure::Failure;
 
+/// `HOST:PORT` or `unix:PATH`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Address {
+    Tcp(HostPort),
+    Unix(PathBuf),
+}
+
 /// `HOST:PORT`; a port alone means this machine only, `:PORT` every address it has.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Address {
+pub(super) struct HostPort {
     host: String,
     port: u16,
 }
 
-impl Address {
+impl HostPort {
     /// The IP addresses of the host, each with the port.
     ///
     /// # Errors
@@ -35,6 +43,19 @@ impl Address {
 }
 
 impl FromStr for Address {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.strip_prefix("unix:") {
+            Some("") => Err("a path is missing: unix:/run/reflectd.sock".to_owned()),
+            // `unix:///path` is how gRPC's clients write it.
+            Some(path) => Ok(Self::Unix(path.strip_prefix("//").unwrap_or(path).into())),
+            None => text.parse().map(Self::Tcp),
+        }
+    }
+}
+
+impl FromStr for HostPort {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
@@ -69,6 +90,15 @@ impl FromStr for Address {
 
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => address.fmt(f),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+impl fmt::Display for HostPort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.host.contains(':') {
             true => write!(f, "[{}]:{}", self.host, self.port),
             false => write!(f, "{}:{}", self.host, self.port),
@@ -101,12 +131,15 @@ mod tests {
             ("[::1]:443", "[::1]:443"),
             ("8080", "127.0.0.1:8080"),
             (":8080", "0.0.0.0:8080"),
+            ("unix:/run/a.sock", "unix:/run/a.sock"),
+            ("unix:///run/a.sock", "unix:/run/a.sock"),
         ] {
             let address: Address = typed.parse().unwrap();
             assert_eq!(address.to_string(), meant, "{typed}");
         }
         for wrong in [
             "",
+            "unix:",
             "localhost",
             "::1",
             "1.2.3.4:",

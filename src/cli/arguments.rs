@@ -162,7 +162,7 @@ pub(super) struct Answers {
 #[command(next_help_heading = "Network")]
 pub(super) struct Network {
     /// Where to listen; may be repeated. Port 0 takes a free one, a port alone means 127.0.0.1,
-    /// :PORT every address of this machine
+    /// :PORT every address of this machine, unix:PATH a Unix socket
     #[arg(
         short,
         long,
@@ -173,6 +173,41 @@ pub(super) struct Network {
     #[arg(env = "REFLECTD_LISTEN", hide_env_values = true, value_delimiter = ',')]
     #[arg(default_value = "127.0.0.1:10010")]
     pub(super) listen: Vec<Address>,
+
+    /// Serve TLS with this certificate chain (PEM); read again when the file changes
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "REFLECTD_TLS_CERT",
+        hide_env_values = true
+    )]
+    #[arg(requires = "tls_key")]
+    pub(super) tls_cert: Option<PathBuf>,
+
+    /// The private key of --tls-cert (PEM)
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "REFLECTD_TLS_KEY",
+        hide_env_values = true
+    )]
+    #[arg(requires = "tls_cert")]
+    pub(super) tls_key: Option<PathBuf>,
+
+    /// Ask clients for certificates that an authority in this file (PEM) has signed
+    #[arg(
+        long,
+        value_name = "FILE",
+        env = "REFLECTD_CLIENT_CA",
+        hide_env_values = true
+    )]
+    #[arg(requires = "tls_cert")]
+    pub(super) client_ca: Option<PathBuf>,
+
+    /// Whether clients must show a certificate
+    #[arg(long, value_enum, value_name = "WHEN", env = "REFLECTD_CLIENT_AUTH")]
+    #[arg(hide_env_values = true, default_value_t, requires = "client_ca")]
+    pub(super) client_auth: ClientAuthKind,
 
     /// Do not tell clients what the services look like (grpc.reflection.v1 and v1alpha)
     #[arg(long, env = "REFLECTD_NO_REFLECTION", value_parser = switch, hide_env_values = true)]
@@ -187,6 +222,18 @@ pub(super) struct Network {
     )]
     #[arg(value_parser = quantity::duration, default_value = "30s")]
     pub(super) drain_timeout: Duration,
+}
+
+/// Whether clients must show a certificate.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum ClientAuthKind {
+    /// None is asked for
+    Off,
+    /// One is asked for, and must be good if it comes
+    Optional,
+    /// Nobody gets in without one
+    #[default]
+    Required,
 }
 
 /// Where resources are kept.

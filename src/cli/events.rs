@@ -79,7 +79,7 @@ impl Events {
             }
         };
         if let Err(error) = console::print(&text) {
-            tracing::debug!(%error, "standard output cannot be written to");
+            console::warn(&format!("standard output cannot be written to: {error}"));
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 };
 
 use reflectd::{
-    BoundServer, Schema, Server,
+    BoundServer, ClientAuth, Schema, Server, TlsConfig,
     binding::Plan,
     schema::Service,
     store::{MemoryStore, Store},
@@ -18,7 +18,7 @@ use tokio::runtime;
 
 use super::{
     address::Address,
-    arguments::{Data, Log, LogFormat, ServeArguments},
+    arguments::{ClientAuthKind, Data, Log, LogFormat, Network, ServeArguments},
     console,
     events::{Events, Started},
     example,
@@ -55,7 +55,7 @@ async fn serve(
     events: Events,
 ) -> Result<(), Failure> {
     let network = &arguments.network;
-    let addresses = resolve(&network.listen).await?;
+    let tcp = resolve(&network.listen).await?;
     let store: Arc<dyn Store> = match plan::needs_store(plan) {
         true => arguments.data.open()?,
         // No folder is made for nothing.
@@ -64,11 +64,12 @@ async fn serve(
     let server = build(arguments, schema, plan, Arc::clone(&store)).await?;
     // From here on a signal waits for us, so that none is lost between ready and serving.
     let signals = Signals::new().map_err(|error| Failure::new(format!("no signals: {error}")))?;
-    let server = server.bind(addresses.as_slice()).await?;
-    let listening = server.local_addresses();
-    warn_of_plaintext(&listening);
+    let server = bind(server, &tcp, &network.listen).await?;
+    if network.tls_cert.is_none() {
+        warn_of_plaintext(&server.local_addresses());
+    }
     watch_store(&*store, &server, schema);
-    events.ready(&started(arguments, schema, plan, &listening), plan);
+    events.ready(&started(arguments, schema, plan, &server), plan);
     server
         .serve_with_shutdown(first_signal(signals, events, network.drain_timeout))
         .await;
@@ -82,13 +83,20 @@ fn started<'a>(
     arguments: &ServeArguments,
     schema: &'a Schema,
     plan: &'a Plan,
-    listening: &[SocketAddr],
+    server: &BoundServer,
 ) -> Started<'a> {
     let data = plan::needs_store(plan).then_some(&arguments.data);
     let without_reflection = arguments.network.no_reflection.then_some(&arguments.input);
-    let first = listening.first();
+    let network = &arguments.network;
+    let listening = server.local_addresses();
+    // The line that can be copied is one without certificates.
+    let first = listening.first().filter(|_| network.tls_cert.is_none());
     Started {
-        listen: listening.iter().map(SocketAddr::to_string).collect(),
+        listen: listening
+            .iter()
+            .map(SocketAddr::to_string)
+            .chain(paths(server))
+            .collect(),
         services: schema.services().map(Service::full_name).collect(),
         methods: plan::entries(plan),
         store: data.map(|data| data.store.name()),
@@ -113,7 +121,67 @@ async fn build(
     if arguments.network.no_reflection {
         builder = builder.without_reflection();
     }
+    if let Some(tls) = arguments.network.tls() {
+        builder = builder.tls(tls);
+    }
     Ok(plan.bind(builder, store).await?.build()?)
+}
+
+/// Binds to the TCP addresses, and to the Unix sockets among what is to be listened on.
+async fn bind(
+    server: Server,
+    tcp: &[SocketAddr],
+    listen: &[Address],
+) -> Result<BoundServer, Failure> {
+    let mut paths = listen.iter().filter_map(|address| match address {
+        Address::Unix(path) => Some(path),
+        Address::Tcp(_) => None,
+    });
+    #[cfg(unix)]
+    {
+        let bound = match paths.next() {
+            Some(first) if tcp.is_empty() => server.bind_unix(first)?,
+            Some(first) => server.bind(tcp).await?.and_unix(first)?,
+            None => server.bind(tcp).await?,
+        };
+        Ok(paths.try_fold(bound, BoundServer::and_unix)?)
+    }
+    #[cfg(not(unix))]
+    match paths.next() {
+        Some(path) => Err(Failure::new(format!(
+            "cannot listen on unix:{}: this system has no Unix sockets",
+            path.display()
+        ))),
+        None => Ok(server.bind(tcp).await?),
+    }
+}
+
+/// The Unix sockets, as `--listen` takes them.
+#[cfg(unix)]
+fn paths(server: &BoundServer) -> impl Iterator<Item = String> {
+    server
+        .local_paths()
+        .map(|path| format!("unix:{}", path.display()))
+}
+
+#[cfg(not(unix))]
+fn paths(_: &BoundServer) -> impl Iterator<Item = String> {
+    std::iter::empty()
+}
+
+impl Network {
+    fn tls(&self) -> Option<TlsConfig> {
+        let config = TlsConfig::new(self.tls_cert.as_ref()?, self.tls_key.as_ref()?);
+        let Some(ca) = &self.client_ca else {
+            return Some(config);
+        };
+        let auth = match self.client_auth {
+            ClientAuthKind::Off => ClientAuth::Off,
+            ClientAuthKind::Optional => ClientAuth::Optional,
+            ClientAuthKind::Required => ClientAuth::Required,
+        };
+        Some(config.client_auth(auth, ca))
+    }
 }
 
 impl Log {
@@ -129,6 +197,9 @@ impl Log {
 async fn resolve(listen: &[Address]) -> Result<Vec<SocketAddr>, Failure> {
     let mut addresses = Vec::new();
     for address in listen {
+        let Address::Tcp(address) = address else {
+            continue;
+        };
         for resolved in address.resolve().await? {
             if !addresses.contains(&resolved) {
                 addresses.push(resolved);
@@ -145,7 +216,7 @@ fn warn_of_plaintext(listening: &[SocketAddr]) {
     {
         console::warn(&format!(
             "{address} can be reached from other machines, and without TLS anyone on the way can \
-             read and change the calls; put a proxy with TLS before it, or listen on 127.0.0.1"
+             read and change the calls; add --tls-cert and --tls-key, or listen on 127.0.0.1"
         ));
     }
 }

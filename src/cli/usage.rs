@@ -21,6 +21,7 @@ use super::{
 /// # Errors
 /// Wrong arguments; help and version, which end the program too.
 pub(super) fn parse(mut typed: Vec<OsString>) -> Result<Command, Failure> {
+    help_first(&mut typed);
     let short = is_short_for_serve(&typed);
     if short {
         typed.insert(1, "serve".into());
@@ -36,6 +37,14 @@ pub(super) fn parse(mut typed: Vec<OsString>) -> Result<Command, Failure> {
             .try_for_each(|file| refuse_command_as_file(file))?;
     }
     Ok(command)
+}
+
+/// `reflectd help serve` is `reflectd serve --help`.
+fn help_first(typed: &mut Vec<OsString>) {
+    if typed.get(1).is_some_and(|word| word == "help") && !Path::new("help").exists() {
+        typed.remove(1);
+        typed.push("--help".into());
+    }
 }
 
 /// Whether the command is left out, as in `reflectd user.proto` or `reflectd --listen :0 protos`.

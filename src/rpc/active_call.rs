@@ -8,8 +8,8 @@ use tokio::task::AbortHandle;
 use super::{Call, Peer, admission::Admitted, replies::Room, router::Limits, streaming::Inbox};
 use crate::{
     grpc::{
-        CallHead, ContentType, LengthPrefixed, MessageEncoding, Metadata, PREFIX_BYTES, RawMessage,
-        ResponseHead, Status, Trailers, prefix,
+        CallHead, Code, ContentType, LengthPrefixed, MessageEncoding, Metadata, PREFIX_BYTES,
+        RawMessage, ResponseHead, Status, Trailers, prefix,
     },
     http2::{Commands, StreamId},
 };
@@ -244,18 +244,40 @@ impl ActiveCall {
         );
     }
 
-    /// Ends the call with a status.
+    /// Ends the call with the status of its handler, after the replies that were sent before.
     pub(super) fn end(self, status: Status, http2: &mut impl Commands) {
+        let stream = self.stream;
+        if let Some(trailers) = self.end_headers(status, http2) {
+            http2.trailers(stream, trailers);
+        }
+    }
+
+    /// Ends the call with a status that is not its handler's, without waiting for what is unsent: a
+    /// client that does not read must not keep a call beyond its deadline.
+    pub(super) fn fail(self, status: Status, http2: &mut impl Commands) {
+        let stream = self.stream;
+        if let Some(trailers) = self.end_headers(status, http2) {
+            http2.abort(stream, trailers);
+        }
+    }
+
+    /// Ends a call that has sent no headers as Trailers-Only; else gives the trailers that are due.
+    fn end_headers(self, status: Status, http2: &mut impl Commands) -> Option<Trailers> {
+        let status = match status.code() {
+            // "OK" is no failure, and must not look like half of one on the wire.
+            Code::Ok => Status::internal("the handler failed with the code OK"),
+            _ => status,
+        };
         let trailers = Trailers {
             status: Some(status),
             metadata: self.trailing,
         };
         if self.headers_sent {
-            http2.trailers(self.stream, trailers);
-        } else {
-            let head = ResponseHead::grpc(self.content_type, Metadata::default());
-            http2.headers_only(self.stream, head, Some(trailers));
+            return Some(trailers);
         }
+        let head = ResponseHead::grpc(self.content_type, Metadata::default());
+        http2.headers_only(self.stream, head, Some(trailers));
+        None
     }
 
     /// Stops everything that works for the call.

@@ -130,12 +130,13 @@ impl Call {
             .map(|deadline| deadline.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether the client gave up, its connection broke, or the deadline passed.
+    /// Whether the call is over: the client gave up, its connection broke, the deadline passed, or
+    /// the handler has answered.
     pub fn is_cancelled(&self) -> bool {
         self.inner.cancelled.load(Ordering::Acquire)
     }
 
-    /// Waits until the call [is cancelled](Self::is_cancelled).
+    /// Waits until the call [is over](Self::is_cancelled).
     ///
     /// A handler's own future is dropped by then; this is for work it handed to others.
     pub async fn cancelled(&self) {

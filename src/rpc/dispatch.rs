@@ -84,13 +84,14 @@ impl Dispatcher {
         self.ready = ready;
         self.deliver(http2);
         for (deadline, stream) in self.new_deadlines.drain(..) {
-            if self.calls.contains_key(&stream) {
+            if self.calls.contains_key(&stream) || http2.is_sending(stream) {
                 self.deadlines.add(deadline, stream);
             }
         }
         let calls = &self.calls;
-        self.deadlines
-            .compact(calls.len(), |stream| calls.contains_key(&stream));
+        self.deadlines.compact(calls.len(), |stream| {
+            calls.contains_key(&stream) || http2.is_sending(stream)
+        });
     }
 
     /// When [`expire`](Self::expire) is to be called; ask again after each run.
@@ -102,11 +103,13 @@ impl Dispatcher {
     pub(crate) fn expire(&mut self, now: Instant, http2: &mut impl Commands) {
         while let Some(stream) = self.deadlines.expired(now) {
             // The stream's number is never used again, so an entry left behind finds nothing.
-            self.fail(
-                stream,
-                Status::deadline_exceeded("the deadline passed"),
-                http2,
-            );
+            let status = Status::deadline_exceeded("the deadline passed");
+            if self.calls.contains_key(&stream) {
+                self.fail(stream, status, http2);
+            } else if http2.is_sending(stream) {
+                // The handler has ended, but the client does not read.
+                http2.abort(stream, status.into());
+            }
         }
     }
 
@@ -252,6 +255,8 @@ impl Dispatcher {
         let Some(mut call) = self.calls.remove(&stream) else {
             return;
         };
+        // Whoever the handler has left at work for the call learns that it is over.
+        call.abandon();
         match outcome {
             Outcome::Reply(reply) => {
                 let (mut message, metadata, trailers) = reply.into_parts();
@@ -271,8 +276,13 @@ impl Dispatcher {
     fn fail(&mut self, stream: StreamId, status: Status, http2: &mut impl Commands) {
         if let Some(call) = self.calls.remove(&stream) {
             call.abandon();
-            call.end(status, http2);
+            call.fail(status, http2);
         }
+    }
+
+    /// Whether no call is open.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.calls.is_empty()
     }
 }
 

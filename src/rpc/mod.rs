@@ -18,12 +18,12 @@ mod running;
 mod streaming;
 
 pub use call::Call;
-pub use peer::{Peer, TlsIdentity};
 pub use conversion::{FromMessage, IntoMessage, IntoReply};
 pub(crate) use dispatch::Dispatcher;
 pub use handler::{
     BidiHandler, ClientStreamingHandler, Handler, ServerStreamingHandler, SyncHandler, UnaryHandler,
 };
+pub use peer::{Peer, TlsIdentity};
 pub use replies::Replies;
 pub use response::Response;
 pub(crate) use router::{Limits, Route, Router};

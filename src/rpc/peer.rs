@@ -22,13 +22,18 @@ pub struct TlsIdentity {
 
 impl Peer {
     pub(crate) fn at(address: SocketAddr) -> Self {
-        Self { address: Some(address), identity: None }
+        Self {
+            address: Some(address),
+            identity: None,
+        }
     }
 }
 
 impl TlsIdentity {
     pub(crate) fn new(chain: impl IntoIterator<Item = Bytes>) -> Self {
-        Self { chain: chain.into_iter().collect() }
+        Self {
+            chain: chain.into_iter().collect(),
+        }
     }
 
     /// The client's certificates (X.509, DER), its own first. They were verified against the

@@ -23,11 +23,16 @@ use crate::{
 };
 
 /// Serves a connection until it closes, or until the server is shut down.
-pub(super) async fn serve<Io>(io: Io, router: Arc<Router>, peer: Peer, shutdown: Shutdown)
+pub(super) async fn serve<Io>(io: Io, router: Arc<Router>, peer: Peer, mut shutdown: Shutdown)
 where
     Io: AsyncRead + AsyncWrite + Unpin,
 {
-    let http2 = match timeout(limits::HANDSHAKE_TIMEOUT, Http2ByH2::handshake(io)).await {
+    let handshake = tokio::select! {
+        // Nothing has been asked yet, so nothing is lost.
+        _ = shutdown.changed() => return,
+        handshake = timeout(limits::HANDSHAKE_TIMEOUT, Http2ByH2::handshake(io)) => handshake,
+    };
+    let http2 = match handshake {
         Ok(Ok(http2)) => http2,
         Ok(Err(error)) => {
             tracing::debug!(%peer, %error, "the connection does not speak HTTP/2");
@@ -38,12 +43,12 @@ where
             return;
         }
     };
-    let dispatcher = Dispatcher::new(Arc::clone(&router), peer.clone());
     let connection = Connection {
         http2,
+        dispatcher: Dispatcher::new(Arc::clone(&router), peer.clone()),
         router,
-        dispatcher,
         events: Vec::new(),
+        drained_by: None,
     };
     if let Err(error) = connection.run(shutdown).await {
         tracing::debug!(%peer, %error, "the connection broke");
@@ -56,29 +61,54 @@ struct Connection<Io> {
     dispatcher: Dispatcher,
     /// Kept to be filled again.
     events: Vec<Event>,
+    /// While draining: when a connection without calls is closed, whether its client has answered
+    /// or not.
+    drained_by: Option<Instant>,
 }
 
 impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     async fn run(mut self, mut shutdown: Shutdown) -> Result<(), h2::Error> {
         loop {
-            let deadline = self.dispatcher.poll_timeout();
-            let expiry = sleep_until(deadline.unwrap_or_else(Instant::now).into());
+            let expiry = self.next_timeout();
+            let expired = sleep_until(expiry.unwrap_or_else(Instant::now).into());
             tokio::select! {
                 biased;
                 phase = shutdown.changed() => match phase {
                     Phase::Serving => {}
-                    Phase::Draining => self.http2.goaway(),
+                    Phase::Draining => {
+                        self.http2.goaway();
+                        self.drained_by = Some(Instant::now() + limits::GOAWAY_TIMEOUT);
+                    }
                     Phase::Stopped => return self.stop().await,
                 },
                 state = std::future::poll_fn(|cx| self.turn(cx)) => match state? {
                     State::Open => {}
                     State::Closed => return Ok(()),
                 },
-                () = expiry, if deadline.is_some() => {
-                    self.dispatcher.expire(Instant::now(), &mut self.http2);
+                () = expired, if expiry.is_some() => {
+                    let now = Instant::now();
+                    self.dispatcher.expire(now, &mut self.http2);
+                    if self.is_idle() && self.drained_by.is_some_and(|by| by <= now) {
+                        return Ok(());
+                    }
                 }
             }
         }
+    }
+
+    /// When a deadline passes, or a drained connection is to be closed.
+    fn next_timeout(&self) -> Option<Instant> {
+        let drained_by = self.drained_by.filter(|_| self.is_idle());
+        self.dispatcher
+            .poll_timeout()
+            .into_iter()
+            .chain(drained_by)
+            .min()
+    }
+
+    /// Whether every call has ended and its last byte has left.
+    fn is_idle(&self) -> bool {
+        self.dispatcher.is_idle() && self.http2.is_idle()
     }
 
     /// Reads what is there, takes all of it, runs the handlers. Their replies leave with the next

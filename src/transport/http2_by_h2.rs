@@ -46,6 +46,7 @@ struct Stream {
     request_ended: bool,
     response: ResponseState,
     unsent: VecDeque<Bytes>,
+    unsent_bytes: usize,
     /// What ends the stream, once all data has left.
     trailers: Option<HeaderMap>,
     waker: Waker,
@@ -65,6 +66,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Http2ByH2<Io> {
             .max_header_list_size(limits::HEADER_LIST_BYTES)
             .initial_window_size(limits::STREAM_WINDOW_BYTES)
             .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
+            .data_frame_budget(limits::DATA_FRAME_BUDGET_BYTES)
             .max_pending_accept_reset_streams(limits::RESETS_BEFORE_START_MAX)
             .handshake(io)
             .await?;
@@ -110,6 +112,11 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Http2ByH2<Io> {
         self.connection.graceful_shutdown();
     }
 
+    /// Whether no stream is open.
+    pub(super) fn is_idle(&self) -> bool {
+        self.streams.is_empty()
+    }
+
     fn accept(
         &mut self,
         request: Request<RecvStream>,
@@ -132,6 +139,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Http2ByH2<Io> {
                 request_ended: end,
                 response: ResponseState::Due(respond),
                 unsent: VecDeque::new(),
+                unsent_bytes: 0,
                 trailers: None,
                 waker,
             },
@@ -190,6 +198,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Commands for Http2ByH2<Io> {
         if let Some(stream) = self.streams.get_mut(&stream)
             && !bytes.is_empty()
         {
+            stream.unsent_bytes += bytes.len();
             stream.unsent.push_back(bytes);
         }
         self.flush(stream);
@@ -202,6 +211,23 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Commands for Http2ByH2<Io> {
             stream.trailers = Some(map);
         }
         self.flush(stream);
+    }
+
+    fn abort(&mut self, stream: StreamId, trailers: Trailers) {
+        match self.streams.get_mut(&stream) {
+            Some(sending) if sending.unsent_bytes > 0 => {
+                if let ResponseState::Open(send) = &mut sending.response {
+                    send.send_reset(h2::Reason::CANCEL);
+                }
+                self.streams.remove(&stream);
+            }
+            _ => self.trailers(stream, trailers),
+        }
+    }
+
+    fn is_sending(&self, stream: StreamId) -> bool {
+        let sending = self.streams.get(&stream);
+        sending.is_some_and(|stream| stream.unsent_bytes > 0 || stream.trailers.is_some())
     }
 
     fn headers_only(&mut self, stream: StreamId, head: ResponseHead, trailers: Option<Trailers>) {
@@ -292,7 +318,7 @@ impl Stream {
     ) -> Result<(), h2::Error> {
         let mut sent = 0;
         if let ResponseState::Open(send) = &mut self.response {
-            send.reserve_capacity(self.unsent.iter().map(Bytes::len).sum());
+            send.reserve_capacity(self.unsent_bytes);
             while let Some(bytes) = self.unsent.front_mut() {
                 let room = match send.capacity() {
                     0 => match send.poll_capacity(cx) {
@@ -309,6 +335,7 @@ impl Stream {
                 send.send_data(part, false)?;
             }
         }
+        self.unsent_bytes -= sent;
         if sent > 0 {
             events.push(Event::Writable { stream, sent });
         }

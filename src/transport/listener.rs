@@ -97,8 +97,14 @@ pub(crate) async fn serve(
     stop.await;
     draining();
     trigger.enter(Phase::Draining);
-    if tokio::time::timeout(drain_timeout, trigger.all_closed()).await.is_err() {
-        tracing::warn!(?drain_timeout, "calls were still in flight when the drain timeout passed");
+    if tokio::time::timeout(drain_timeout, trigger.all_closed())
+        .await
+        .is_err()
+    {
+        tracing::warn!(
+            ?drain_timeout,
+            "calls were still in flight when the drain timeout passed"
+        );
         trigger.enter(Phase::Stopped);
         trigger.all_closed().await;
     }

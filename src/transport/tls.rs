@@ -63,10 +63,14 @@ impl TlsConfig {
     }
 
     fn files(&self) -> impl Iterator<Item = &Path> {
-        [Some(&self.certificates), Some(&self.key), self.client_ca.as_ref()]
-            .into_iter()
-            .flatten()
-            .map(PathBuf::as_path)
+        [
+            Some(&self.certificates),
+            Some(&self.key),
+            self.client_ca.as_ref(),
+        ]
+        .into_iter()
+        .flatten()
+        .map(PathBuf::as_path)
     }
 
     /// Reads the files and checks that they fit together.
@@ -80,13 +84,15 @@ impl TlsConfig {
             Some(verifier) => builder.with_client_cert_verifier(verifier),
             None => builder.with_no_client_auth(),
         };
-        let mut config = builder.with_single_cert(certificates, key).map_err(|error| {
-            Error::configuration(format!(
-                "{} and {} do not go together: {error}",
-                self.certificates.display(),
-                self.key.display()
-            ))
-        })?;
+        let mut config = builder
+            .with_single_cert(certificates, key)
+            .map_err(|error| {
+                Error::configuration(format!(
+                    "{} and {} do not go together: {error}",
+                    self.certificates.display(),
+                    self.key.display()
+                ))
+            })?;
         config.alpn_protocols = vec![ALPN_H2.to_vec()];
         Ok(config)
     }
@@ -115,8 +121,9 @@ fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Error>
     let wrong = |error: &dyn fmt::Display| {
         Error::configuration(format!("{}: no certificate: {error}", file.display()))
     };
-    let read: Result<Vec<_>, _> =
-        CertificateDer::pem_file_iter(file).map_err(|error| wrong(&error))?.collect();
+    let read: Result<Vec<_>, _> = CertificateDer::pem_file_iter(file)
+        .map_err(|error| wrong(&error))?
+        .collect();
     match read {
         Ok(certificates) if certificates.is_empty() => Err(wrong(&"the file has none")),
         Ok(certificates) => Ok(certificates),
@@ -152,7 +159,11 @@ impl Tls {
             return Err(io::Error::other("the client did not choose h2 by ALPN"));
         }
         let identity = session.peer_certificates().map(|chain| {
-            TlsIdentity::new(chain.iter().map(|certificate| Bytes::copy_from_slice(certificate)))
+            TlsIdentity::new(
+                chain
+                    .iter()
+                    .map(|certificate| Bytes::copy_from_slice(certificate)),
+            )
         });
         Ok((stream, identity))
     }

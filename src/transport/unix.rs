@@ -25,7 +25,10 @@ impl UnixSocket {
             }
             bound => bound?,
         };
-        Ok(Self { listener, path: path.to_owned() })
+        Ok(Self {
+            listener,
+            path: path.to_owned(),
+        })
     }
 
     pub(crate) fn path(&self) -> &Path {
@@ -46,7 +49,9 @@ impl Drop for UnixSocket {
 
 /// Whether a path is a socket at which nobody listens.
 fn is_stale(path: &Path) -> bool {
-    let is_socket = path.metadata().is_ok_and(|metadata| metadata.file_type().is_socket());
+    let is_socket = path
+        .metadata()
+        .is_ok_and(|metadata| metadata.file_type().is_socket());
     let answers = BlockingStream::connect(path);
     is_socket && answers.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }

@@ -189,13 +189,18 @@ fn unclear(
             "its name does not speak of `{}`, the resource in its types",
             resource.message_type().name()
         ),
-        ([], [], _) => format!(
-            "neither `{}` nor `{}` holds a resource, a message with a key like `id` or `name`",
-            method.input().name(),
-            method.output().name()
-        ),
+        ([], [], _) => no_resource(method.input(), method.output()),
     };
     Unclear::with_fix(why, fix(method, name, candidates).as_ref())
+}
+
+fn no_resource(input: &MessageType, output: &MessageType) -> String {
+    let neither = if input == output {
+        format!("`{}` holds no", input.name())
+    } else {
+        format!("neither `{}` nor `{}` holds a", input.name(), output.name())
+    };
+    format!("{neither} resource, a message with a string or integer key like `id` or `name`")
 }
 
 /// What does not fit between a method that speaks of a resource, and its types.

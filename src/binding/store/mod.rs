@@ -1,6 +1,6 @@
 //! Methods that are answered from a store.
 //!
-//! - What is it? [`infer`] asks the types ([`resource`], [`request`], [`reply`]) first and the
+//! - What is it? [`infer`](mod@infer) asks the types ([`resource`], [`request`], [`reply`]) first and the
 //!   method's [`name`] second.
 //! - What does it do? One file for each operation ([`create`], [`get`], [`list`], [`update`],
 //!   [`delete`]): the shape of types that it takes, and how it answers.
