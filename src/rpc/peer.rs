@@ -30,6 +30,7 @@ impl Peer {
 }
 
 impl TlsIdentity {
+    #[cfg(feature = "tls")]
     pub(crate) fn new(chain: impl IntoIterator<Item = Bytes>) -> Self {
         Self {
             chain: chain.into_iter().collect(),
