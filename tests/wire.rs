@@ -275,6 +275,27 @@ async fn what_is_not_grpc_gets_415_and_no_grpc_status() {
 }
 
 #[tokio::test]
+async fn a_request_for_two_hosts_is_a_bad_request() {
+    let (address, seen) = start().await;
+    // Sent as they stand, because a list of headers to replace cannot repeat one.
+    let two_hosts: &[(&str, &str)] = &[
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", GREET),
+        ("content-type", "application/grpc"),
+        ("host", "a"),
+        ("host", "b"),
+    ];
+    let mut peer = Peer::connect(address).await;
+    peer.send_bytes(&peer::headers(1, two_hosts, false)).await;
+    peer.send_data(1, &message(b""), true).await;
+    let answer = peer.answer(1).await;
+    assert_eq!(answer.headers.get(":status"), Some("400"), "{answer:?}");
+    assert_eq!(answer.status(), None);
+    assert_eq!(seen.started.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
 async fn headers_are_judged_in_order() {
     let (address, seen) = start().await;
     /// Path, headers, `:status`, `grpc-status`.

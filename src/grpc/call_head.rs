@@ -17,6 +17,8 @@ pub(crate) struct CallHead {
     pub(crate) route: Option<u32>,
     /// `:authority`, or `host` where that is absent (gRFC A41).
     pub(crate) authority: Option<Bytes>,
+    /// How many `host` headers there are; more than one leaves open who is meant.
+    pub(crate) hosts: usize,
     /// `content-type`.
     pub(crate) content_type: Option<Bytes>,
     /// `grpc-timeout`.
@@ -55,12 +57,18 @@ impl CallHead {
             b"grpc-accept-encoding" => self.add_accept_encoding(&value),
             b"user-agent" => self.user_agent = Some(value),
             b"host" => {
+                self.hosts += 1;
                 self.authority.get_or_insert(value);
             }
             // `te: trailers` is asked for, but its absence harms nobody; the others are reserved.
             b"te" | b"content-length" | b"grpc-message-type" => {}
             _ => self.metadata.push(name, value),
         }
+    }
+
+    /// Whether the request is none that HTTP allows: without a path, or for several hosts.
+    pub(crate) fn is_malformed(&self) -> bool {
+        self.path.is_empty() || self.hosts > 1
     }
 
     /// The header may be repeated; its lists then follow one another.

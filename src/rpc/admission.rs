@@ -30,17 +30,15 @@ pub(super) fn admit<'a>(
     router: &'a Router,
     now: Instant,
 ) -> Result<Admitted<'a>, Box<Refusal>> {
+    if head.is_malformed() {
+        return Err(Refusal::http(400));
+    }
     let content_type = head
         .content_type
         .as_deref()
         .and_then(ContentType::parse)
         // "… servers should respond with HTTP status of 415" (PROTOCOL-HTTP2.md, "Requests").
-        .ok_or_else(|| {
-            Box::new(Refusal {
-                head: ResponseHead::http(415),
-                trailers: None,
-            })
-        })?;
+        .ok_or_else(|| Refusal::http(415))?;
     let refuse = |http_status, status| Refusal::new(content_type, http_status, status);
 
     let timeout = timeout(head).map_err(|status| refuse(400, status))?;
@@ -103,6 +101,14 @@ fn timeout(head: &CallHead) -> Result<Option<Duration>, Status> {
 }
 
 impl Refusal {
+    /// An answer that HTTP alone understands.
+    fn http(http_status: u16) -> Box<Self> {
+        Box::new(Self {
+            head: ResponseHead::http(http_status),
+            trailers: None,
+        })
+    }
+
     fn new(content_type: ContentType, http_status: u16, status: Status) -> Box<Self> {
         let mut head = ResponseHead::grpc(content_type, Default::default());
         head.http_status = http_status;

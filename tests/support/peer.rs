@@ -327,6 +327,11 @@ pub fn request(stream: u32, path: &str, more: &[(&str, &str)], end: bool) -> Vec
             None => headers.push((name, value)),
         }
     }
+    self::headers(stream, &headers, end)
+}
+
+/// A HEADERS frame with these headers and no others.
+pub fn headers(stream: u32, headers: &[(&str, &str)], end: bool) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in headers {
         block.push(0);
