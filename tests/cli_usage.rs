@@ -174,6 +174,22 @@ fn flags_have_environment_variables_and_win_over_them() {
 }
 
 #[test]
+fn variables_that_are_set_to_nothing_count_as_unset() {
+    let folder = folder();
+    let arguments = ["user.proto", "--listen", "127.0.0.1:0"];
+    let mut command = reflectd(folder.path(), &arguments);
+    for name in [
+        "REFLECTD_IMPORT_PATH",
+        "REFLECTD_STORE",
+        "REFLECTD_TLS_CERT",
+        "REFLECTD_DATA",
+    ] {
+        command.env(name, "");
+    }
+    assert_eq!(Running::start(command).ready["store"], "redb");
+}
+
+#[test]
 fn the_last_of_several_values_counts() {
     let folder = folder();
     let arguments = [

@@ -7,7 +7,8 @@ use std::{
 };
 
 use clap::{
-    CommandFactory, Parser,
+    CommandFactory, FromArgMatches,
+    builder::Resettable,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
@@ -26,7 +27,10 @@ pub(super) fn parse(mut typed: Vec<OsString>) -> Result<Command, Failure> {
     if short {
         typed.insert(1, "serve".into());
     }
-    let command = match Arguments::try_parse_from(&typed) {
+    let parsed = without_empty_variables(Arguments::command())
+        .try_get_matches_from(&typed)
+        .and_then(|mut matches| Arguments::from_arg_matches_mut(&mut matches));
+    let command = match parsed {
         Ok(arguments) => arguments.command,
         Err(error) => return Err(explain(&error, &typed)),
     };
@@ -37,6 +41,20 @@ pub(super) fn parse(mut typed: Vec<OsString>) -> Result<Command, Failure> {
             .try_for_each(|file| refuse_command_as_file(file))?;
     }
     Ok(command)
+}
+
+/// An environment variable that is set to nothing counts as unset: that is how compose files and
+/// unit files leave one out.
+fn without_empty_variables(command: clap::Command) -> clap::Command {
+    command.mut_subcommands(|command| {
+        command.mut_args(|argument| {
+            let value = argument.get_env().and_then(env::var_os);
+            match value {
+                Some(value) if value.is_empty() => argument.env(Resettable::Reset),
+                _ => argument,
+            }
+        })
+    })
 }
 
 /// `reflectd help serve` is `reflectd serve --help`.
