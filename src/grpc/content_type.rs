@@ -1,6 +1,6 @@
 //! Content-Type → `application/grpc` [`+proto` | `+json` | `+{custom}`].
 
-/// What the content-type of a request says about its messages.
+/// What the content-type of a request says about its messages, and that of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ContentType {
     /// `application/grpc`: protobuf, by default.
@@ -9,6 +9,8 @@ pub(crate) enum ContentType {
     GrpcProto,
     /// A codec that is not served.
     UnknownCodec,
+    /// A text for people; of responses only.
+    Text,
 }
 
 impl ContentType {
@@ -38,6 +40,7 @@ impl ContentType {
         match self {
             Self::Grpc | Self::UnknownCodec => "application/grpc",
             Self::GrpcProto => "application/grpc+proto",
+            Self::Text => "text/plain; charset=utf-8",
         }
     }
 }

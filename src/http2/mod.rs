@@ -55,6 +55,9 @@ pub(crate) trait Commands {
     /// Sends HEADERS that also end the response: Trailers-Only, or plain HTTP without trailers.
     fn headers_only(&mut self, stream: StreamId, head: ResponseHead, trailers: Option<Trailers>);
 
+    /// Sends a response that HTTP alone understands: HEADERS, a body, and no trailers.
+    fn whole(&mut self, stream: StreamId, head: ResponseHead, body: Bytes);
+
     /// Gives `bytes` of the stream's receive window back to the peer.
     fn consumed(&mut self, stream: StreamId, bytes: usize);
 }

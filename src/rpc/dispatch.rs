@@ -22,6 +22,7 @@ use super::{
     replies::Outbound,
     running::{self, Poll},
     streaming::Inbound,
+    text::DueTexts,
 };
 use crate::{
     grpc::{CallHead, Metadata, Status},
@@ -33,6 +34,7 @@ pub(crate) struct Dispatcher {
     router: Arc<Router>,
     peer: Peer,
     calls: HashMap<StreamId, ActiveCall>,
+    texts: DueTexts,
     /// Calls whose handler can be started: all of the request is there, or requests are a stream.
     ready: Vec<StreamId>,
     /// Calls with a deadline that came with the events since the last run.
@@ -49,6 +51,7 @@ impl Dispatcher {
             router,
             peer,
             calls: HashMap::new(),
+            texts: DueTexts::default(),
             ready: Vec::new(),
             new_deadlines: Vec::new(),
             deadlines: Deadlines::default(),
@@ -71,6 +74,7 @@ impl Dispatcher {
                 if let Some(call) = self.calls.remove(&stream) {
                     call.abandon();
                 }
+                self.texts.reset(stream);
             }
         }
     }
@@ -135,6 +139,9 @@ impl Dispatcher {
         http2: &mut impl Commands,
     ) {
         let router = Arc::clone(&self.router);
+        if let Some(text) = router.text(&head) {
+            return self.texts.start(stream, text, end, http2);
+        }
         let admitted = match admit(&head, &router, now) {
             Ok(admitted) => admitted,
             Err(refusal) => return http2.headers_only(stream, refusal.head, refusal.trailers),
@@ -155,8 +162,9 @@ impl Dispatcher {
 
     fn receive(&mut self, stream: StreamId, bytes: Bytes, end: bool, http2: &mut impl Commands) {
         let Some(call) = self.calls.get_mut(&stream) else {
-            // The call has ended already; the connection's window must not shrink for it.
-            return http2.consumed(stream, bytes.len());
+            // The call has ended already, or is none; the window must not shrink for it.
+            http2.consumed(stream, bytes.len());
+            return self.texts.receive(stream, end, http2);
         };
         call.push(bytes);
         match call.advance(end) {
@@ -280,9 +288,9 @@ impl Dispatcher {
         }
     }
 
-    /// Whether no call is open.
+    /// Whether no call is open, and no other request.
     pub(crate) fn is_idle(&self) -> bool {
-        self.calls.is_empty()
+        self.calls.is_empty() && self.texts.is_empty()
     }
 }
 

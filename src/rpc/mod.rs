@@ -16,6 +16,7 @@ mod response;
 mod router;
 mod running;
 mod streaming;
+mod text;
 
 pub use call::Call;
 pub use conversion::{FromMessage, IntoMessage, IntoReply};

@@ -2,9 +2,11 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
+
 use super::{Handler, handler::Form};
 use crate::{
-    grpc::{MessageEncoding, Status},
+    grpc::{CallHead, ContentType, MessageEncoding, Status},
     limits,
     schema::Method,
 };
@@ -15,6 +17,8 @@ pub(crate) struct Router {
     routes: Vec<Route>,
     by_path: HashMap<Box<str>, u32>,
     fallback: Option<Route>,
+    /// What requests are answered with that are no calls, by path.
+    texts: HashMap<String, Bytes>,
     limits: Limits,
 }
 
@@ -64,8 +68,21 @@ impl Router {
             routes,
             by_path,
             fallback,
+            texts: HashMap::new(),
             limits,
         }
+    }
+
+    pub(crate) fn with_texts(mut self, texts: HashMap<String, Bytes>) -> Self {
+        self.texts = texts;
+        self
+    }
+
+    /// What answers a request that is in order, but no gRPC call, if its path has a text.
+    pub(crate) fn text(&self, head: &CallHead) -> Option<Bytes> {
+        let text = self.texts.get(std::str::from_utf8(&head.path).ok()?)?;
+        let content_type = head.content_type.as_deref().and_then(ContentType::parse);
+        (content_type.is_none() && !head.is_malformed()).then(|| text.clone())
     }
 
     /// The index of the route of a path.

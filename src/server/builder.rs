@@ -1,12 +1,13 @@
 //! Which handler answers which method, checked against the schema before the first call.
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, HashMap, btree_map::Entry},
     future::Future,
     sync::Arc,
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use super::Server;
@@ -35,6 +36,7 @@ pub struct ServerBuilder {
     schemas: Vec<Schema>,
     routes: BTreeMap<String, Route>,
     fallback: Option<Handler>,
+    texts: HashMap<String, Bytes>,
     errors: Vec<String>,
     limits: Limits,
     blocking: Arc<Semaphore>,
@@ -51,6 +53,7 @@ impl ServerBuilder {
             schemas: vec![schema],
             routes: BTreeMap::new(),
             fallback: None,
+            texts: HashMap::new(),
             errors: Vec::new(),
             limits: Limits::default(),
             blocking: Arc::new(Semaphore::new(limits::BLOCKING_CALLS_MAX)),
@@ -147,6 +150,14 @@ impl ServerBuilder {
         self
     }
 
+    /// Answers HTTP requests for a path that are no gRPC calls, whatever their method, with 200 and a
+    /// text: for browsers, and for checks that do not speak gRPC. A request with gRPC's content-type
+    /// is a call, whatever its path.
+    pub fn text(mut self, path: impl Into<String>, text: impl Into<Bytes>) -> Self {
+        self.texts.insert(path.into(), text.into());
+        self
+    }
+
     /// Answers a method with UNIMPLEMENTED and a message that says why.
     pub fn unimplemented(mut self, path: &str, why: impl Into<String>) -> Self {
         let status = Status::unimplemented(why.into());
@@ -222,10 +233,10 @@ impl ServerBuilder {
             self.refuse_the_rest();
         }
         let routes = self.routes.into_values().collect();
-        let router = Arc::new(Router::new(routes, self.fallback, self.limits));
+        let router = Router::new(routes, self.fallback, self.limits).with_texts(self.texts);
         Ok(Server {
             service: Service {
-                router,
+                router: Arc::new(router),
                 #[cfg(feature = "tls")]
                 tls: self.tls.map(Tls::new).transpose()?,
             },

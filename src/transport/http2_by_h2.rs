@@ -47,7 +47,7 @@ struct Stream {
     response: ResponseState,
     unsent: VecDeque<Bytes>,
     unsent_bytes: usize,
-    /// What ends the stream, once all data has left.
+    /// What ends the stream, once all data has left; if empty, an empty DATA frame does.
     trailers: Option<HeaderMap>,
     waker: Waker,
 }
@@ -235,6 +235,14 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Commands for Http2ByH2<Io> {
         self.streams.remove(&stream);
     }
 
+    fn whole(&mut self, stream: StreamId, head: ResponseHead, body: Bytes) {
+        self.respond(stream, &head, None, false);
+        if let Some(stream) = self.streams.get_mut(&stream) {
+            stream.trailers = Some(HeaderMap::new());
+        }
+        self.data(stream, body);
+    }
+
     fn consumed(&mut self, stream: StreamId, bytes: usize) {
         if let Some(stream) = self.streams.get_mut(&stream)
             && bytes > 0
@@ -350,7 +358,10 @@ impl Stream {
             && let Some(trailers) = self.trailers.take()
         {
             // It fails only if the stream is gone.
-            let _ = send.send_trailers(trailers);
+            let _ = match trailers.is_empty() {
+                true => send.send_data(Bytes::new(), true),
+                false => send.send_trailers(trailers),
+            };
             self.response = ResponseState::Ended;
         }
     }
