@@ -2,9 +2,9 @@
 
 use std::collections::HashMap;
 
-use super::{Handler, handler::Form};
+use super::{Handler, Page, Pages, handler::Form};
 use crate::{
-    grpc::{MessageEncoding, Status},
+    grpc::{CallHead, MessageEncoding, Status},
     limits,
     schema::Method,
 };
@@ -16,6 +16,7 @@ pub(crate) struct Router {
     by_path: HashMap<Box<str>, u32>,
     fallback: Option<Route>,
     limits: Limits,
+    pages: Pages,
 }
 
 /// A method and what answers it.
@@ -48,7 +49,12 @@ impl Default for Limits {
 }
 
 impl Router {
-    pub(crate) fn new(routes: Vec<Route>, fallback: Option<Handler>, limits: Limits) -> Self {
+    pub(crate) fn new(
+        routes: Vec<Route>,
+        fallback: Option<Handler>,
+        limits: Limits,
+        pages: Pages,
+    ) -> Self {
         let paths = routes
             .iter()
             .map(|route| route.method.as_ref().map_or("", Method::path));
@@ -65,6 +71,7 @@ impl Router {
             by_path,
             fallback,
             limits,
+            pages,
         }
     }
 
@@ -82,6 +89,11 @@ impl Router {
         known
             .or(self.fallback.as_ref())
             .ok_or_else(|| self.unimplemented(path))
+    }
+
+    /// What answers a request that is not gRPC.
+    pub(super) fn page(&self, head: &CallHead) -> Option<Page> {
+        self.pages.find(head)
     }
 
     pub(crate) fn limits(&self) -> &Limits {

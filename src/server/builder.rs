@@ -17,12 +17,12 @@ use crate::{
     grpc::{MessageEncoding, RawMessage, Status},
     limits,
     rpc::{
-        BidiHandler, Call, ClientStreamingHandler, Handler, Limits, Replies, Route, Router,
+        BidiHandler, Budget, Call, ClientStreamingHandler, Handler, Limits, Replies, Route, Router,
         ServerStreamingHandler, Streaming, SyncHandler, UnaryHandler,
     },
     schema::{Method, MethodKind, Schema},
     service::{self, Health},
-    transport::Service,
+    transport::{ConnectionLimits, Service},
 };
 
 /// Registers handlers by method path, `/package.Service/Method`.
@@ -37,6 +37,7 @@ pub struct ServerBuilder {
     fallback: Option<Handler>,
     errors: Vec<String>,
     limits: Limits,
+    connection_limits: ConnectionLimits,
     blocking: Arc<Semaphore>,
     drain_timeout: Duration,
     reflection: bool,
@@ -53,6 +54,7 @@ impl ServerBuilder {
             fallback: None,
             errors: Vec::new(),
             limits: Limits::default(),
+            connection_limits: ConnectionLimits::default(),
             blocking: Arc::new(Semaphore::new(limits::BLOCKING_CALLS_MAX)),
             drain_timeout: limits::DRAIN_TIMEOUT,
             reflection: true,
@@ -185,6 +187,12 @@ impl ServerBuilder {
         self
     }
 
+    /// What connections may take: how many, how old, how much each.
+    pub fn connection_limits(mut self, limits: ConnectionLimits) -> Self {
+        self.connection_limits = limits;
+        self
+    }
+
     /// How long a shutdown waits for calls in flight; 30 seconds unless set.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
@@ -215,21 +223,35 @@ impl ServerBuilder {
         if self.reflection {
             self = service::reflection::add(self);
         }
+        self.errors.extend(self.connection_limits.check().err());
         if !self.errors.is_empty() {
             return Err(Error::configuration(self.errors.join("\n")));
         }
         if self.fallback.is_none() {
             self.refuse_the_rest();
         }
+        let health = health.unwrap_or_default();
+        let pages = service::pages::pages(service::pages::Facts {
+            schemas: &self.schemas,
+            health: health.clone(),
+            reflection: self.reflection,
+            #[cfg(feature = "tls")]
+            tls: self.tls.is_some(),
+            #[cfg(not(feature = "tls"))]
+            tls: false,
+        });
         let routes = self.routes.into_values().collect();
-        let router = Arc::new(Router::new(routes, self.fallback, self.limits));
+        let router = Arc::new(Router::new(routes, self.fallback, self.limits, pages));
         Ok(Server {
             service: Service {
                 router,
+                budget: Budget::new(self.connection_limits.in_flight_bytes),
+                connection_limits: Arc::new(self.connection_limits),
+                hints: Arc::default(),
                 #[cfg(feature = "tls")]
                 tls: self.tls.map(Tls::new).transpose()?,
             },
-            health: health.unwrap_or_default(),
+            health,
             drain_timeout: self.drain_timeout,
         })
     }
