@@ -10,6 +10,7 @@ pub mod message;
 pub mod schema;
 pub mod store;
 
+mod gateway;
 mod grpc;
 mod http2;
 mod rpc;
@@ -18,6 +19,7 @@ mod service;
 mod transport;
 
 pub use error::Error;
+pub use gateway::{GrpcBody, GrpcFuture, GrpcService};
 pub use grpc::{Code, MessageEncoding, Metadata, MetadataError, RawMessage, Status};
 pub use message::Message;
 pub use rpc::{
@@ -27,5 +29,6 @@ pub use rpc::{
 pub use schema::Schema;
 pub use server::{BoundServer, Server, ServerBuilder};
 pub use service::{Health, ServingStatus};
+pub use transport::ConnectionLimits;
 #[cfg(feature = "tls")]
 pub use transport::{ClientAuth, TlsConfig};

@@ -44,21 +44,72 @@ pub const HEADER_LIST_BYTES: u32 = 16 * 1024;
 /// What a client may send on one stream before its handler takes it.
 pub const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 
-/// What a client may send on all streams of a connection together: as much as on each of them, so
-/// that streams whose handlers do not take their requests never hold up the others.
-pub const CONNECTION_WINDOW_BYTES: u32 = STREAMS_MAX * STREAM_WINDOW_BYTES;
-
 /// How much overhead small DATA frames may pile up before they are read: a frame counts as at least
-/// 256 bytes. A client may fill all its windows with messages of ten bytes, each in a frame of its
-/// own, and is not mistaken for an attack.
-pub const DATA_FRAME_BUDGET_BYTES: usize = 26 * CONNECTION_WINDOW_BYTES as usize;
+/// 256 bytes. With this, a client may fill all its windows with messages of ten bytes, each in a
+/// frame of its own, and is not mistaken for an attack.
+pub const DATA_FRAME_OVERHEAD: usize = 26;
 
 /// Streams that a client may reset before they were even looked at; more is the rapid-reset attack
 /// (CVE-2023-44487). Clients that cancel a burst of calls stay well below it.
 pub const RESETS_BEFORE_START_MAX: usize = 200;
 
-/// How long a client may take for its HTTP/2 preface.
+/// How long a client may take for its TLS handshake, and then for its HTTP/2 preface.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long a client may take from the first byte of a header block to its last.
+///
+/// Until then nothing else of the connection can be read (RFC 9113, 6.10), so nobody honest is slow.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Connections at once. What an idle one costs times this is what a server must have to spare; a
+/// server whose limit of open files is lower takes four fifths of that.
+pub const CONNECTIONS_MAX: usize = 20_000;
+
+/// After that long without a byte from a client, it is asked whether it is there (PING).
+///
+/// Most proxies and NAT tables forget a connection after four to six minutes of silence.
+pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(120);
+
+/// How long a client may take to answer that PING, as in gRPC's own servers.
+pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a connection may be without calls before its client is asked to close it.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
+
+/// How long calls may go on when their connection has reached its age (gRFC A9).
+pub const AGE_GRACE: Duration = Duration::from_secs(30);
+
+/// How far a connection's age is spread, so that those made together do not end together (gRFC A9).
+pub const AGE_JITTER: f64 = 0.1;
+
+/// How long a client may keep a call waiting in the middle of things: replies that it does not
+/// read, or a message that it does not go on to send.
+pub const STALL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How much of a message must come in that time for it not to count as stalled: slower than any
+/// modem, and more than what those send who want to keep many messages half-way.
+pub const STALL_PROGRESS_BYTES: usize = 1024;
+
+/// What the calls of a server may hold at once in requests and unsent replies, in bytes.
+///
+/// 64 calls with the longest request, or 4,096 with 64 KiB; a call that needs more fails at once.
+pub const IN_FLIGHT_BYTES: usize = 256 * 1024 * 1024;
+
+/// One connection may hold that part of [`IN_FLIGHT_BYTES`], so that it takes eight to use it up.
+pub const IN_FLIGHT_CONNECTION_SHARE: usize = 8;
+
+/// What a connection's calls may hold before it is counted: most never do more, and then no
+/// connection touches what another one does.
+pub const IN_FLIGHT_UNCOUNTED_BYTES: usize = 16 * 1024;
+
+/// In what portions a connection takes from [`IN_FLIGHT_BYTES`].
+pub const IN_FLIGHT_LEASE_BYTES: usize = 64 * 1024;
+
+/// Most headers of an HTTP/1.1 request.
+pub const HTTP1_HEADERS_MAX: usize = 100;
+
+/// Longest head of an HTTP/1.1 request, in bytes.
+pub const HTTP1_HEAD_BYTES: usize = 64 * 1024;
 
 /// How long a shutdown waits for calls in flight.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);

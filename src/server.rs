@@ -20,7 +20,7 @@ pub use builder::ServerBuilder;
 use crate::transport::UnixSocket;
 
 use crate::{
-    Error,
+    Error, GrpcService,
     schema::Schema,
     service::Health,
     transport::{self, Listener, Service},
@@ -57,6 +57,12 @@ impl Server {
     /// The server's health, as its `grpc.health.v1.Health` service tells it.
     pub fn health(&self) -> &Health {
         &self.health
+    }
+
+    /// The server as a service of `http::Request`s, to be mounted under axum, hyper or any other HTTP
+    /// server. See `examples/axum.rs`.
+    pub fn into_service(self) -> GrpcService {
+        GrpcService::new(self.service.router, self.service.budget)
     }
 
     /// Binds to an address; port 0 takes a free one, which [`BoundServer::local_addresses`] tells.

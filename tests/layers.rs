@@ -14,7 +14,8 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("http2", &["grpc"]),
     ("store", &[]),
     ("rpc", &["schema", "message", "grpc", "http2"]),
-    ("transport", &["grpc", "http2", "rpc"]),
+    ("gateway", &["grpc", "http2", "rpc"]),
+    ("transport", &["grpc", "http2", "rpc", "gateway"]),
     ("service", &["schema", "message", "grpc", "rpc", "server"]),
     (
         "binding",
@@ -22,7 +23,15 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ),
     (
         "server",
-        &["schema", "message", "grpc", "rpc", "service", "transport"],
+        &[
+            "schema",
+            "message",
+            "grpc",
+            "rpc",
+            "service",
+            "transport",
+            "gateway",
+        ],
     ),
 ];
 

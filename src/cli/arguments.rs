@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, Parser, Subcommand, ValueEnum, builder::Resettable};
 use reflectd::{binding::Bind, limits};
 
-use super::{address::Address, quantity};
+use super::{address::Address, connections::Connections, quantity};
 
 /// Point it at a .proto and get a gRPC server: no protoc, no build script, no generated code.
 #[derive(Debug, Parser)]
@@ -62,6 +62,8 @@ pub(super) struct ServeArguments {
     pub(super) input_limits: InputLimits,
     #[command(flatten)]
     pub(super) message_limits: MessageLimits,
+    #[command(flatten)]
+    pub(super) connections: Connections,
 }
 
 /// Compiles the files and prints for every method how `serve` would answer it, and why. Errors go to

@@ -4,6 +4,7 @@ mod address;
 mod arguments;
 mod banner;
 mod check;
+mod connections;
 mod console;
 mod describe;
 mod events;

@@ -29,6 +29,16 @@ pub(super) fn message_bytes(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A size that a 32-bit setting of HTTP/2 can say.
+pub(super) fn bytes_u32(text: &str) -> Result<u32, String> {
+    u32::try_from(bytes(text)?).map_err(|_| "less than 4 GiB".to_owned())
+}
+
+/// A size that memory can have.
+pub(super) fn bytes_usize(text: &str) -> Result<usize, String> {
+    usize::try_from(bytes(text)?).map_err(|_| "more than this machine can count".to_owned())
+}
+
 /// A time: `30s`, `500ms`, `2m`, or `2.5` for seconds.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);

@@ -19,7 +19,7 @@ use tokio::runtime;
 use super::{
     address::Address,
     arguments::{ClientAuthKind, Data, Log, LogFormat, Network, ServeArguments},
-    console,
+    connections, console,
     events::{Events, Started},
     example,
     failure::Failure,
@@ -36,6 +36,7 @@ pub(super) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
         return Err(Failure::new(NO_SERVICE));
     }
     let plan = arguments.answers.plan(&schema)?;
+    connections::raise_open_files();
     let runtime = runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name("reflectd")
@@ -117,6 +118,7 @@ async fn build(
     let mut builder = Server::builder(schema.clone())
         .receive_bytes_max(limits.message_receive_bytes)
         .send_bytes_max(limits.message_send_bytes)
+        .connection_limits(arguments.connections.limits())
         .drain_timeout(arguments.network.drain_timeout);
     if arguments.network.no_reflection {
         builder = builder.without_reflection();

@@ -9,8 +9,8 @@ use super::RawMetadata;
 /// Nothing here is judged yet: `rpc::admission` does that, in the order gRPC prescribes.
 #[derive(Debug, Default)]
 pub(crate) struct CallHead {
-    /// Whether `:method` is POST, the only one gRPC allows.
-    pub(crate) is_post: bool,
+    /// `:method`.
+    pub(crate) method: HttpMethod,
     /// `:path`.
     pub(crate) path: Bytes,
     /// Where the router keeps what answers `path`; looked up while the headers are read.
@@ -31,6 +31,17 @@ pub(crate) struct CallHead {
     pub(crate) user_agent: Option<Bytes>,
     /// Custom-Metadata, as received.
     pub(crate) metadata: RawMetadata,
+}
+
+/// The methods between which a difference is made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum HttpMethod {
+    /// The only one gRPC allows.
+    Post,
+    Get,
+    Head,
+    #[default]
+    Other,
 }
 
 /// `grpc-timeout` may come at most once.

@@ -1,6 +1,6 @@
 //! Content-Type → `application/grpc` [`+proto` | `+json` | `+{custom}`].
 
-/// What the content-type of a request says about its messages, and that of a response.
+/// What the content-type of a request says about its messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ContentType {
     /// `application/grpc`: protobuf, by default.
@@ -9,8 +9,6 @@ pub(crate) enum ContentType {
     GrpcProto,
     /// A codec that is not served.
     UnknownCodec,
-    /// A text for people; of responses only.
-    Text,
 }
 
 impl ContentType {
@@ -40,7 +38,6 @@ impl ContentType {
         match self {
             Self::Grpc | Self::UnknownCodec => "application/grpc",
             Self::GrpcProto => "application/grpc+proto",
-            Self::Text => "text/plain; charset=utf-8",
         }
     }
 }

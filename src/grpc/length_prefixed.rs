@@ -108,9 +108,19 @@ impl LengthPrefixed {
         }
     }
 
-    /// Whether bytes are held that no message has been made of yet.
+    /// Whether no bytes are held that no message has been made of yet.
     pub(crate) fn is_empty(&self) -> bool {
         self.buffered == 0
+    }
+
+    /// How many bytes are held.
+    pub(crate) fn len(&self) -> usize {
+        self.buffered
+    }
+
+    /// Whether a message has begun whose end has not come.
+    pub(crate) fn is_in_message(&self) -> bool {
+        self.buffered > 0 || matches!(self.state, State::Message { .. })
     }
 
     fn read_prefix(&mut self) -> Result<State, Status> {

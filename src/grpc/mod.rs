@@ -13,7 +13,7 @@ mod response_head;
 mod status;
 mod timeout;
 
-pub(crate) use call_head::{CallHead, TimeoutSlot};
+pub(crate) use call_head::{CallHead, HttpMethod, TimeoutSlot};
 pub(crate) use content_type::ContentType;
 pub use length_prefixed::RawMessage;
 pub(crate) use length_prefixed::{LengthPrefixed, PREFIX_BYTES, prefix};

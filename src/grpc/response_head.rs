@@ -7,7 +7,7 @@ use super::{ContentType, MessageEncoding, Metadata, Status};
 pub(crate) struct ResponseHead {
     /// `:status`. 200 for every call that gRPC can answer, whatever its end.
     pub(crate) http_status: u16,
-    /// `content-type`, if the response is gRPC or has a text.
+    /// `content-type`, if the response is gRPC.
     pub(crate) content_type: Option<ContentType>,
     /// `grpc-encoding`: how compressed replies are compressed.
     pub(crate) encoding: MessageEncoding,
@@ -36,19 +36,11 @@ impl ResponseHead {
         }
     }
 
-    /// The head of a response that is a text for people.
-    pub(crate) fn text() -> Self {
-        Self {
-            content_type: Some(ContentType::Text),
-            ..Self::http(200)
-        }
-    }
-
     /// `grpc-accept-encoding`: told in every gRPC response, so that a client that does not compress
     /// its requests learns that it may.
     pub(crate) fn accepted_encodings(&self) -> Option<&'static str> {
-        let is_grpc = !matches!(self.content_type, None | Some(ContentType::Text));
-        (is_grpc && MessageEncoding::ALL.len() > 1).then(MessageEncoding::accepted)
+        let told = self.content_type.is_some() && MessageEncoding::ALL.len() > 1;
+        told.then(MessageEncoding::accepted)
     }
 }
 

@@ -10,6 +10,14 @@ use crate::grpc::{CallHead, ResponseHead, Trailers};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct StreamId(pub(crate) u32);
 
+/// Why a connection is ended (RFC 9113, 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub(crate) enum ErrorCode {
+    NoError = 0x0,
+    EnhanceYourCalm = 0xb,
+}
+
 /// What happened on a connection, in the order in which it was read.
 #[derive(Debug)]
 pub(crate) enum Event {
@@ -55,8 +63,11 @@ pub(crate) trait Commands {
     /// Sends HEADERS that also end the response: Trailers-Only, or plain HTTP without trailers.
     fn headers_only(&mut self, stream: StreamId, head: ResponseHead, trailers: Option<Trailers>);
 
-    /// Sends a response that HTTP alone understands: HEADERS, a body, and no trailers.
-    fn whole(&mut self, stream: StreamId, head: ResponseHead, body: Bytes);
+    /// Answers a request that is not gRPC.
+    fn plain_text(&mut self, stream: StreamId, http_status: u16, text: Bytes);
+
+    /// How much of all responses' data waits to be sent.
+    fn unsent_bytes(&self) -> usize;
 
     /// Gives `bytes` of the stream's receive window back to the peer.
     fn consumed(&mut self, stream: StreamId, bytes: usize);

@@ -12,6 +12,7 @@ use crate::{
         RawMessage, ResponseHead, Status, Trailers, prefix,
     },
     http2::{Commands, StreamId},
+    limits,
 };
 
 /// A call that has not ended.
@@ -29,6 +30,13 @@ pub(super) struct ActiveCall {
     send_bytes_max: usize,
     /// Bytes of the stream's receive window that are held.
     pub(super) held_bytes: usize,
+    /// Of the request that the handler of a unary call has.
+    request_bytes: usize,
+    /// What the connection's account counts for this call; see [`memory_bytes`](Self::memory_bytes).
+    pub(super) charged_bytes: usize,
+    /// Since the last [`is_stalled`](Self::is_stalled).
+    received_bytes: usize,
+    stalls: bool,
     pub(super) requests: Requests,
     pub(super) room: Arc<Room>,
     headers_sent: bool,
@@ -71,6 +79,10 @@ impl ActiveCall {
             receive_bytes_max: limits.receive_bytes_max,
             send_bytes_max: limits.send_bytes_max,
             held_bytes: 0,
+            request_bytes: 0,
+            charged_bytes: 0,
+            received_bytes: 0,
+            stalls: false,
             requests: if handler.is_request_streaming() {
                 Requests::Many {
                     inbox: Arc::default(),
@@ -96,7 +108,30 @@ impl ActiveCall {
     /// Takes part of the body.
     pub(super) fn push(&mut self, bytes: Bytes) {
         self.held_bytes += bytes.len();
+        self.received_bytes += bytes.len();
         self.incoming.push(bytes);
+    }
+
+    /// What its requests hold: parts of messages, and those whose handler has not come to an end.
+    pub(super) fn memory_bytes(&self) -> usize {
+        let whole = match &self.requests {
+            Requests::One(_) => self.request_bytes,
+            Requests::Many { inbox, .. } => inbox.waiting_bytes(),
+        };
+        self.incoming.len() + whole
+    }
+
+    /// Whether the client owes the rest of a message, and has sent next to nothing of it since this
+    /// was asked last.
+    pub(super) fn is_stalled(&mut self) -> bool {
+        let received = std::mem::take(&mut self.received_bytes);
+        let owes = match &self.requests {
+            Requests::One(_) => self.request_bytes == 0 && self.task.is_none(),
+            // While a message waits for the handler, the client may not be able to send.
+            Requests::Many { inbox, .. } => self.incoming.is_in_message() && inbox.has_room(),
+        };
+        let stalled = owes && received < limits::STALL_PROGRESS_BYTES;
+        std::mem::replace(&mut self.stalls, stalled) && stalled
     }
 
     /// Makes messages of what was received, as far as there is room for them.
@@ -125,6 +160,7 @@ impl ActiveCall {
             if message.compressed {
                 self.call.set_request_compressed();
             }
+            self.request_bytes = message.bytes.len();
             if let Requests::One(request) = &mut self.requests
                 && request.replace(message).is_some()
             {

@@ -2,10 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-use super::{Route, Router};
+use super::{Page, Route, Router};
 use crate::grpc::{
-    CallHead, ContentType, MessageEncoding, ResponseHead, Status, TimeoutSlot, Trailers,
-    parse_timeout,
+    CallHead, ContentType, HttpMethod, MessageEncoding, ResponseHead, Status, TimeoutSlot,
+    Trailers, parse_timeout,
 };
 
 /// What a call's headers say, once they are found to be in order.
@@ -19,9 +19,14 @@ pub(super) struct Admitted<'a> {
 
 /// The answer to a call that is not let in.
 #[derive(Debug)]
-pub(super) struct Refusal {
-    pub(super) head: ResponseHead,
-    pub(super) trailers: Option<Trailers>,
+pub(super) enum Refusal {
+    /// A status, or HTTP alone.
+    Call {
+        head: ResponseHead,
+        trailers: Option<Trailers>,
+    },
+    /// It is no gRPC call, and something else answers it.
+    Page(Page),
 }
 
 /// Judges a call by its headers alone, in the order in which gRPC's servers do.
@@ -38,7 +43,10 @@ pub(super) fn admit<'a>(
         .as_deref()
         .and_then(ContentType::parse)
         // "… servers should respond with HTTP status of 415" (PROTOCOL-HTTP2.md, "Requests").
-        .ok_or_else(|| Refusal::http(415))?;
+        .ok_or_else(|| match router.page(head) {
+            Some(page) => Box::new(Refusal::Page(page)),
+            None => Refusal::http(415),
+        })?;
     let refuse = |http_status, status| Refusal::new(content_type, http_status, status);
 
     let timeout = timeout(head).map_err(|status| refuse(400, status))?;
@@ -49,7 +57,7 @@ pub(super) fn admit<'a>(
             Status::internal(format!("the value of {name:?} is not base64")),
         ));
     }
-    if !head.is_post {
+    if head.method != HttpMethod::Post {
         return Err(refuse(
             405,
             Status::internal("gRPC calls are made with POST"),
@@ -103,7 +111,7 @@ fn timeout(head: &CallHead) -> Result<Option<Duration>, Status> {
 impl Refusal {
     /// An answer that HTTP alone understands.
     fn http(http_status: u16) -> Box<Self> {
-        Box::new(Self {
+        Box::new(Self::Call {
             head: ResponseHead::http(http_status),
             trailers: None,
         })
@@ -112,7 +120,7 @@ impl Refusal {
     fn new(content_type: ContentType, http_status: u16, status: Status) -> Box<Self> {
         let mut head = ResponseHead::grpc(content_type, Default::default());
         head.http_status = http_status;
-        Box::new(Self {
+        Box::new(Self::Call {
             head,
             trailers: Some(status.into()),
         })

@@ -15,14 +15,15 @@ use bytes::Bytes;
 use super::{
     Peer, Router,
     active_call::{ActiveCall, Progress, Requests},
-    admission::admit,
+    admission::{Refusal, admit},
+    budget::{Account, Budget},
     deadline::Deadlines,
     handler::{Form, Outcome},
     outbox::{Outbox, Post},
+    page::DuePages,
     replies::Outbound,
     running::{self, Poll},
     streaming::Inbound,
-    text::DueTexts,
 };
 use crate::{
     grpc::{CallHead, Metadata, Status},
@@ -34,28 +35,33 @@ pub(crate) struct Dispatcher {
     router: Arc<Router>,
     peer: Peer,
     calls: HashMap<StreamId, ActiveCall>,
-    texts: DueTexts,
+    pages: DuePages,
     /// Calls whose handler can be started: all of the request is there, or requests are a stream.
     ready: Vec<StreamId>,
     /// Calls with a deadline that came with the events since the last run.
     new_deadlines: Vec<(Instant, StreamId)>,
     deadlines: Deadlines,
     outbox: Arc<Outbox>,
+    account: Account,
+    /// What the requests of all calls hold.
+    request_bytes: usize,
     /// Kept to be filled again.
     posts: Vec<(StreamId, Post)>,
 }
 
 impl Dispatcher {
-    pub(crate) fn new(router: Arc<Router>, peer: Peer) -> Self {
+    pub(crate) fn new(router: Arc<Router>, peer: Peer, budget: Arc<Budget>) -> Self {
         Self {
             router,
             peer,
             calls: HashMap::new(),
-            texts: DueTexts::default(),
+            pages: DuePages::default(),
             ready: Vec::new(),
             new_deadlines: Vec::new(),
             deadlines: Deadlines::default(),
             outbox: Arc::default(),
+            account: Account::new(budget),
+            request_bytes: 0,
             posts: Vec::new(),
         }
     }
@@ -71,10 +77,10 @@ impl Dispatcher {
                 }
             }
             Event::Reset { stream } => {
-                if let Some(call) = self.calls.remove(&stream) {
+                if let Some(call) = self.remove(stream) {
                     call.abandon();
                 }
-                self.texts.reset(stream);
+                self.pages.reset(stream);
             }
         }
     }
@@ -96,6 +102,9 @@ impl Dispatcher {
         self.deadlines.compact(calls.len(), |stream| {
             calls.contains_key(&stream) || http2.is_sending(stream)
         });
+        // What has left or ended is given back; that never fails.
+        self.account
+            .resize(self.request_bytes + http2.unsent_bytes());
     }
 
     /// When [`expire`](Self::expire) is to be called; ask again after each run.
@@ -115,6 +124,20 @@ impl Dispatcher {
                 http2.abort(stream, status.into());
             }
         }
+    }
+
+    /// Ends the calls whose clients owe the rest of a message and do not send it; to be asked every
+    /// [`STALL_TIMEOUT`](crate::limits::STALL_TIMEOUT).
+    pub(crate) fn sweep(&mut self, http2: &mut impl Commands) {
+        let calls = self.calls.iter_mut();
+        let stalled: Vec<_> = calls
+            .filter_map(|(stream, call)| call.is_stalled().then_some(*stream))
+            .collect();
+        for stream in stalled {
+            let status = Status::deadline_exceeded("the rest of a message did not come in time");
+            self.fail(stream, status, http2);
+        }
+        self.pages.sweep(http2);
     }
 
     /// Says whom to wake when a handler has posted; `false` if [`run`](Self::run) has work already.
@@ -139,12 +162,9 @@ impl Dispatcher {
         http2: &mut impl Commands,
     ) {
         let router = Arc::clone(&self.router);
-        if let Some(text) = router.text(&head) {
-            return self.texts.start(stream, text, end, http2);
-        }
         let admitted = match admit(&head, &router, now) {
             Ok(admitted) => admitted,
-            Err(refusal) => return http2.headers_only(stream, refusal.head, refusal.trailers),
+            Err(refusal) => return self.refuse(stream, *refusal, end, http2),
         };
         let request_streaming = admitted.route.handler.is_request_streaming();
         let deadline = admitted.deadline;
@@ -160,11 +180,21 @@ impl Dispatcher {
         }
     }
 
+    fn refuse(&mut self, stream: StreamId, refusal: Refusal, end: bool, http2: &mut impl Commands) {
+        match refusal {
+            Refusal::Call { head, trailers } => http2.headers_only(stream, head, trailers),
+            Refusal::Page(page) => self.pages.start(stream, page, end, http2),
+        }
+    }
+
     fn receive(&mut self, stream: StreamId, bytes: Bytes, end: bool, http2: &mut impl Commands) {
         let Some(call) = self.calls.get_mut(&stream) else {
             // The call has ended already, or is none; the window must not shrink for it.
             http2.consumed(stream, bytes.len());
-            return self.texts.receive(stream, end, http2);
+            if end {
+                self.pages.end(stream, http2);
+            }
+            return;
         };
         call.push(bytes);
         match call.advance(end) {
@@ -173,6 +203,23 @@ impl Dispatcher {
             Err(status) => return self.fail(stream, status, http2),
         }
         call.release(http2);
+        self.charge(stream, http2);
+    }
+
+    /// Counts what a call's requests hold by now.
+    fn charge(&mut self, stream: StreamId, http2: &mut impl Commands) {
+        let Some(call) = self.calls.get_mut(&stream) else {
+            return;
+        };
+        let bytes = call.memory_bytes();
+        let before = std::mem::replace(&mut call.charged_bytes, bytes);
+        self.request_bytes = self.request_bytes - before + bytes;
+        if !self
+            .account
+            .resize(self.request_bytes + http2.unsent_bytes())
+        {
+            self.fail(stream, no_memory_for("requests"), http2);
+        }
     }
 
     /// Polls a new handler where it stands; one that has to wait becomes a task of its own.
@@ -245,12 +292,25 @@ impl Dispatcher {
                 call.send_headers(metadata, http2);
                 Ok(())
             }
-            Post::Message(message) => call.send(message, Metadata::default(), http2),
+            Post::Message(message) => {
+                let unsent = http2.unsent_bytes() + message.bytes.len();
+                if self.account.resize(self.request_bytes + unsent) {
+                    call.send(message, Metadata::default(), http2)
+                } else {
+                    Err(no_memory_for("unsent replies"))
+                }
+            }
             Post::Trailers(metadata) => {
                 call.trailing.extend(metadata);
                 Ok(())
             }
-            Post::Taken => call.advance(false).map(|_| call.release(http2)),
+            Post::Taken => match call.advance(false) {
+                Ok(_) => {
+                    call.release(http2);
+                    return self.charge(stream, http2);
+                }
+                Err(status) => Err(status),
+            },
             Post::Finished(outcome) => return self.finish(stream, outcome, http2),
         };
         if let Err(status) = done {
@@ -260,7 +320,7 @@ impl Dispatcher {
 
     /// The handler has ended, and so does the call.
     fn finish(&mut self, stream: StreamId, outcome: Outcome, http2: &mut impl Commands) {
-        let Some(mut call) = self.calls.remove(&stream) else {
+        let Some(mut call) = self.remove(stream) else {
             return;
         };
         // Whoever the handler has left at work for the call learns that it is over.
@@ -270,6 +330,10 @@ impl Dispatcher {
                 let (mut message, metadata, trailers) = reply.into_parts();
                 message.compressed |= call.call.compresses_replies();
                 call.trailing.extend(trailers);
+                let unsent = http2.unsent_bytes() + message.bytes.len();
+                if !self.account.resize(self.request_bytes + unsent) {
+                    return call.end(no_memory_for("unsent replies"), http2);
+                }
                 match call.send(message, metadata, http2) {
                     Ok(()) => call.end_ok(http2),
                     Err(status) => call.end(status, http2),
@@ -282,15 +346,21 @@ impl Dispatcher {
 
     /// Ends a call with a status, whatever its handler is doing.
     fn fail(&mut self, stream: StreamId, status: Status, http2: &mut impl Commands) {
-        if let Some(call) = self.calls.remove(&stream) {
+        if let Some(call) = self.remove(stream) {
             call.abandon();
             call.fail(status, http2);
         }
     }
 
+    fn remove(&mut self, stream: StreamId) -> Option<ActiveCall> {
+        let call = self.calls.remove(&stream)?;
+        self.request_bytes -= call.charged_bytes;
+        Some(call)
+    }
+
     /// Whether no call is open, and no other request.
     pub(crate) fn is_idle(&self) -> bool {
-        self.calls.is_empty() && self.texts.is_empty()
+        self.calls.is_empty() && self.pages.is_empty()
     }
 }
 
@@ -301,4 +371,8 @@ impl Drop for Dispatcher {
             call.abandon();
         }
     }
+}
+
+fn no_memory_for(what: &str) -> Status {
+    Status::resource_exhausted(format!("the server has no memory left for more {what}"))
 }

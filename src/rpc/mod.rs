@@ -4,26 +4,29 @@
 
 mod active_call;
 mod admission;
+mod budget;
 mod call;
 mod conversion;
 mod deadline;
 mod dispatch;
 mod handler;
 mod outbox;
+mod page;
 mod peer;
 mod replies;
 mod response;
 mod router;
 mod running;
 mod streaming;
-mod text;
 
+pub(crate) use budget::Budget;
 pub use call::Call;
 pub use conversion::{FromMessage, IntoMessage, IntoReply};
 pub(crate) use dispatch::Dispatcher;
 pub use handler::{
     BidiHandler, ClientStreamingHandler, Handler, ServerStreamingHandler, SyncHandler, UnaryHandler,
 };
+pub(crate) use page::{Page, Pages};
 pub use peer::{Peer, TlsIdentity};
 pub use replies::Replies;
 pub use response::Response;

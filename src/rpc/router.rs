@@ -2,11 +2,9 @@
 
 use std::collections::HashMap;
 
-use bytes::Bytes;
-
-use super::{Handler, handler::Form};
+use super::{Handler, Page, Pages, handler::Form};
 use crate::{
-    grpc::{CallHead, ContentType, MessageEncoding, Status},
+    grpc::{CallHead, MessageEncoding, Status},
     limits,
     schema::Method,
 };
@@ -17,9 +15,8 @@ pub(crate) struct Router {
     routes: Vec<Route>,
     by_path: HashMap<Box<str>, u32>,
     fallback: Option<Route>,
-    /// What requests are answered with that are no calls, by path.
-    texts: HashMap<String, Bytes>,
     limits: Limits,
+    pages: Pages,
 }
 
 /// A method and what answers it.
@@ -52,7 +49,12 @@ impl Default for Limits {
 }
 
 impl Router {
-    pub(crate) fn new(routes: Vec<Route>, fallback: Option<Handler>, limits: Limits) -> Self {
+    pub(crate) fn new(
+        routes: Vec<Route>,
+        fallback: Option<Handler>,
+        limits: Limits,
+        pages: Pages,
+    ) -> Self {
         let paths = routes
             .iter()
             .map(|route| route.method.as_ref().map_or("", Method::path));
@@ -68,21 +70,9 @@ impl Router {
             routes,
             by_path,
             fallback,
-            texts: HashMap::new(),
             limits,
+            pages,
         }
-    }
-
-    pub(crate) fn with_texts(mut self, texts: HashMap<String, Bytes>) -> Self {
-        self.texts = texts;
-        self
-    }
-
-    /// What answers a request that is in order, but no gRPC call, if its path has a text.
-    pub(crate) fn text(&self, head: &CallHead) -> Option<Bytes> {
-        let text = self.texts.get(std::str::from_utf8(&head.path).ok()?)?;
-        let content_type = head.content_type.as_deref().and_then(ContentType::parse);
-        (content_type.is_none() && !head.is_malformed()).then(|| text.clone())
     }
 
     /// The index of the route of a path.
@@ -99,6 +89,11 @@ impl Router {
         known
             .or(self.fallback.as_ref())
             .ok_or_else(|| self.unimplemented(path))
+    }
+
+    /// What answers a request that is not gRPC.
+    pub(super) fn page(&self, head: &CallHead) -> Option<Page> {
+        self.pages.find(head)
     }
 
     pub(crate) fn limits(&self) -> &Limits {

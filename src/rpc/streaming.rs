@@ -13,6 +13,7 @@ use super::outbox::{Outbox, Post};
 use crate::{
     grpc::{RawMessage, Status},
     http2::StreamId,
+    limits,
 };
 
 /// The messages that the client sends, one after another.
@@ -99,9 +100,11 @@ impl Inbound {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         if let Some(message) = state.waiting.take() {
+            // What a long one holds is counted, so its going is told even if nothing comes after it.
             let more = std::mem::take(&mut state.more);
+            let tell = more || message.bytes.len() > limits::IN_FLIGHT_UNCOUNTED_BYTES;
             drop(state);
-            if more {
+            if tell {
                 self.outbox.post(self.stream, Post::Taken);
             }
             return Poll::Ready(Some(Ok(message)));
@@ -140,6 +143,15 @@ impl Inbox {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         state.more = state.waiting.is_some();
         state.waiting.is_none()
+    }
+
+    /// How many bytes wait.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state
+            .waiting
+            .as_ref()
+            .map_or(0, |message| message.bytes.len())
     }
 
     /// Puts the next message; there must be room.

@@ -18,12 +18,12 @@ use crate::{
     grpc::{MessageEncoding, RawMessage, Status},
     limits,
     rpc::{
-        BidiHandler, Call, ClientStreamingHandler, Handler, Limits, Replies, Route, Router,
+        BidiHandler, Budget, Call, ClientStreamingHandler, Handler, Limits, Replies, Route, Router,
         ServerStreamingHandler, Streaming, SyncHandler, UnaryHandler,
     },
     schema::{Method, MethodKind, Schema},
     service::{self, Health},
-    transport::Service,
+    transport::{ConnectionLimits, Service},
 };
 
 /// Registers handlers by method path, `/package.Service/Method`.
@@ -36,9 +36,10 @@ pub struct ServerBuilder {
     schemas: Vec<Schema>,
     routes: BTreeMap<String, Route>,
     fallback: Option<Handler>,
-    texts: HashMap<String, Bytes>,
+    texts: HashMap<Vec<u8>, Bytes>,
     errors: Vec<String>,
     limits: Limits,
+    connection_limits: ConnectionLimits,
     blocking: Arc<Semaphore>,
     drain_timeout: Duration,
     reflection: bool,
@@ -56,6 +57,7 @@ impl ServerBuilder {
             texts: HashMap::new(),
             errors: Vec::new(),
             limits: Limits::default(),
+            connection_limits: ConnectionLimits::default(),
             blocking: Arc::new(Semaphore::new(limits::BLOCKING_CALLS_MAX)),
             drain_timeout: limits::DRAIN_TIMEOUT,
             reflection: true,
@@ -151,10 +153,10 @@ impl ServerBuilder {
     }
 
     /// Answers HTTP requests for a path that are no gRPC calls, whatever their method, with 200 and a
-    /// text: for browsers, and for checks that do not speak gRPC. A request with gRPC's content-type
-    /// is a call, whatever its path.
+    /// text: for browsers, and for checks that do not speak gRPC. Goes before the pages that every
+    /// server has, `/` and `/healthz`. A request with gRPC's content-type is a call on any path.
     pub fn text(mut self, path: impl Into<String>, text: impl Into<Bytes>) -> Self {
-        self.texts.insert(path.into(), text.into());
+        self.texts.insert(path.into().into_bytes(), text.into());
         self
     }
 
@@ -196,6 +198,12 @@ impl ServerBuilder {
         self
     }
 
+    /// What connections may take: how many, how old, how much each.
+    pub fn connection_limits(mut self, limits: ConnectionLimits) -> Self {
+        self.connection_limits = limits;
+        self
+    }
+
     /// How long a shutdown waits for calls in flight; 30 seconds unless set.
     pub fn drain_timeout(mut self, timeout: Duration) -> Self {
         self.drain_timeout = timeout;
@@ -226,21 +234,36 @@ impl ServerBuilder {
         if self.reflection {
             self = service::reflection::add(self);
         }
+        self.errors.extend(self.connection_limits.check().err());
         if !self.errors.is_empty() {
             return Err(Error::configuration(self.errors.join("\n")));
         }
         if self.fallback.is_none() {
             self.refuse_the_rest();
         }
+        let health = health.unwrap_or_default();
+        let pages = service::pages::pages(service::pages::Facts {
+            schemas: &self.schemas,
+            health: health.clone(),
+            reflection: self.reflection,
+            #[cfg(feature = "tls")]
+            tls: self.tls.is_some(),
+            #[cfg(not(feature = "tls"))]
+            tls: false,
+            texts: self.texts,
+        });
         let routes = self.routes.into_values().collect();
-        let router = Router::new(routes, self.fallback, self.limits).with_texts(self.texts);
+        let router = Arc::new(Router::new(routes, self.fallback, self.limits, pages));
         Ok(Server {
             service: Service {
-                router: Arc::new(router),
+                router,
+                budget: Budget::new(self.connection_limits.in_flight_bytes),
+                connection_limits: Arc::new(self.connection_limits),
+                hints: Arc::default(),
                 #[cfg(feature = "tls")]
                 tls: self.tls.map(Tls::new).transpose()?,
             },
-            health: health.unwrap_or_default(),
+            health,
             drain_timeout: self.drain_timeout,
         })
     }

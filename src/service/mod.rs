@@ -1,6 +1,7 @@
 //! The services that every server has, written with nothing but what any handler can use.
 
 pub(crate) mod health;
+pub(crate) mod pages;
 pub(crate) mod reflection;
 
 pub use health::{Health, ServingStatus};

@@ -1,54 +1,56 @@
-//! One connection: HTTP/2 below, its calls above, and the order in which they are driven.
+//! One HTTP/2 connection: HTTP/2 below, its calls above, and the order in which they are driven.
 
 use std::{
+    pin::Pin,
     sync::Arc,
-    task::{Context, Poll, ready},
+    task::{Context, Poll},
     time::Instant,
 };
 
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::{sleep_until, timeout},
+    time::{Sleep, sleep_until, timeout},
 };
 
 use super::{
     http2_by_h2::{Http2ByH2, State},
+    lifetime::{Due, Lifetime, Seen},
+    listener::Service,
     shutdown::{Phase, Shutdown},
+    watched::{Watch, Watched},
 };
 use crate::{
     grpc::Status,
-    http2::Event,
+    http2::{ErrorCode, Event},
     limits,
     rpc::{Dispatcher, Peer, Router},
 };
 
-/// Serves a connection until it closes, or until the server is shut down.
-pub(super) async fn serve<Io>(io: Io, router: Arc<Router>, peer: Peer, mut shutdown: Shutdown)
+/// Serves a connection, from its preface on, until it closes or the server is shut down.
+pub(super) async fn serve<Io>(io: Io, service: &Service, peer: Peer, mut shutdown: Shutdown)
 where
     Io: AsyncRead + AsyncWrite + Unpin,
 {
+    let limits = &service.connection_limits;
+    let (io, watch) = Watched::new(io);
     let handshake = tokio::select! {
         // Nothing has been asked yet, so nothing is lost.
         _ = shutdown.changed() => return,
-        handshake = timeout(limits::HANDSHAKE_TIMEOUT, Http2ByH2::handshake(io)) => handshake,
+        handshake = timeout(limits.handshake_timeout, Http2ByH2::handshake(io, limits)) => handshake,
     };
     let http2 = match handshake {
         Ok(Ok(http2)) => http2,
-        Ok(Err(error)) => {
-            tracing::debug!(%peer, %error, "the connection does not speak HTTP/2");
-            return;
-        }
-        Err(_) => {
-            tracing::debug!(%peer, "no HTTP/2 preface came in time");
-            return;
-        }
+        Ok(Err(error)) => return tracing::debug!(%peer, %error, "no HTTP/2 preface"),
+        Err(_) => return tracing::debug!(%peer, "no HTTP/2 preface came in time"),
     };
+    let (router, budget) = (Arc::clone(&service.router), Arc::clone(&service.budget));
     let connection = Connection {
         http2,
-        dispatcher: Dispatcher::new(Arc::clone(&router), peer.clone()),
+        dispatcher: Dispatcher::new(Arc::clone(&router), peer.clone(), budget),
         router,
         events: Vec::new(),
-        drained_by: None,
+        lifetime: Lifetime::new(Arc::clone(limits), Instant::now()),
+        watch,
     };
     if let Err(error) = connection.run(shutdown).await {
         tracing::debug!(%peer, %error, "the connection broke");
@@ -61,23 +63,22 @@ struct Connection<Io> {
     dispatcher: Dispatcher,
     /// Kept to be filled again.
     events: Vec<Event>,
-    /// While draining: when a connection without calls is closed, whether its client has answered
-    /// or not.
-    drained_by: Option<Instant>,
+    lifetime: Lifetime,
+    watch: Arc<Watch>,
 }
 
 impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     async fn run(mut self, mut shutdown: Shutdown) -> Result<(), h2::Error> {
+        let mut timer = Timer::default();
         loop {
-            let expiry = self.next_timeout();
-            let expired = sleep_until(expiry.unwrap_or_else(Instant::now).into());
+            timer.set(self.next_timeout());
             tokio::select! {
                 biased;
                 phase = shutdown.changed() => match phase {
                     Phase::Serving => {}
                     Phase::Draining => {
                         self.http2.goaway();
-                        self.drained_by = Some(Instant::now() + limits::GOAWAY_TIMEOUT);
+                        self.lifetime.drain(None, Instant::now());
                     }
                     Phase::Stopped => return self.stop().await,
                 },
@@ -85,30 +86,34 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
                     State::Open => {}
                     State::Closed => return Ok(()),
                 },
-                () = expired, if expiry.is_some() => {
+                () = timer.wait() => {
                     let now = Instant::now();
                     self.dispatcher.expire(now, &mut self.http2);
-                    if self.is_idle() && self.drained_by.is_some_and(|by| by <= now) {
-                        return Ok(());
+                    self.see(now);
+                    while let Some(due) = self.lifetime.due(now) {
+                        match due {
+                            Due::Ping => self.http2.ping(),
+                            Due::Sweep => self.sweep(now),
+                            Due::Drain(why) => {
+                                tracing::debug!(why, "a connection takes no more calls");
+                                self.http2.goaway();
+                            }
+                            Due::EndCalls => return self.stop().await,
+                            Due::Close(why) => return self.close(ErrorCode::NoError, why).await,
+                            Due::Expel(why) => {
+                                return self.close(ErrorCode::EnhanceYourCalm, why).await;
+                            }
+                        }
                     }
                 }
             }
         }
     }
 
-    /// When a deadline passes, or a drained connection is to be closed.
+    /// When a deadline passes, or time does something to the connection.
     fn next_timeout(&self) -> Option<Instant> {
-        let drained_by = self.drained_by.filter(|_| self.is_idle());
-        self.dispatcher
-            .poll_timeout()
-            .into_iter()
-            .chain(drained_by)
-            .min()
-    }
-
-    /// Whether every call has ended and its last byte has left.
-    fn is_idle(&self) -> bool {
-        self.dispatcher.is_idle() && self.http2.is_idle()
+        let deadline = self.dispatcher.poll_timeout();
+        deadline.into_iter().chain(self.lifetime.next()).min()
     }
 
     /// Reads what is there, takes all of it, runs the handlers. Their replies leave with the next
@@ -117,13 +122,41 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
         if !self.dispatcher.wait(cx.waker()) {
             self.dispatcher.run(&mut self.http2);
         }
-        let state = ready!(self.http2.poll(cx, &self.router, &mut self.events))?;
+        let polled = self.http2.poll(cx, &self.router, &mut self.events);
         let now = Instant::now();
+        if polled.is_ready() {
+            self.take_events(now);
+        }
+        let news = self.see(now);
+        match polled {
+            // What became idle has another timeout than before.
+            Poll::Pending if news => Poll::Ready(Ok(State::Open)),
+            polled => polled,
+        }
+    }
+
+    fn take_events(&mut self, now: Instant) {
         for event in self.events.drain(..) {
             self.dispatcher.event(event, now, &mut self.http2);
         }
         self.dispatcher.run(&mut self.http2);
-        Poll::Ready(Ok(state))
+    }
+
+    /// Tells the lifetime what has happened; `true` if its timeouts may have come nearer.
+    fn see(&mut self, now: Instant) -> bool {
+        let seen = Seen {
+            heard: self.watch.take_heard(),
+            in_header_block: self.watch.is_in_header_block(),
+            idle: self.dispatcher.is_idle() && self.http2.is_idle(),
+        };
+        self.lifetime.observe(seen, now)
+    }
+
+    /// Ends the calls whose clients do not go on.
+    fn sweep(&mut self, now: Instant) {
+        self.http2.sweep(&mut self.events);
+        self.dispatcher.sweep(&mut self.http2);
+        self.take_events(now);
     }
 
     /// The time for calls in flight is up: they end UNAVAILABLE, and the connection closes.
@@ -131,6 +164,18 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
         let status = Status::unavailable("the server is shutting down");
         self.dispatcher.fail_all(&status, &mut self.http2);
         self.http2.goaway();
+        self.linger().await
+    }
+
+    /// Ends the connection whatever its calls are doing.
+    async fn close(mut self, code: ErrorCode, why: &str) -> Result<(), h2::Error> {
+        tracing::debug!(why, "a connection is closed");
+        self.http2.close(code);
+        self.linger().await
+    }
+
+    /// Lets the last bytes leave.
+    async fn linger(mut self) -> Result<(), h2::Error> {
         let closed = async {
             while let State::Open = std::future::poll_fn(|cx| self.turn(cx)).await? {}
             Ok(())
@@ -138,5 +183,35 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
         timeout(limits::CLOSE_TIMEOUT, closed)
             .await
             .unwrap_or(Ok(()))
+    }
+}
+
+/// One timer for all there is to wait for. Setting it to a later time costs nothing: it then fires
+/// early, and is set again.
+#[derive(Default)]
+struct Timer {
+    sleep: Option<Pin<Box<Sleep>>>,
+    armed: bool,
+}
+
+impl Timer {
+    fn set(&mut self, at: Option<Instant>) {
+        let Some(at) = at.map(tokio::time::Instant::from_std) else {
+            return;
+        };
+        match &mut self.sleep {
+            Some(sleep) if self.armed && sleep.deadline() <= at => {}
+            Some(sleep) => sleep.as_mut().reset(at),
+            None => self.sleep = Some(Box::pin(sleep_until(at))),
+        }
+        self.armed = true;
+    }
+
+    async fn wait(&mut self) {
+        match &mut self.sleep {
+            Some(sleep) if self.armed => sleep.as_mut().await,
+            _ => std::future::pending().await,
+        }
+        self.armed = false;
     }
 }

@@ -1,6 +1,6 @@
 //! HTTP/2 by the h2 crate, turned into [`Event`]s and [`Commands`].
 //!
-//! This is where `http::Request` and `HeaderMap` end. h2 wakes one task for each stream that has
+//! h2 wakes one task for each stream that has
 //! news; here all streams live in their connection's task, so each has a [`Waker`] that notes its
 //! number, and only the streams that were woken are polled.
 
@@ -12,15 +12,17 @@ use std::{
 
 use bytes::Bytes;
 use h2::{
-    RecvStream, SendStream,
+    Ping, PingPong, Reason, RecvStream, SendStream,
     server::{self, SendResponse},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header::CONTENT_TYPE};
+use http::{HeaderMap, Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::ConnectionLimits;
 use crate::{
-    grpc::{CallHead, MessageEncoding, Metadata, ResponseHead, Trailers},
-    http2::{Commands, Event, StreamId},
+    gateway::{call_head, plain_text, response_of, write_trailers},
+    grpc::{ResponseHead, Trailers},
+    http2::{Commands, ErrorCode, Event, StreamId},
     limits,
     rpc::Router,
 };
@@ -28,7 +30,11 @@ use crate::{
 /// One connection, server side.
 pub(super) struct Http2ByH2<Io> {
     connection: server::Connection<Io, Bytes>,
+    ping_pong: Option<PingPong>,
+    pinged: bool,
     streams: HashMap<StreamId, Stream>,
+    /// Of all streams.
+    unsent_bytes: usize,
     woken: Arc<Woken>,
     /// Kept to be filled again.
     batch: Vec<StreamId>,
@@ -47,9 +53,17 @@ struct Stream {
     response: ResponseState,
     unsent: VecDeque<Bytes>,
     unsent_bytes: usize,
-    /// What ends the stream, once all data has left; if empty, an empty DATA frame does.
-    trailers: Option<HeaderMap>,
+    /// Whether some of it has left since the last [`Http2ByH2::sweep`], or was added to nothing.
+    moved: bool,
+    /// What ends the stream, once all data has left.
+    end: Option<End>,
     waker: Waker,
+}
+
+enum End {
+    Trailers(HeaderMap),
+    /// Of a response that is not gRPC.
+    Data,
 }
 
 enum ResponseState {
@@ -60,20 +74,29 @@ enum ResponseState {
 
 impl<Io: AsyncRead + AsyncWrite + Unpin> Http2ByH2<Io> {
     /// Exchanges prefaces and settings (RFC 9113, 3.4).
-    pub(super) async fn handshake(io: Io) -> Result<Self, h2::Error> {
-        let connection = server::Builder::new()
-            .max_concurrent_streams(limits::STREAMS_MAX)
-            .max_header_list_size(limits::HEADER_LIST_BYTES)
-            .initial_window_size(limits::STREAM_WINDOW_BYTES)
-            .initial_connection_window_size(limits::CONNECTION_WINDOW_BYTES)
-            .data_frame_budget(limits::DATA_FRAME_BUDGET_BYTES)
+    pub(super) async fn handshake(
+        io: Io,
+        connection: &ConnectionLimits,
+    ) -> Result<Self, h2::Error> {
+        let window = connection.connection_window_bytes();
+        let mut connection = server::Builder::new()
+            .max_concurrent_streams(connection.streams_max)
+            .max_header_list_size(connection.header_list_bytes)
+            .initial_window_size(connection.stream_window_bytes)
+            .initial_connection_window_size(window)
+            .data_frame_budget((window as usize).saturating_mul(limits::DATA_FRAME_OVERHEAD))
             .max_pending_accept_reset_streams(limits::RESETS_BEFORE_START_MAX)
+            .max_send_buffer_size(limits::REPLIES_UNSENT_BYTES)
             .handshake(io)
             .await?;
+        let ping_pong = connection.ping_pong();
         let woken = Arc::default();
         Ok(Self {
             connection,
+            ping_pong,
+            pinged: false,
             streams: HashMap::new(),
+            unsent_bytes: 0,
             woken,
             batch: Vec::new(),
         })
@@ -100,6 +123,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Http2ByH2<Io> {
                 Poll::Pending => break,
             }
         }
+        self.poll_pong(cx);
         self.poll_streams(cx, events);
         match state {
             State::Open if events.is_empty() => Poll::Pending,
@@ -110,6 +134,40 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Http2ByH2<Io> {
     /// Tells the peer to open no more streams: GOAWAY twice, with a PING between (RFC 9113, 6.8).
     pub(super) fn goaway(&mut self) {
         self.connection.graceful_shutdown();
+    }
+
+    /// Asks the peer whether it is there (RFC 9113, 6.7). Whatever it sends is an answer.
+    pub(super) fn ping(&mut self) {
+        if let Some(ping_pong) = &mut self.ping_pong
+            && !self.pinged
+        {
+            self.pinged = ping_pong.send_ping(Ping::opaque()).is_ok();
+        }
+    }
+
+    /// Ends the connection at once (GOAWAY with a code); to be polled until it is closed.
+    pub(super) fn close(&mut self, code: ErrorCode) {
+        self.connection.abrupt_shutdown(Reason::from(code as u32));
+    }
+
+    /// Ends the streams that had data to send at the last sweep already, and of which none has left
+    /// since: the peer does not read.
+    pub(super) fn sweep(&mut self, events: &mut Vec<Event>) {
+        let stalled: Vec<_> = self
+            .streams
+            .iter_mut()
+            .filter_map(|(id, stream)| {
+                let moved = std::mem::take(&mut stream.moved);
+                (stream.unsent_bytes > 0 && !moved).then_some(*id)
+            })
+            .collect();
+        for id in stalled {
+            if let Some(stream) = self.streams.get_mut(&id) {
+                stream.reset(Reason::CANCEL);
+            }
+            self.remove(id);
+            events.push(Event::Reset { stream: id });
+        }
     }
 
     /// Whether no stream is open.
@@ -140,7 +198,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Http2ByH2<Io> {
                 response: ResponseState::Due(respond),
                 unsent: VecDeque::new(),
                 unsent_bytes: 0,
-                trailers: None,
+                moved: true,
+                end: None,
                 waker,
             },
         );
@@ -150,6 +209,15 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Http2ByH2<Io> {
             head: Box::new(head),
             end,
         });
+    }
+
+    fn poll_pong(&mut self, cx: &mut Context<'_>) {
+        if let Some(ping_pong) = &mut self.ping_pong
+            && self.pinged
+            && ping_pong.poll_pong(cx).is_ready()
+        {
+            self.pinged = false;
+        }
     }
 
     fn poll_streams(&mut self, cx: &Context<'_>, events: &mut Vec<Event>) {
@@ -168,12 +236,14 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Http2ByH2<Io> {
         let waker = stream.waker.clone();
         let mut cx = Context::from_waker(&waker);
         let received = stream.receive(id, &mut cx, events);
+        let before = stream.unsent_bytes;
         let sent = stream.send(id, &mut cx, events);
+        self.unsent_bytes -= before - stream.unsent_bytes;
         if received.is_err() || sent.is_err() || stream.poll_reset(&mut cx).is_ready() {
-            self.streams.remove(&id);
+            self.remove(id);
             events.push(Event::Reset { stream: id });
         } else if matches!(stream.response, ResponseState::Ended) {
-            self.streams.remove(&id);
+            self.remove(id);
         }
     }
 
@@ -184,21 +254,23 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Http2ByH2<Io> {
             return;
         };
         if stream.unsent.is_empty() {
-            stream.send_trailers();
+            stream.send_end();
         }
     }
 }
 
 impl<Io: AsyncRead + AsyncWrite + Unpin> Commands for Http2ByH2<Io> {
     fn headers(&mut self, stream: StreamId, head: ResponseHead) {
-        self.respond(stream, &head, None, false);
+        self.respond(stream, response_of(&head, None), false);
     }
 
     fn data(&mut self, stream: StreamId, bytes: Bytes) {
         if let Some(stream) = self.streams.get_mut(&stream)
             && !bytes.is_empty()
         {
+            stream.moved |= stream.unsent_bytes == 0;
             stream.unsent_bytes += bytes.len();
+            self.unsent_bytes += bytes.len();
             stream.unsent.push_back(bytes);
         }
         self.flush(stream);
@@ -208,7 +280,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Commands for Http2ByH2<Io> {
         if let Some(stream) = self.streams.get_mut(&stream) {
             let mut map = HeaderMap::with_capacity(4);
             write_trailers(&mut map, trailers);
-            stream.trailers = Some(map);
+            stream.end = Some(End::Trailers(map));
         }
         self.flush(stream);
     }
@@ -216,10 +288,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Commands for Http2ByH2<Io> {
     fn abort(&mut self, stream: StreamId, trailers: Trailers) {
         match self.streams.get_mut(&stream) {
             Some(sending) if sending.unsent_bytes > 0 => {
-                if let ResponseState::Open(send) = &mut sending.response {
-                    send.send_reset(h2::Reason::CANCEL);
-                }
-                self.streams.remove(&stream);
+                sending.reset(Reason::CANCEL);
+                self.remove(stream);
             }
             _ => self.trailers(stream, trailers),
         }
@@ -227,20 +297,24 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Commands for Http2ByH2<Io> {
 
     fn is_sending(&self, stream: StreamId) -> bool {
         let sending = self.streams.get(&stream);
-        sending.is_some_and(|stream| stream.unsent_bytes > 0 || stream.trailers.is_some())
+        sending.is_some_and(|stream| stream.unsent_bytes > 0 || stream.end.is_some())
+    }
+
+    fn unsent_bytes(&self) -> usize {
+        self.unsent_bytes
     }
 
     fn headers_only(&mut self, stream: StreamId, head: ResponseHead, trailers: Option<Trailers>) {
-        self.respond(stream, &head, trailers, true);
-        self.streams.remove(&stream);
+        self.respond(stream, response_of(&head, trailers), true);
+        self.remove(stream);
     }
 
-    fn whole(&mut self, stream: StreamId, head: ResponseHead, body: Bytes) {
-        self.respond(stream, &head, None, false);
+    fn plain_text(&mut self, stream: StreamId, http_status: u16, text: Bytes) {
+        self.respond(stream, plain_text(http_status), text.is_empty());
         if let Some(stream) = self.streams.get_mut(&stream) {
-            stream.trailers = Some(HeaderMap::new());
+            stream.end = Some(End::Data);
         }
-        self.data(stream, body);
+        self.data(stream, text);
     }
 
     fn consumed(&mut self, stream: StreamId, bytes: usize) {
@@ -254,27 +328,26 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Commands for Http2ByH2<Io> {
 }
 
 impl<Io> Http2ByH2<Io> {
-    fn respond(
-        &mut self,
-        stream: StreamId,
-        head: &ResponseHead,
-        trailers: Option<Trailers>,
-        end: bool,
-    ) {
+    fn respond(&mut self, stream: StreamId, response: Response<()>, end: bool) {
         let Some(stream) = self.streams.get_mut(&stream) else {
             return;
         };
-        let response = std::mem::replace(&mut stream.response, ResponseState::Ended);
-        let ResponseState::Due(mut respond) = response else {
-            stream.response = response;
+        let state = std::mem::replace(&mut stream.response, ResponseState::Ended);
+        let ResponseState::Due(mut respond) = state else {
+            stream.response = state;
             return;
         };
-        let response = response_of(head, trailers);
         // It fails only if the stream is gone, and then its reset has been or will be told.
         if let Ok(send) = respond.send_response(response, end)
             && !end
         {
             stream.response = ResponseState::Open(send);
+        }
+    }
+
+    fn remove(&mut self, stream: StreamId) {
+        if let Some(stream) = self.streams.remove(&stream) {
+            self.unsent_bytes -= stream.unsent_bytes;
         }
     }
 }
@@ -345,24 +418,33 @@ impl Stream {
         }
         self.unsent_bytes -= sent;
         if sent > 0 {
+            self.moved = true;
             events.push(Event::Writable { stream, sent });
         }
         if self.unsent.is_empty() {
-            self.send_trailers();
+            self.send_end();
         }
         Ok(())
     }
 
-    fn send_trailers(&mut self) {
+    fn send_end(&mut self) {
         if let ResponseState::Open(send) = &mut self.response
-            && let Some(trailers) = self.trailers.take()
+            && let Some(end) = self.end.take()
         {
             // It fails only if the stream is gone.
-            let _ = match trailers.is_empty() {
-                true => send.send_data(Bytes::new(), true),
-                false => send.send_trailers(trailers),
+            let _ = match end {
+                End::Trailers(trailers) => send.send_trailers(trailers),
+                End::Data => send.send_data(Bytes::new(), true),
             };
             self.response = ResponseState::Ended;
+        }
+    }
+
+    fn reset(&mut self, reason: Reason) {
+        match &mut self.response {
+            ResponseState::Due(respond) => respond.send_reset(reason),
+            ResponseState::Open(send) => send.send_reset(reason),
+            ResponseState::Ended => {}
         }
     }
 
@@ -427,89 +509,5 @@ impl Wake for StreamWaker {
     }
 }
 
-fn call_head(request: &http::request::Parts, router: &Router) -> CallHead {
-    let path = request
-        .uri
-        .path_and_query()
-        .map_or("", http::uri::PathAndQuery::as_str);
-    let mut head = CallHead {
-        is_post: request.method == http::Method::POST,
-        path: Bytes::copy_from_slice(path.as_bytes()),
-        route: router.lookup(path.as_bytes()),
-        ..CallHead::default()
-    };
-    if let Some(authority) = request.uri.authority() {
-        head.authority = Some(Bytes::copy_from_slice(authority.as_str().as_bytes()));
-    }
-    for (name, value) in &request.headers {
-        head.header(
-            name.as_str().as_bytes(),
-            Bytes::copy_from_slice(value.as_bytes()),
-        );
-    }
-    head
-}
-
-fn response_of(head: &ResponseHead, trailers: Option<Trailers>) -> Response<()> {
-    let mut response = Response::new(());
-    if let Ok(status) = http::StatusCode::from_u16(head.http_status) {
-        *response.status_mut() = status;
-    }
-    let headers = response.headers_mut();
-    if let Some(content_type) = head.content_type {
-        headers.insert(
-            CONTENT_TYPE,
-            HeaderValue::from_static(content_type.as_str()),
-        );
-    }
-    if head.encoding != MessageEncoding::Identity {
-        headers.insert(
-            GRPC_ENCODING,
-            HeaderValue::from_static(head.encoding.name()),
-        );
-    }
-    if let Some(accepted) = head.accepted_encodings() {
-        headers.insert(GRPC_ACCEPT_ENCODING, HeaderValue::from_static(accepted));
-    }
-    append(headers, &head.metadata);
-    if let Some(trailers) = trailers {
-        write_trailers(headers, trailers);
-    }
-    response
-}
-
-fn write_trailers(headers: &mut HeaderMap, trailers: Trailers) {
-    let Some(status) = trailers.status else {
-        headers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
-        return append(headers, &trailers.metadata);
-    };
-    let encoded = status.encode(limits::STATUS_BYTES);
-    headers.insert(GRPC_STATUS, HeaderValue::from_static(encoded.code));
-    if let Ok(message) = HeaderValue::from_str(&encoded.message)
-        && !message.is_empty()
-    {
-        headers.insert(GRPC_MESSAGE, message);
-    }
-    if let Some(details) = encoded.details
-        && let Ok(details) = HeaderValue::try_from(details)
-    {
-        headers.insert(GRPC_STATUS_DETAILS_BIN, details);
-    }
-    append(headers, &trailers.metadata);
-    append(headers, status.metadata());
-}
-
-fn append(headers: &mut HeaderMap, metadata: &Metadata) {
-    for (name, value) in metadata.iter() {
-        headers.append(name.clone(), value.clone());
-    }
-}
-
 /// After that many events the calls get their turn, however much there is to read.
 const EVENTS_PER_TURN: usize = 256;
-
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
-const GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-message");
-const GRPC_STATUS_DETAILS_BIN: HeaderName = HeaderName::from_static("grpc-status-details-bin");
-const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
-const GRPC_ACCEPT_ENCODING: HeaderName = HeaderName::from_static("grpc-accept-encoding");

@@ -7,6 +7,7 @@ use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
+    sync::Semaphore,
 };
 
 #[cfg(feature = "tls")]
@@ -14,10 +15,11 @@ use super::tls::Tls;
 #[cfg(unix)]
 use super::unix::UnixSocket;
 use super::{
-    connection,
+    ConnectionLimits,
+    front_door::{self, Occasionally},
     shutdown::{Phase, Shutdown, ShutdownTrigger},
 };
-use crate::rpc::{Peer, Router};
+use crate::rpc::{Budget, Peer, Router};
 
 /// What a server listens on.
 #[derive(Debug)]
@@ -31,6 +33,9 @@ pub(crate) enum Listener {
 #[derive(Clone)]
 pub(crate) struct Service {
     pub(crate) router: Arc<Router>,
+    pub(crate) connection_limits: Arc<ConnectionLimits>,
+    pub(crate) budget: Arc<Budget>,
+    pub(crate) hints: Arc<Occasionally>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<Arc<Tls>>,
 }
@@ -55,22 +60,48 @@ impl Listener {
     }
 
     /// Waits for a connection and lets a task serve it.
-    async fn accept(&self, service: &Service, shutdown: &Shutdown) -> io::Result<()> {
+    async fn accept(&self, acceptor: &Acceptor) -> io::Result<()> {
         match self {
             Self::Tcp(listener) => {
                 let (socket, address) = listener.accept().await?;
                 without_delay(&socket, address);
-                let peer = Peer::at(address);
-                tokio::spawn(serve_one(socket, peer, service.clone(), shutdown.clone()));
+                acceptor.serve(socket, Peer::at(address));
             }
             #[cfg(unix)]
-            Self::Unix(listener) => {
-                let socket = listener.accept().await?;
-                let peer = Peer::default();
-                tokio::spawn(serve_one(socket, peer, service.clone(), shutdown.clone()));
-            }
+            Self::Unix(listener) => acceptor.serve(listener.accept().await?, Peer::default()),
         }
         Ok(())
+    }
+}
+
+/// What becomes of a connection that was accepted.
+#[derive(Clone)]
+struct Acceptor {
+    service: Service,
+    shutdown: Shutdown,
+    /// One for each connection that there may be.
+    places: Arc<Semaphore>,
+}
+
+impl Acceptor {
+    /// Lets a task serve a connection, if there is a place for it; else it is closed, so that its
+    /// client knows at once and can go elsewhere.
+    fn serve<Io>(&self, io: Io, peer: Peer)
+    where
+        Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
+            if self.service.hints.is_due() {
+                tracing::warn!(%peer, "a connection was closed: there are as many as there may be \
+                    (--connections-max, and four fifths of the open files that ulimit -n allows)");
+            }
+            return;
+        };
+        let (service, shutdown) = (self.service.clone(), self.shutdown.clone());
+        tokio::spawn(async move {
+            front_door::serve(io, peer, service, shutdown).await;
+            drop(place);
+        });
     }
 }
 
@@ -90,10 +121,16 @@ pub(crate) async fn serve(
     if let Some(tls) = service.tls.clone() {
         tasks.spawn(async move { tls.look_after().await });
     }
+    let places = service.connection_limits.connections_allowed();
+    let acceptor = Acceptor {
+        service,
+        shutdown,
+        places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
+    };
     for listener in listeners {
-        tasks.spawn(accept(listener, service.clone(), shutdown.clone()));
+        tasks.spawn(accept(listener, acceptor.clone()));
     }
-    drop((shutdown, service));
+    drop(acceptor);
     stop.await;
     draining();
     trigger.enter(Phase::Draining);
@@ -110,40 +147,24 @@ pub(crate) async fn serve(
     }
 }
 
-async fn accept(listener: Listener, service: Service, shutdown: Shutdown) {
-    let mut stop = shutdown.clone();
+async fn accept(listener: Listener, acceptor: Acceptor) {
+    let mut stop = acceptor.shutdown.clone();
     loop {
         let accepted = tokio::select! {
             biased;
             _ = stop.changed() => return,
-            accepted = listener.accept(&service, &shutdown) => accepted,
+            accepted = listener.accept(&acceptor) => accepted,
         };
         if let Err(error) = accepted {
-            tracing::warn!(%error, "a connection could not be accepted");
+            if acceptor.service.hints.is_due() {
+                tracing::warn!(%error, "a connection could not be accepted");
+            }
             if !concerns_one_connection(&error) {
                 // Out of file descriptors or memory: to try again at once would only spin.
                 tokio::time::sleep(ACCEPT_PAUSE).await;
             }
         }
     }
-}
-
-async fn serve_one<Io>(io: Io, peer: Peer, service: Service, shutdown: Shutdown)
-where
-    Io: AsyncRead + AsyncWrite + Unpin,
-{
-    #[cfg(feature = "tls")]
-    if let Some(tls) = &service.tls {
-        match tls.accept(io).await {
-            Ok((stream, identity)) => {
-                let peer = Peer { identity, ..peer };
-                connection::serve(stream, service.router, peer, shutdown).await;
-            }
-            Err(error) => tracing::info!(%peer, %error, "the TLS handshake failed"),
-        }
-        return;
-    }
-    connection::serve(io, service.router, peer, shutdown).await;
 }
 
 /// Replies are gathered before they are written; the kernel must not wait for more.

@@ -1,14 +1,20 @@
 //! The only room with sockets and timers.
 
 mod connection;
+mod connection_limits;
+mod first_bytes;
+mod front_door;
 mod http2_by_h2;
+mod lifetime;
 mod listener;
 mod shutdown;
 #[cfg(feature = "tls")]
 mod tls;
 #[cfg(unix)]
 mod unix;
+mod watched;
 
+pub use connection_limits::ConnectionLimits;
 pub(crate) use listener::{Listener, Service, serve};
 #[cfg(feature = "tls")]
 pub(crate) use tls::Tls;

@@ -13,7 +13,7 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     server::{WebPkiClientVerifier, danger::ClientCertVerifier},
 };
-use tokio::{io::AsyncRead, io::AsyncWrite, time::timeout};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::{Error, limits, rpc::TlsIdentity};
@@ -93,7 +93,7 @@ impl TlsConfig {
                     self.key.display()
                 ))
             })?;
-        config.alpn_protocols = vec![ALPN_H2.to_vec()];
+        config.alpn_protocols = vec![ALPN_H2.to_vec(), ALPN_HTTP1.to_vec()];
         Ok(config)
     }
 
@@ -131,6 +131,14 @@ fn read_certificates(file: &Path) -> Result<Vec<CertificateDer<'static>>, Error>
     }
 }
 
+/// A client that has shaken hands.
+pub(super) struct Accepted<Io> {
+    pub(super) stream: TlsStream<Io>,
+    pub(super) identity: Option<TlsIdentity>,
+    /// Whether it chose `h2` by ALPN (RFC 9113, 3.2).
+    pub(super) chose_h2: bool,
+}
+
 /// The TLS half of a listener.
 pub(crate) struct Tls {
     files: TlsConfig,
@@ -143,29 +151,23 @@ impl Tls {
         Ok(Arc::new(Self { files, current }))
     }
 
-    /// Shakes hands with a client (RFC 8446), which must choose `h2` (RFC 9113, 3.2).
-    pub(super) async fn accept<Io>(
-        &self,
-        io: Io,
-    ) -> io::Result<(TlsStream<Io>, Option<TlsIdentity>)>
+    /// Shakes hands with a client (RFC 8446).
+    pub(super) async fn accept<Io>(&self, io: Io) -> io::Result<Accepted<Io>>
     where
         Io: AsyncRead + AsyncWrite + Unpin,
     {
         let config = Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner));
-        let accept = TlsAcceptor::from(config).accept(io);
-        let stream = timeout(limits::HANDSHAKE_TIMEOUT, accept).await??;
+        let stream = TlsAcceptor::from(config).accept(io).await?;
         let (_, session) = stream.get_ref();
-        if session.alpn_protocol() != Some(ALPN_H2) {
-            return Err(io::Error::other("the client did not choose h2 by ALPN"));
-        }
-        let identity = session.peer_certificates().map(|chain| {
-            TlsIdentity::new(
-                chain
-                    .iter()
-                    .map(|certificate| Bytes::copy_from_slice(certificate)),
-            )
-        });
-        Ok((stream, identity))
+        let chose_h2 = session.alpn_protocol() == Some(ALPN_H2);
+        let identity = session
+            .peer_certificates()
+            .map(|chain| TlsIdentity::new(chain.iter().map(|der| Bytes::copy_from_slice(der))));
+        Ok(Accepted {
+            stream,
+            identity,
+            chose_h2,
+        })
     }
 
     /// Reads the files again whenever one of them has changed; never ends.
@@ -211,3 +213,4 @@ impl fmt::Debug for Tls {
 }
 
 const ALPN_H2: &[u8] = b"h2";
+const ALPN_HTTP1: &[u8] = b"http/1.1";

@@ -154,6 +154,34 @@ impl Peer {
             .await;
     }
 
+    /// The same in frames as long as any server takes them.
+    pub async fn send_data_in_frames(&mut self, stream: u32, bytes: &[u8], end: bool) {
+        let mut chunks = bytes.chunks(FRAME_BYTES_MAX).peekable();
+        while let Some(chunk) = chunks.next() {
+            let last = chunks.peek().is_none();
+            self.send_data(stream, chunk, end && last).await;
+        }
+    }
+
+    /// Sends RST_STREAM.
+    pub async fn send_reset(&mut self, stream: u32, code: u32) {
+        self.send_frame(RST_STREAM, 0, stream, &code.to_be_bytes())
+            .await;
+    }
+
+    /// Sends WINDOW_UPDATE; stream 0 is the connection.
+    pub async fn send_window(&mut self, stream: u32, bytes: u32) {
+        self.send_frame(WINDOW_UPDATE, 0, stream, &bytes.to_be_bytes())
+            .await;
+    }
+
+    /// Sends the preface and empty SETTINGS; whether the server answers with its own.
+    pub async fn try_preface(&mut self) -> bool {
+        let preface = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
+        self.socket.write_all(&preface).await.is_ok()
+            && matches!(self.recv().await, Some(Frame::Settings { .. }))
+    }
+
     /// The next frame, or `None` when the server has closed the connection in order.
     pub async fn recv(&mut self) -> Option<Frame> {
         timeout(PATIENCE, self.read_frame())
@@ -383,9 +411,13 @@ pub const SETTINGS: u8 = 4;
 pub const PING: u8 = 6;
 pub const GOAWAY: u8 = 7;
 pub const WINDOW_UPDATE: u8 = 8;
+pub const CONTINUATION: u8 = 9;
 
 pub const END_STREAM: u8 = 1;
 pub const END_HEADERS: u8 = 4;
+
+/// SETTINGS_MAX_FRAME_SIZE, unless a server says more.
+const FRAME_BYTES_MAX: usize = 16_384;
 
 /// Longer than any server of the tests thinks.
 const PATIENCE: Duration = Duration::from_secs(20);

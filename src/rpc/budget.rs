@@ -1,0 +1,104 @@
+//! What calls hold in memory: bytes that were received, replies that have not left.
+//!
+//! Charged is what is there, never what a prefix declares, and nothing waits for budget: at the limit
+//! the call that needs more fails. Each connection leases in portions, so that connections that hold
+//! little never write what others read.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use crate::limits;
+
+/// What all connections of a server may hold together, in bytes.
+#[derive(Debug)]
+pub(crate) struct Budget {
+    max: usize,
+    leased: AtomicUsize,
+}
+
+/// What one connection holds of it.
+#[derive(Debug)]
+pub(super) struct Account {
+    budget: Arc<Budget>,
+    leased: usize,
+}
+
+impl Budget {
+    pub(crate) fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self {
+            max,
+            leased: AtomicUsize::new(0),
+        })
+    }
+
+    fn connection_max(&self) -> usize {
+        self.max / limits::IN_FLIGHT_CONNECTION_SHARE
+    }
+
+    fn lease(&self, bytes: usize) -> bool {
+        let taken = self
+            .leased
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |leased| {
+                leased.checked_add(bytes).filter(|sum| *sum <= self.max)
+            });
+        taken.is_ok()
+    }
+
+    fn give_back(&self, bytes: usize) {
+        self.leased.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}
+
+impl Account {
+    pub(super) fn new(budget: Arc<Budget>) -> Self {
+        Self { budget, leased: 0 }
+    }
+
+    /// The connection holds that many bytes now. `false`: it may not, and what was added last must go.
+    pub(super) fn resize(&mut self, held: usize) -> bool {
+        let counted = held.saturating_sub(limits::IN_FLIGHT_UNCOUNTED_BYTES);
+        let needed = counted.next_multiple_of(limits::IN_FLIGHT_LEASE_BYTES);
+        if needed < self.leased {
+            self.budget.give_back(self.leased - needed);
+            self.leased = needed;
+        } else if needed > self.leased {
+            let allowed = counted <= self.budget.connection_max();
+            if !allowed || !self.budget.lease(needed - self.leased) {
+                return false;
+            }
+            self.leased = needed;
+        }
+        true
+    }
+}
+
+impl Drop for Account {
+    fn drop(&mut self) {
+        self.budget.give_back(self.leased);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: usize = 1024 * 1024;
+
+    #[test]
+    fn one_connection_gets_an_eighth_and_all_get_no_more_than_there_is() {
+        let budget = Budget::new(16 * MIB);
+        let mut accounts: Vec<_> = (0..20).map(|_| Account::new(Arc::clone(&budget))).collect();
+        assert!(accounts[0].resize(2 * MIB));
+        assert!(!accounts[0].resize(2 * MIB + limits::IN_FLIGHT_UNCOUNTED_BYTES + 1));
+        let grants: Vec<_> = accounts.iter_mut().map(|a| a.resize(2 * MIB)).collect();
+        let granted = grants.into_iter().filter(|granted| *granted).count();
+        assert_eq!(granted, 8);
+        // Those who hold little never notice.
+        assert!(accounts[19].resize(limits::IN_FLIGHT_UNCOUNTED_BYTES));
+        accounts.truncate(1);
+        assert!(accounts[0].resize(0));
+        assert_eq!(budget.leased.load(Ordering::Relaxed), 0);
+    }
+}

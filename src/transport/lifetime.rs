@@ -1,0 +1,286 @@
+//! When a connection is asked whether its client is there, when it is drained, when it is closed.
+//!
+//! ```text
+//!            age or idleness, or the server is shut down
+//!   serving ────────────────────────────────────────────▶ draining ──▶ closed
+//!      │  a client that is silent, or slow with a header block            ▲
+//!      └──────────────────────────────────────────────────────────────────┘
+//! ```
+
+use std::{
+    hash::{BuildHasher, RandomState},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::ConnectionLimits;
+use crate::limits;
+
+/// What time does to one connection. It is told what happens and asked what is due.
+#[derive(Debug)]
+pub(super) struct Lifetime {
+    limits: Arc<ConnectionLimits>,
+    heard_at: Instant,
+    /// Since when the client owes the answer to a PING.
+    asked_at: Option<Instant>,
+    /// Since when a header block has not been whole.
+    header_block_since: Option<Instant>,
+    /// Since when there has been no call.
+    idle_since: Option<Instant>,
+    old_at: Option<Instant>,
+    sweep_at: Instant,
+    draining: Option<Draining>,
+}
+
+#[derive(Debug)]
+struct Draining {
+    /// A connection without calls is closed then, whether the client has answered or not.
+    idle_until: Instant,
+    calls_until: Option<Instant>,
+}
+
+/// What was seen of a connection.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Seen {
+    /// Whether anything was received.
+    pub(super) heard: bool,
+    /// Whether a header block has begun that is not whole.
+    pub(super) in_header_block: bool,
+    /// Whether no call is open, and all that was sent has left.
+    pub(super) idle: bool,
+}
+
+/// What is to be done now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Ask the client whether it is there.
+    Ping,
+    /// Look for calls that have stalled.
+    Sweep,
+    /// Take no new calls, and close the connection after the last.
+    Drain(&'static str),
+    /// End the calls that are left, and close.
+    EndCalls,
+    /// Close the connection of a client that is gone, or that has nothing to do here.
+    Close(&'static str),
+    /// Close the connection of a client that misbehaves.
+    Expel(&'static str),
+}
+
+impl Lifetime {
+    pub(super) fn new(limits: Arc<ConnectionLimits>, now: Instant) -> Self {
+        let old_at = limits.age_max.and_then(|age| now.checked_add(jitter(age)));
+        Self {
+            sweep_at: now + limits.stall_timeout,
+            limits,
+            heard_at: now,
+            asked_at: None,
+            header_block_since: None,
+            idle_since: Some(now),
+            old_at,
+            draining: None,
+        }
+    }
+
+    /// Takes what was seen since the last time; `true` if [`next`](Self::next) may be sooner by it.
+    pub(super) fn observe(&mut self, seen: Seen, now: Instant) -> bool {
+        if seen.heard {
+            self.heard_at = now;
+            self.asked_at = None;
+        }
+        let was_in_header_block = self.header_block_since.is_some();
+        self.header_block_since = seen
+            .in_header_block
+            .then(|| self.header_block_since.unwrap_or(now));
+        let was_idle = self.idle_since.is_some();
+        self.idle_since = seen.idle.then(|| self.idle_since.unwrap_or(now));
+        if was_idle && !seen.idle {
+            self.sweep_at = now + self.limits.stall_timeout;
+        }
+        was_idle != seen.idle || (seen.in_header_block && !was_in_header_block)
+    }
+
+    /// No new calls are taken from now on. Those that are left may go on for `grace`, or as long as
+    /// they like.
+    pub(super) fn drain(&mut self, grace: Option<Duration>, now: Instant) {
+        let calls_until = grace.map(|grace| now + grace);
+        let draining = self.draining.get_or_insert(Draining {
+            idle_until: now + limits::GOAWAY_TIMEOUT,
+            calls_until,
+        });
+        draining.calls_until = draining.calls_until.or(calls_until);
+    }
+
+    /// When to ask [`due`](Self::due) again.
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.timers().map(|(at, _)| at).min()
+    }
+
+    /// One thing that is due; to be asked until there is none.
+    pub(super) fn due(&mut self, now: Instant) -> Option<Due> {
+        let (_, due) = self
+            .timers()
+            .filter(|(at, _)| *at <= now)
+            .min_by_key(|(at, _)| *at)?;
+        match due {
+            Due::Ping => self.asked_at = Some(now),
+            Due::Sweep => self.sweep_at = now + self.limits.stall_timeout,
+            Due::Drain(MAX_AGE) => self.drain(Some(self.limits.age_grace), now),
+            Due::Drain(_) => self.drain(None, now),
+            Due::EndCalls | Due::Close(_) | Due::Expel(_) => {}
+        }
+        Some(due)
+    }
+
+    fn timers(&self) -> impl Iterator<Item = (Instant, Due)> {
+        let limits = &self.limits;
+        let keepalive = match self.asked_at {
+            Some(asked) => Some((asked + limits.keepalive_timeout, Due::Close(SILENT))),
+            None => limits
+                .keepalive_interval
+                .map(|interval| (self.heard_at + interval, Due::Ping)),
+        };
+        let header_block = self
+            .header_block_since
+            .map(|since| (since + limits.header_timeout, Due::Expel(SLOW_HEADERS)));
+        let idle = limits
+            .idle_timeout
+            .zip(self.idle_since)
+            .map(|(timeout, since)| (since + timeout, Due::Drain(MAX_IDLE)))
+            .filter(|_| self.draining.is_none());
+        let old = self
+            .old_at
+            .map(|at| (at, Due::Drain(MAX_AGE)))
+            .filter(|_| self.draining.is_none());
+        let sweep = (self.sweep_at, Due::Sweep);
+        let sweep = self.idle_since.is_none().then_some(sweep);
+        let drained = self
+            .draining
+            .as_ref()
+            .filter(|_| self.idle_since.is_some())
+            .map(|draining| (draining.idle_until, Due::Close(DRAINED)));
+        let calls = self
+            .draining
+            .as_ref()
+            .and_then(|draining| Some((draining.calls_until?, Due::EndCalls)));
+        [keepalive, header_block, idle, old, sweep, drained, calls]
+            .into_iter()
+            .flatten()
+    }
+}
+
+/// A tenth more or less.
+fn jitter(age: Duration) -> Duration {
+    // Every hasher of the standard library has a seed of its own.
+    let random = RandomState::new().hash_one(age) as f64 / u64::MAX as f64;
+    let factor = 1.0 + limits::AGE_JITTER * (2.0 * random - 1.0);
+    Duration::try_from_secs_f64(age.as_secs_f64() * factor).unwrap_or(age)
+}
+
+const MAX_AGE: &str = "max_age";
+const MAX_IDLE: &str = "max_idle";
+const DRAINED: &str = "drained";
+const SILENT: &str = "the client did not answer a PING";
+const SLOW_HEADERS: &str = "a header block was not sent to its end in time";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const BUSY: Seen = Seen {
+        heard: true,
+        in_header_block: false,
+        idle: false,
+    };
+    const IDLE: Seen = Seen {
+        heard: false,
+        in_header_block: false,
+        idle: true,
+    };
+
+    fn lifetime(set: impl FnOnce(&mut ConnectionLimits)) -> (Lifetime, Instant) {
+        let mut limits = ConnectionLimits::default();
+        set(&mut limits);
+        let start = Instant::now();
+        (Lifetime::new(Arc::new(limits), start), start)
+    }
+
+    fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    #[test]
+    fn a_silent_client_is_asked_once_and_then_given_up() {
+        let (mut lifetime, start) = lifetime(|_| {});
+        assert_eq!(lifetime.due(start + seconds(119)), None);
+        assert_eq!(lifetime.due(start + seconds(120)), Some(Due::Ping));
+        assert_eq!(lifetime.due(start + seconds(139)), None);
+        assert_eq!(lifetime.due(start + seconds(140)), Some(Due::Close(SILENT)));
+        // Whatever it sends, it is there.
+        let heard = Seen {
+            heard: true,
+            ..IDLE
+        };
+        lifetime.observe(heard, start + seconds(139));
+        assert_eq!(lifetime.next(), Some(start + seconds(259)));
+    }
+
+    #[test]
+    fn idleness_counts_from_the_end_of_the_last_call() {
+        let (mut lifetime, start) = lifetime(|limits| {
+            limits.keepalive_interval = None;
+            limits.stall_timeout = seconds(100_000);
+        });
+        lifetime.observe(BUSY, start + seconds(1));
+        assert_eq!(lifetime.due(start + seconds(5000)), None);
+        lifetime.observe(IDLE, start + seconds(5000));
+        assert_eq!(lifetime.due(start + seconds(5899)), None);
+        let idle = Some(Due::Drain(MAX_IDLE));
+        assert_eq!(lifetime.due(start + seconds(5900)), idle);
+        // The client has five seconds to make no more calls and close.
+        assert_eq!(lifetime.due(start + seconds(5904)), None);
+        let closed = Some(Due::Close(DRAINED));
+        assert_eq!(lifetime.due(start + seconds(5905)), closed);
+    }
+
+    #[test]
+    fn an_old_connection_is_drained_and_its_calls_have_a_grace() {
+        let (mut lifetime, start) = lifetime(|limits| {
+            limits.keepalive_interval = None;
+            limits.age_max = Some(seconds(1000));
+            limits.stall_timeout = seconds(100_000);
+        });
+        lifetime.observe(BUSY, start);
+        assert_eq!(lifetime.due(start + seconds(899)), None);
+        let old = lifetime.next().expect("it will be old");
+        assert!(old <= start + seconds(1100));
+        assert_eq!(lifetime.due(old), Some(Due::Drain(MAX_AGE)));
+        assert_eq!(lifetime.due(old + seconds(29)), None);
+        assert_eq!(lifetime.due(old + seconds(30)), Some(Due::EndCalls));
+    }
+
+    #[test]
+    fn ages_differ_by_a_tenth_at_most() {
+        let ages: Vec<_> = (0..100).map(|_| jitter(seconds(1000))).collect();
+        assert!(
+            ages.iter()
+                .all(|age| (seconds(900)..=seconds(1100)).contains(age))
+        );
+        assert!(ages.iter().any(|age| *age != ages[0]));
+    }
+
+    #[test]
+    fn a_header_block_has_ten_seconds_however_it_trickles() {
+        let (mut lifetime, start) = lifetime(|_| {});
+        let trickle = Seen {
+            in_header_block: true,
+            ..BUSY
+        };
+        for second in 0..10 {
+            lifetime.observe(trickle, start + seconds(second));
+            assert_eq!(lifetime.due(start + seconds(second)), None);
+        }
+        let expelled = Some(Due::Expel(SLOW_HEADERS));
+        assert_eq!(lifetime.due(start + seconds(10)), expelled);
+    }
+}
