@@ -24,8 +24,8 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .unary("/greeter.Greeter/Greet", move |person: Message| {
             let mut reply = Message::new(&greeting);
             async move {
-                let text = format!("Hello, {}!", person.str("name").map_err(internal)?);
-                reply.set("text", text).map_err(internal)?;
+                let text = format!("Hello, {}!", person.str("name")?);
+                reply.set("text", text)?;
                 Ok(reply)
             }
         })
@@ -54,12 +54,8 @@ async fn repeat(
         let mut reply = DynamicMessage::new(greeting.clone());
         reply
             .try_set_field_by_name("text", Value::String(text))
-            .map_err(internal)?;
+            .map_err(|error| Status::internal(error.to_string()))?;
         replies.send(reply).await?;
     }
     Ok(())
-}
-
-fn internal(error: impl std::fmt::Display) -> Status {
-    Status::internal(error.to_string())
 }

@@ -36,9 +36,7 @@ async fn greet(call: Call, person: Message) -> Result<Response<Greeting>, Status
                 person.encode_to_bytes(),
             )
     })?;
-    let name = person
-        .str("name")
-        .map_err(|error| Status::internal(error.to_string()))?;
+    let name = person.str("name")?;
     let text = format!("Hello, {name} of {tenant}!");
 
     let mut headers = Metadata::new();
@@ -51,9 +49,7 @@ async fn greet(call: Call, person: Message) -> Result<Response<Greeting>, Status
             format!("{:?}", call.time_left()),
         ),
     ] {
-        metadata
-            .append(name, &value)
-            .map_err(|error| Status::internal(error.to_string()))?;
+        metadata.append(name, &value)?;
     }
     let greeting = Greeting::from([("text".to_owned(), text)]);
     Ok(Response::new(greeting)

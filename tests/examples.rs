@@ -87,6 +87,13 @@ impl Drop for Example {
 /// Example, flags, request, method, and what must be in the answer.
 const CALLS: &[(&str, &[&str], &str, &str, &str)] = &[
     (
+        "axum",
+        &[],
+        r#"{"Value":"7"}"#,
+        "user.UserInfo/getUser",
+        r#"{ "id": "7", "name": "user 7" }"#,
+    ),
+    (
         "typed",
         &[],
         r#"{"name":"jack"}"#,

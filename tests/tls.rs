@@ -7,7 +7,13 @@ mod reflectd;
 #[path = "support/tools.rs"]
 mod tools;
 
-use std::{fs, path::Path, process::Command};
+use std::{
+    fs,
+    io::{Read, Write},
+    net::TcpStream,
+    path::Path,
+    process::Command,
+};
 
 use rcgen::{CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
 use reflectd::{Running, protos};
@@ -192,4 +198,43 @@ fn calls_are_answered_on_a_unix_socket() {
         let ran = reflectd::run(&protos(), &second);
         assert!(ran.failed(1).contains("a server answers there"), "{ran:?}");
     }
+}
+
+#[test]
+fn who_takes_one_port_for_the_other_is_told_which_flag_to_use() {
+    let Some(tool) = tools::grpcurl() else { return };
+    let ours = Authority::new();
+    ours.sign("server", ExtendedKeyUsagePurpose::ServerAuth);
+    let (cert, key) = (ours.file("server.pem"), ours.file("server.key"));
+    let listen = ["--listen", "127.0.0.1:0"];
+
+    let tls = serve(&[&listen[..], &["--tls-cert", &cert, "--tls-key", &key]].concat());
+    let address = tls.address();
+    let mut socket = TcpStream::connect(address).unwrap();
+    socket
+        .write_all(b"GET / HTTP/1.1\r\nhost: a\r\n\r\n")
+        .unwrap();
+    let mut answer = String::new();
+    socket.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
+    assert!(
+        answer.ends_with("\r\n\r\nThis port speaks TLS only.\n"),
+        "{answer}"
+    );
+    // Once is enough: the second client in ten seconds is not told of.
+    call(tool, &["-plaintext"], &address.to_string());
+    tls.signal("TERM");
+    let log = tls.wait().stderr;
+    assert_eq!(log.matches("a client speaks plaintext").count(), 1, "{log}");
+    assert!(log.contains("serve without --tls-cert"), "{log}");
+
+    let plaintext = serve(&listen);
+    call(tool, &["-insecure"], &plaintext.address().to_string());
+    plaintext.signal("TERM");
+    let log = plaintext.wait().stderr;
+    assert!(
+        log.contains("a client speaks TLS, and this port does not"),
+        "{log}"
+    );
+    assert!(log.contains("--tls-cert and --tls-key"), "{log}");
 }

@@ -28,7 +28,7 @@ pub(super) struct Arguments {
 pub(super) enum Command {
     /// Answer the calls of the services in .proto files
     #[command(after_help = SERVE_EXAMPLES)]
-    Serve(ServeArguments),
+    Serve(Box<ServeArguments>),
     /// Compile the files and say how `serve` would answer each method
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArguments),

@@ -16,6 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use super::exchange::Exchange;
 use crate::{
     grpc::Status,
+    http2::Commands,
     rpc::{Budget, Router},
 };
 
@@ -136,9 +137,11 @@ where
     }
 
     fn size_hint(&self) -> SizeHint {
-        match self.is_end_stream() {
-            true => SizeHint::with_exact(0),
-            false => SizeHint::default(),
+        let response = &self.exchange.response;
+        if response.ended && !response.aborted && response.trailers.is_none() {
+            SizeHint::with_exact(response.unsent_bytes() as u64)
+        } else {
+            SizeHint::default()
         }
     }
 }

@@ -8,6 +8,8 @@ use base64::{
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
+use super::Status;
+
 /// The metadata of one direction of a call: pairs of a name and a value, in order, names repeatable.
 ///
 /// Names are lower-case. A name that ends in `-bin` carries bytes, which travel as base64; every
@@ -35,6 +37,13 @@ pub enum MetadataError {
     /// A text under a `-bin` name, or bytes under another.
     #[error("{0:?} carries {1}")]
     Kind(String, &'static str),
+}
+
+/// Metadata that a handler cannot send is its mistake, not the client's: INTERNAL.
+impl From<MetadataError> for Status {
+    fn from(error: MetadataError) -> Self {
+        Self::internal(error.to_string())
+    }
 }
 
 impl Metadata {

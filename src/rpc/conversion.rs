@@ -11,9 +11,17 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::Response;
 use crate::{
     grpc::{RawMessage, Status},
-    message::Message,
+    message::{FieldError, Message},
     schema::MessageType,
 };
+
+/// A handler that asks for a field which its method's type does not have is at fault, not the client:
+/// INTERNAL, so that `?` may stand behind every access.
+impl From<FieldError> for Status {
+    fn from(error: FieldError) -> Self {
+        Self::internal(error.to_string())
+    }
+}
 
 /// A type that a request can be read into: [`Message`], [`DynamicMessage`], any type with serde's
 /// `Deserialize`, or the undecoded [`RawMessage`].

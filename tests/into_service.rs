@@ -1,0 +1,152 @@
+//! The server as a service of somebody else's HTTP server: the same calls, the same answers.
+
+mod support;
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use reflectd::{Call, Message, RawMessage, Replies, Schema, Server, Status, Streaming};
+use support::{Client, soon};
+use tokio::{net::TcpListener, sync::Notify};
+
+/// An axum server with ours behind it; and what tells that a handler was dropped.
+async fn start() -> (SocketAddr, Arc<Notify>) {
+    let dropped = Arc::<Notify>::default();
+    let gone = Arc::clone(&dropped);
+    let schema = Schema::compile(["proto/greeter.proto"], ["proto"]).unwrap();
+    let service = Server::builder(schema)
+        .receive_bytes_max(100_000)
+        .unary(
+            "/greeter.Greeter/Greet",
+            move |call: Call, person: Message| greet(call, person, Arc::clone(&gone)),
+        )
+        .server_streaming("/greeter.Greeter/GreetRepeatedly", repeat)
+        .bidi("/greeter.Greeter/GreetEach", echo)
+        .build()
+        .unwrap()
+        .into_service();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = axum::Router::new()
+        .route("/about", axum::routing::get(async || "about"))
+        .fallback_service(service);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    (address, dropped)
+}
+
+struct OnDrop(Arc<Notify>);
+
+impl Drop for OnDrop {
+    fn drop(&mut self) {
+        self.0.notify_one();
+    }
+}
+
+async fn greet(call: Call, person: Message, dropped: Arc<Notify>) -> Result<Message, Status> {
+    let greeting = call.method().expect("it has one").output().clone();
+    let mut greeting = Message::new(&greeting);
+    match person.str("name")? {
+        "wait" => {
+            let _dropped = OnDrop(dropped);
+            std::future::pending::<()>().await;
+        }
+        "fail" => return Err(Status::not_found("as asked")),
+        name => greeting.set("text", format!("Hello, {name}!"))?,
+    }
+    Ok(greeting)
+}
+
+/// Sends the request as often as its name is long.
+async fn repeat(request: RawMessage, mut replies: Replies<RawMessage>) -> Result<(), Status> {
+    for _ in 2..request.bytes.len() {
+        replies.send(request.clone()).await?;
+    }
+    Ok(())
+}
+
+async fn echo(
+    mut requests: Streaming<RawMessage>,
+    mut replies: Replies<RawMessage>,
+) -> Result<(), Status> {
+    while let Some(request) = requests.message().await? {
+        replies.send(request).await?;
+    }
+    Ok(())
+}
+
+const GREET: &str = "/greeter.Greeter/Greet";
+
+fn person(name: &str) -> Vec<u8> {
+    let mut bytes = vec![10, u8::try_from(name.len()).unwrap()];
+    bytes.extend(name.as_bytes());
+    bytes
+}
+
+#[tokio::test]
+async fn calls_of_every_kind_are_answered() {
+    let (address, _) = start().await;
+    let client = Client::connect(address).await;
+    let reply = client.unary(GREET, person("Ann")).await;
+    assert_eq!(reply.status().code, 0);
+    assert_eq!(reply.messages, [&b"\x0a\x0bHello, Ann!"[..]]);
+
+    let path = "/greeter.Greeter/GreetRepeatedly";
+    let reply = client.unary(path, person("1234")).await;
+    assert_eq!((reply.status().code, reply.messages.len()), (0, 4));
+
+    let mut call = client.stream("/greeter.Greeter/GreetEach").await;
+    for name in ["a", "b"] {
+        call.send(person(name)).await;
+        assert_eq!(call.next().await.as_deref(), Some(&*person(name)));
+    }
+    call.close();
+    assert_eq!(call.end().await.status().code, 0);
+}
+
+#[tokio::test]
+async fn refusals_and_failures_look_as_they_do_without_it() {
+    let (address, _) = start().await;
+    let client = Client::connect(address).await;
+    let failed = client.unary(GREET, person("fail")).await;
+    let status = failed.status();
+    assert_eq!((status.code, &*status.message), (5, "as asked"));
+    let unknown = client.unary("/greeter.Greeter/Nothing", "").await;
+    assert_eq!(unknown.status().code, 12);
+    let none = client.call(GREET).headers_only().await;
+    assert_eq!(none.status().code, 12, "no message");
+    let long = client.unary(GREET, vec![0; 100_001]).await;
+    assert_eq!(long.status().code, 8);
+    let plain = client.call(GREET).set_header("content-type", "text/html");
+    assert_eq!(plain.unary("").await.http_status, 415);
+}
+
+#[tokio::test]
+async fn deadlines_hold_and_calls_that_are_given_up_are_dropped() {
+    let (address, dropped) = start().await;
+    let client = Client::connect(address).await;
+    let late = client.call(GREET).header("grpc-timeout", "100m");
+    assert_eq!(late.unary(person("wait")).await.status().code, 4);
+    soon("the drop of the handler", dropped.notified()).await;
+
+    let mut call = client.stream(GREET).await;
+    call.send(person("wait")).await;
+    call.close();
+    // The handler is at work when a call that came after it is answered.
+    assert_eq!(client.unary(GREET, person("Ann")).await.status().code, 0);
+    drop(call);
+    soon("the drop of the handler", dropped.notified()).await;
+}
+
+#[tokio::test]
+async fn a_slow_reader_holds_its_handler_back() {
+    let (address, _) = start().await;
+    let client = Client::connect(address).await;
+    let large = vec![b'x'; 90_000];
+    let mut call = client.stream("/greeter.Greeter/GreetEach").await;
+    for _ in 0..20 {
+        call.send(large.clone()).await;
+        assert_eq!(call.next().await.map(|m| m.len()), Some(large.len()));
+    }
+    call.close();
+    assert_eq!(call.end().await.status().code, 0);
+    tokio::time::sleep(Duration::from_millis(1)).await;
+}
