@@ -3,13 +3,17 @@
 #[path = "support/peer.rs"]
 mod peer;
 
+use std::time::Duration;
+
 use peer::{Answer, Peer, headers};
-use reflectd::{Schema, Server};
+use reflectd::{ConnectionLimits, Schema, Server};
 
 /// Connects to a server whose path `/about` has a text.
-async fn connect() -> Peer {
+async fn connect(limits: ConnectionLimits) -> Peer {
     let schema = Schema::compile(["proto/greeter.proto"], ["proto"]).unwrap();
-    let server = Server::builder(schema).text("/about", "a greeter");
+    let server = Server::builder(schema)
+        .connection_limits(limits)
+        .text("/about", "a greeter");
     let server = server.build().unwrap().bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addresses()[0];
     tokio::spawn(server.serve());
@@ -18,7 +22,7 @@ async fn connect() -> Peer {
 
 /// Sends a request with these headers, and a body if there is one.
 async fn ask(method: &str, path: &str, more: &[(&str, &str)], body: Option<&[u8]>) -> Answer {
-    let mut peer = connect().await;
+    let mut peer = connect(ConnectionLimits::default()).await;
     let mut list = vec![(":method", method), (":scheme", "http"), (":path", path)];
     list.extend(more);
     peer.send_bytes(&headers(1, &list, body.is_none())).await;
@@ -45,6 +49,29 @@ async fn any_method_with_or_without_a_body_is_answered_with_the_text() {
         assert_eq!(answer.body, b"a greeter");
         assert_eq!((answer.trailers, answer.reset), (None, None), "{method}");
     }
+}
+
+#[tokio::test]
+async fn head_is_answered_without_the_text() {
+    let answer = ask("HEAD", "/about", &[], None).await;
+    assert_eq!(answer.headers.get(":status"), Some("200"));
+    assert_eq!((answer.body, answer.trailers), (Vec::new(), None));
+}
+
+#[tokio::test]
+async fn a_request_that_does_not_end_is_answered_all_the_same() {
+    let mut limits = ConnectionLimits::default();
+    limits.stall_timeout = Duration::from_millis(100);
+    let mut peer = connect(limits).await;
+    let list = [
+        (":method", "POST"),
+        (":scheme", "http"),
+        (":path", "/about"),
+    ];
+    peer.send_bytes(&headers(1, &list, false)).await;
+    let answer = peer.answer(1).await;
+    assert_eq!(answer.headers.get(":status"), Some("200"));
+    assert_eq!(answer.body, b"a greeter");
 }
 
 #[tokio::test]
