@@ -72,6 +72,7 @@ pub(super) fn admit<'a>(
     }
     let encoding =
         MessageEncoding::parse(head.encoding.as_deref()).map_err(|status| refuse(200, status))?;
+    let timeout = router.limits().timeout(timeout, route.method.as_ref());
     // A timeout so long that no clock can hold it is none.
     let deadline = timeout.and_then(|timeout| now.checked_add(timeout));
     Ok(Admitted {
@@ -101,6 +102,11 @@ fn timeout(head: &CallHead) -> Result<Option<Duration>, Status> {
 }
 
 impl Refusal {
+    /// What the call is refused with; `None` where it is no gRPC call.
+    pub(super) fn status(&self) -> Option<&Status> {
+        self.trailers.as_ref()?.status.as_ref()
+    }
+
     /// An answer that HTTP alone understands.
     fn http(http_status: u16) -> Box<Self> {
         Box::new(Self {

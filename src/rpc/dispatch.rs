@@ -1,5 +1,5 @@
-//! The path of a call, top-down: admitted by its headers, its messages put together, its handler
-//! run, its replies sent, its end told.
+//! The path of a call, top-down: admitted by its headers, let through by the interceptors, its
+//! messages put together, its handler run, its replies sent, its end told.
 //!
 //! One [`Dispatcher`] a connection, driven by the connection's own task: [`event`] takes what was
 //! read, and only when all of it is taken does [`run`] poll a handler. So a call that is opened and
@@ -14,14 +14,14 @@ use bytes::Bytes;
 
 use super::{
     Peer, Router,
-    active_call::{ActiveCall, Progress, Requests},
+    active_call::{ActiveCall, Gate, Progress},
     admission::admit,
+    call_end,
     deadline::Deadlines,
-    handler::{Form, Outcome},
+    handler::Outcome,
+    interceptor::Permission,
     outbox::{Outbox, Post},
-    replies::Outbound,
-    running::{self, Poll},
-    streaming::Inbound,
+    running::{self, HANDLER, INTERCEPTOR, Poll},
 };
 use crate::{
     grpc::{CallHead, Metadata, Status},
@@ -33,7 +33,8 @@ pub(crate) struct Dispatcher {
     router: Arc<Router>,
     peer: Peer,
     calls: HashMap<StreamId, ActiveCall>,
-    /// Calls whose handler can be started: all of the request is there, or requests are a stream.
+    /// Calls that are new, or whose handler can be started: all of the request is there, or requests
+    /// are a stream.
     ready: Vec<StreamId>,
     /// Calls with a deadline that came with the events since the last run.
     new_deadlines: Vec<(Instant, StreamId)>,
@@ -69,7 +70,7 @@ impl Dispatcher {
             }
             Event::Reset { stream } => {
                 if let Some(call) = self.calls.remove(&stream) {
-                    call.abandon();
+                    call.vanish("the client gave the call up", self.router.interceptors());
                 }
             }
         }
@@ -77,12 +78,19 @@ impl Dispatcher {
 
     /// Runs what became ready: new handlers, then what waiting handlers have posted.
     pub(crate) fn run(&mut self, http2: &mut impl Commands) {
-        let mut ready = std::mem::take(&mut self.ready);
-        for stream in ready.drain(..) {
-            self.start_handler(stream, http2);
+        let mut done = 0;
+        loop {
+            while let Some(stream) = self.ready.get(done).copied() {
+                done += 1;
+                self.proceed(stream, http2);
+            }
+            // What is delivered may let further calls proceed.
+            self.deliver(http2);
+            if done == self.ready.len() {
+                break;
+            }
         }
-        self.ready = ready;
-        self.deliver(http2);
+        self.ready.clear();
         for (deadline, stream) in self.new_deadlines.drain(..) {
             if self.calls.contains_key(&stream) || http2.is_sending(stream) {
                 self.deadlines.add(deadline, stream);
@@ -137,17 +145,20 @@ impl Dispatcher {
         let router = Arc::clone(&self.router);
         let admitted = match admit(&head, &router, now) {
             Ok(admitted) => admitted,
-            Err(refusal) => return http2.headers_only(stream, refusal.head, refusal.trailers),
+            Err(refusal) => {
+                call_end::tell_refusal(head, &refusal, (self.peer.clone(), now), &router);
+                return http2.headers_only(stream, refusal.head, refusal.trailers);
+            }
         };
-        let request_streaming = admitted.route.handler.is_request_streaming();
         let deadline = admitted.deadline;
-        let active = ActiveCall::new(stream, &admitted, head, self.peer.clone(), router.limits());
+        let from = (self.peer.clone(), now);
+        let active = ActiveCall::new(stream, &admitted, head, from, &router);
+        if active.complete || active.gate == Gate::Shut {
+            self.ready.push(stream);
+        }
         self.calls.insert(stream, active);
         self.new_deadlines
             .extend(deadline.map(|deadline| (deadline, stream)));
-        if request_streaming {
-            self.ready.push(stream);
-        }
         if end {
             self.receive(stream, Bytes::new(), true, http2);
         }
@@ -160,11 +171,33 @@ impl Dispatcher {
         };
         call.push(bytes);
         match call.advance(end) {
-            Ok(Progress::Complete) => self.ready.push(stream),
+            Ok(Progress::Complete) => {
+                call.complete = true;
+                self.ready.push(stream);
+            }
             Ok(Progress::More) => {}
             Err(status) => return self.fail(stream, status, http2),
         }
         call.release(http2);
+    }
+
+    /// Lets a call go on: past the interceptors when it is new, to its handler when it can start.
+    fn proceed(&mut self, stream: StreamId, http2: &mut impl Commands) {
+        let Some(active) = self.calls.get_mut(&stream) else {
+            return;
+        };
+        match active.ask(self.router.interceptors()) {
+            Permission::Granted if active.starts() => self.start_handler(stream, http2),
+            Permission::Granted => {}
+            Permission::Refused(status) => self.fail(stream, status, http2),
+            Permission::Asking(asking) => {
+                let call = (active.call.clone(), &active.span);
+                let outbox = (stream, Arc::clone(&self.outbox));
+                let post = |answer: Result<_, _>| Post::Permission(answer.flatten());
+                let task = running::spawn(INTERCEPTOR, asking, call, outbox, post);
+                active.task = Some(task);
+            }
+        }
     }
 
     /// Polls a new handler where it stands; one that has to wait becomes a task of its own.
@@ -172,38 +205,14 @@ impl Dispatcher {
         let Some(active) = self.calls.get_mut(&stream) else {
             return;
         };
-        let call = active.call.clone();
-        let router = Arc::clone(&self.router);
-        let Ok(route) = router.route(active.route, call.path().as_bytes()) else {
+        let path = active.call.path().as_bytes();
+        let Ok(route) = self.router.route(active.route, path) else {
             return;
         };
-        let outbound = || {
-            let (room, outbox) = (Arc::clone(&active.room), Arc::clone(&self.outbox));
-            Outbound::new(active.call.clone(), room, outbox, stream)
-        };
         let before = Instant::now();
-        let started = match (&route.handler.form, &mut active.requests) {
-            (Form::UnarySync(handler), Requests::One(request)) => {
-                let request = request.take().unwrap_or_default();
-                running::catch(|| handler(call, request)).map(Poll::Ready)
-            }
-            (Form::Unary(handler), Requests::One(request)) => {
-                let request = request.take().unwrap_or_default();
-                running::catch(|| handler(call, request)).and_then(running::poll_once)
-            }
-            (Form::ServerStreaming(handler), Requests::One(request)) => {
-                let request = request.take().unwrap_or_default();
-                running::catch(|| handler(call, request, outbound())).and_then(running::poll_once)
-            }
-            (Form::RequestStreaming(handler), Requests::Many { inbox, .. }) => {
-                let inbound = Inbound::new(Arc::clone(inbox), Arc::clone(&self.outbox), stream);
-                running::catch(|| handler(call, inbound, outbound())).and_then(running::poll_once)
-            }
-            // `start` chose the requests by the handler's form.
-            _ => Ok(Poll::Ready(Outcome::Status(Status::internal(
-                "the route has changed",
-            )))),
-        };
+        let span = active.span.clone();
+        let started =
+            span.in_scope(|| running::start(&route.handler, active, &self.outbox, stream));
         running::warn_if_blocked(&active.call, before);
         match started {
             Ok(Poll::Ready(outcome)) => {
@@ -211,8 +220,11 @@ impl Dispatcher {
                 self.finish(stream, outcome, http2);
             }
             Ok(Poll::Pending(running)) => {
-                let (call, outbox) = (active.call.clone(), Arc::clone(&self.outbox));
-                active.task = Some(running::spawn(running, call, stream, outbox));
+                let call = (active.call.clone(), &active.span);
+                let outbox = (stream, Arc::clone(&self.outbox));
+                let post =
+                    |outcome: Result<_, _>| Post::Finished(outcome.unwrap_or_else(Outcome::Status));
+                active.task = Some(running::spawn(HANDLER, running, call, outbox, post));
             }
             Err(status) => self.fail(stream, status, http2),
         }
@@ -233,6 +245,10 @@ impl Dispatcher {
             return;
         };
         let done = match post {
+            Post::Permission(answer) => answer.map(|()| {
+                call.gate = Gate::Open;
+                self.ready.push(stream);
+            }),
             Post::Headers(metadata) => {
                 call.send_headers(metadata, http2);
                 Ok(())
@@ -252,31 +268,16 @@ impl Dispatcher {
 
     /// The handler has ended, and so does the call.
     fn finish(&mut self, stream: StreamId, outcome: Outcome, http2: &mut impl Commands) {
-        let Some(mut call) = self.calls.remove(&stream) else {
-            return;
-        };
-        // Whoever the handler has left at work for the call learns that it is over.
-        call.abandon();
-        match outcome {
-            Outcome::Reply(reply) => {
-                let (mut message, metadata, trailers) = reply.into_parts();
-                message.compressed |= call.call.compresses_replies();
-                call.trailing.extend(trailers);
-                match call.send(message, metadata, http2) {
-                    Ok(()) => call.end_ok(http2),
-                    Err(status) => call.end(status, http2),
-                }
-            }
-            Outcome::Done => call.end_ok(http2),
-            Outcome::Status(status) => call.end(status, http2),
+        if let Some(mut call) = self.calls.remove(&stream) {
+            let ended = call.conclude(outcome, http2);
+            call.end(ended, self.router.interceptors(), http2);
         }
     }
 
     /// Ends a call with a status, whatever its handler is doing.
     fn fail(&mut self, stream: StreamId, status: Status, http2: &mut impl Commands) {
         if let Some(call) = self.calls.remove(&stream) {
-            call.abandon();
-            call.fail(status, http2);
+            call.fail(status, self.router.interceptors(), http2);
         }
     }
 
@@ -289,8 +290,8 @@ impl Dispatcher {
 impl Drop for Dispatcher {
     /// The connection is gone, and with it all that its calls were doing.
     fn drop(&mut self) {
-        for call in self.calls.values() {
-            call.abandon();
+        for (_, call) in self.calls.drain() {
+            call.vanish("the connection is gone", self.router.interceptors());
         }
     }
 }

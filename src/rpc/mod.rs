@@ -2,27 +2,36 @@
 //!
 //! [`dispatch`] is the page to read first.
 
+mod access_log;
 mod active_call;
 mod admission;
 mod call;
+mod call_end;
+mod call_span;
 mod conversion;
 mod deadline;
 mod dispatch;
 mod handler;
+mod interceptor;
 mod outbox;
 mod peer;
+mod printable;
 mod replies;
 mod response;
 mod router;
 mod running;
 mod streaming;
 
+pub use access_log::AccessLog;
 pub use call::Call;
+pub use call_end::CallEnd;
 pub use conversion::{FromMessage, IntoMessage, IntoReply};
 pub(crate) use dispatch::Dispatcher;
 pub use handler::{
     BidiHandler, ClientStreamingHandler, Handler, ServerStreamingHandler, SyncHandler, UnaryHandler,
 };
+pub use interceptor::Before;
+pub(crate) use interceptor::Interceptors;
 pub use peer::{Peer, TlsIdentity};
 pub use replies::Replies;
 pub use response::Response;
