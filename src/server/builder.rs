@@ -1,5 +1,7 @@
 //! Which handler answers which method, checked against the schema before the first call.
 
+mod around;
+
 use std::{
     collections::{BTreeMap, btree_map::Entry},
     future::Future,
@@ -17,8 +19,8 @@ use crate::{
     grpc::{MessageEncoding, RawMessage, Status},
     limits,
     rpc::{
-        BidiHandler, Budget, Call, ClientStreamingHandler, Handler, Limits, Replies, Route, Router,
-        ServerStreamingHandler, Streaming, SyncHandler, UnaryHandler,
+        BidiHandler, Budget, Call, ClientStreamingHandler, Handler, Interceptors, Limits, Replies,
+        Route, Router, ServerStreamingHandler, Streaming, SyncHandler, UnaryHandler,
     },
     schema::{Method, MethodKind, Schema},
     service::{self, Health},
@@ -36,6 +38,7 @@ pub struct ServerBuilder {
     routes: BTreeMap<String, Route>,
     fallback: Option<Handler>,
     errors: Vec<String>,
+    interceptors: Interceptors,
     limits: Limits,
     connection_limits: ConnectionLimits,
     blocking: Arc<Semaphore>,
@@ -53,6 +56,7 @@ impl ServerBuilder {
             routes: BTreeMap::new(),
             fallback: None,
             errors: Vec::new(),
+            interceptors: Interceptors::default(),
             limits: Limits::default(),
             connection_limits: ConnectionLimits::default(),
             blocking: Arc::new(Semaphore::new(limits::BLOCKING_CALLS_MAX)),
@@ -241,7 +245,13 @@ impl ServerBuilder {
             tls: false,
         });
         let routes = self.routes.into_values().collect();
-        let router = Arc::new(Router::new(routes, self.fallback, self.limits, pages));
+        let router = Arc::new(Router::new(
+            routes,
+            self.fallback,
+            self.interceptors,
+            self.limits,
+            pages,
+        ));
         Ok(Server {
             service: Service {
                 router,
