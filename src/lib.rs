@@ -23,8 +23,9 @@ pub use gateway::{GrpcBody, GrpcFuture, GrpcService};
 pub use grpc::{Code, MessageEncoding, Metadata, MetadataError, RawMessage, Status};
 pub use message::Message;
 pub use rpc::{
-    BidiHandler, Call, ClientStreamingHandler, FromMessage, Handler, IntoMessage, IntoReply, Peer,
-    Replies, Response, ServerStreamingHandler, Streaming, SyncHandler, TlsIdentity, UnaryHandler,
+    AccessLog, Before, BidiHandler, Call, CallEnd, ClientStreamingHandler, FromMessage, Handler,
+    IntoMessage, IntoReply, Peer, Replies, Response, ServerStreamingHandler, Streaming,
+    SyncHandler, TlsIdentity, UnaryHandler,
 };
 pub use schema::Schema;
 pub use server::{BoundServer, Server, ServerBuilder};

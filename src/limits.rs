@@ -88,7 +88,7 @@ pub const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How much of a message must come in that time for it not to count as stalled: slower than any
 /// modem, and more than what those send who want to keep many messages half-way.
-pub const STALL_PROGRESS_BYTES: usize = 1024;
+pub const STALL_PROGRESS_BYTES: u64 = 1024;
 
 /// What the calls of a server may hold at once in requests and unsent replies, in bytes.
 ///
@@ -113,6 +113,18 @@ pub const HTTP1_HEAD_BYTES: usize = 64 * 1024;
 
 /// How long a shutdown waits for calls in flight.
 pub const DRAIN_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a unary call may take at most; `None`: as long as its client allows.
+///
+/// Who calls knows best how long an answer is worth waiting for, so there is no bound unless set.
+pub const CALL_TIMEOUT_MAX: Option<Duration> = None;
+
+/// How long a unary call may take whose client does not say; `None`: without end, as in gRPC.
+pub const CALL_TIMEOUT_DEFAULT: Option<Duration> = None;
+
+/// Longest text from outside that is written to the log in one piece, in bytes: a path can have as
+/// many as a header list, and each call could add that to the log.
+pub const LOGGED_TEXT_BYTES: usize = 1024;
 
 /// How long a connection that is closed may take for its last bytes.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

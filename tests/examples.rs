@@ -157,6 +157,20 @@ const CALLS: &[(&str, &[&str], &str, &str, &str)] = &[
         r#"Details: 1) { "@type": "type.googleapis.com/greeter.Person", "name": "Ann" }"#,
     ),
     (
+        "interceptor",
+        &["-v", "-H", "x-api-key: sesame"],
+        r#"{"name":"Ann"}"#,
+        "greeter.Greeter/Greet",
+        r#"{ "text": "Hello, Ann, from Ali Baba!" } Response trailers received: x-call-number: 0"#,
+    ),
+    (
+        "interceptor",
+        &[],
+        r#"{"name":"Ann"}"#,
+        "greeter.Greeter/Greet",
+        "Code: Unauthenticated Message: x-api-key is missing or wrong",
+    ),
+    (
         "blocking",
         &[],
         r#"{"name":"/no/such/folder"}"#,

@@ -63,6 +63,8 @@ pub(super) struct ServeArguments {
     #[command(flatten)]
     pub(super) message_limits: MessageLimits,
     #[command(flatten)]
+    pub(super) call_limits: CallLimits,
+    #[command(flatten)]
     pub(super) connections: Connections,
 }
 
@@ -266,6 +268,24 @@ pub(super) struct Log {
     /// how much of it) [default: text on a terminal, else json]
     #[arg(long, value_enum, env = "REFLECTD_LOG_FORMAT", hide_env_values = true)]
     pub(super) log_format: Option<LogFormat>,
+
+    /// Which calls to log, one line each; RUST_LOG counts here, too, with the target
+    /// reflectd::access
+    #[arg(long, value_enum, value_name = "WHICH", env = "REFLECTD_ACCESS_LOG")]
+    #[arg(hide_env_values = true, default_value_t)]
+    pub(super) access_log: AccessLogKind,
+}
+
+/// Which calls are logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(super) enum AccessLogKind {
+    /// None
+    Off,
+    /// Those that do not end with OK
+    #[default]
+    Errors,
+    /// All
+    All,
 }
 
 /// How much of the input is read.
@@ -322,6 +342,31 @@ pub(super) struct MessageLimits {
     #[arg(value_parser = quantity::message_bytes, default_value_t = limits::MESSAGE_SEND_BYTES)]
     #[arg(hide_default_value = true)]
     pub(super) message_send_bytes: usize,
+}
+
+/// How long calls may take.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Limits")]
+pub(super) struct CallLimits {
+    /// How long a unary call may take at most, whatever its client says [default: no bound]
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "REFLECTD_MAX_TIMEOUT",
+        hide_env_values = true
+    )]
+    #[arg(value_parser = quantity::timeout)]
+    pub(super) max_timeout: Option<Duration>,
+
+    /// How long a unary call may take whose client does not say [default: no bound]
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "REFLECTD_DEFAULT_TIMEOUT",
+        hide_env_values = true
+    )]
+    #[arg(value_parser = quantity::timeout)]
+    pub(super) default_timeout: Option<Duration>,
 }
 
 /// Where resources are kept.

@@ -58,11 +58,17 @@ pub(super) fn width() -> usize {
     width.map_or(usize::MAX, |(width, _)| usize::from(width.0))
 }
 
-/// Sends the library's log to standard error, as `RUST_LOG` says; warnings and errors unless set.
+/// Sends the library's log to standard error, as `RUST_LOG` says; unless set, warnings and errors,
+/// and what `--access-log` asks for.
 pub(super) fn start_log(format: LogFormat) {
+    let filter = env::var(EnvFilter::DEFAULT_ENV).unwrap_or_default();
+    let filter = match filter.is_empty() {
+        true => LOGGED,
+        false => &filter,
+    };
     let filter = EnvFilter::builder()
         .with_default_directive(LevelFilter::WARN.into())
-        .from_env_lossy();
+        .parse_lossy(filter);
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(has_color(&io::stderr()))
@@ -130,6 +136,8 @@ pub(super) fn counted(count: usize, noun: &str) -> String {
         _ => format!("{count} {noun}s"),
     }
 }
+
+const LOGGED: &str = "warn,reflectd::access=info";
 
 fn write_stderr(text: &str) {
     // Where standard error cannot be written to there is no place to say so.

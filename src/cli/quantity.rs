@@ -53,6 +53,16 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * seconds).map_err(|_| DURATION_FORM.to_owned())
 }
 
+/// How long a call may take: a time that is not 0.
+pub(super) fn timeout(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => {
+            Err("0 would end every call at once; leave it out for no bound".to_owned())
+        }
+        timeout => Ok(timeout),
+    }
+}
+
 /// The number and the letters behind it.
 fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
@@ -84,6 +94,8 @@ mod tests {
         assert_eq!(duration("2.5"), Ok(Duration::from_millis(2500)));
         assert_eq!(duration("1500ms"), duration("1.5s"));
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(timeout("2m"), duration("2m"));
+        assert!(timeout("0s").is_err());
         for wrong in ["", "s", "-1s", "1d", "NaN", "inf", "1e400"] {
             assert!(duration(wrong).is_err(), "{wrong:?}");
         }

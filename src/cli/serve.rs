@@ -9,7 +9,7 @@ use std::{
 };
 
 use reflectd::{
-    BoundServer, ClientAuth, Schema, Server, TlsConfig,
+    AccessLog, BoundServer, ClientAuth, Schema, Server, ServerBuilder, TlsConfig,
     binding::Plan,
     schema::Service,
     store::{MemoryStore, Store},
@@ -18,7 +18,9 @@ use tokio::runtime;
 
 use super::{
     address::Address,
-    arguments::{ClientAuthKind, Data, Log, LogFormat, Network, ServeArguments},
+    arguments::{
+        AccessLogKind, CallLimits, ClientAuthKind, Data, Log, LogFormat, Network, ServeArguments,
+    },
     connections, console,
     events::{Events, Started},
     example,
@@ -119,7 +121,9 @@ async fn build(
         .receive_bytes_max(limits.message_receive_bytes)
         .send_bytes_max(limits.message_send_bytes)
         .connection_limits(arguments.connections.limits())
-        .drain_timeout(arguments.network.drain_timeout);
+        .drain_timeout(arguments.network.drain_timeout)
+        .access_log(arguments.log.access_log());
+    builder = arguments.call_limits.set(builder);
     if arguments.network.no_reflection {
         builder = builder.without_reflection();
     }
@@ -186,6 +190,18 @@ impl Network {
     }
 }
 
+impl CallLimits {
+    fn set(&self, mut builder: ServerBuilder) -> ServerBuilder {
+        if let Some(timeout) = self.max_timeout {
+            builder = builder.max_timeout(timeout);
+        }
+        if let Some(timeout) = self.default_timeout {
+            builder = builder.default_timeout(timeout);
+        }
+        builder
+    }
+}
+
 impl Log {
     fn format(&self) -> LogFormat {
         let default = || match io::stdout().is_terminal() {
@@ -193,6 +209,14 @@ impl Log {
             false => LogFormat::Json,
         };
         self.log_format.unwrap_or_else(default)
+    }
+
+    fn access_log(&self) -> AccessLog {
+        match self.access_log {
+            AccessLogKind::Off => AccessLog::Off,
+            AccessLogKind::Errors => AccessLog::Errors,
+            AccessLogKind::All => AccessLog::All,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Custom-Metadata → Binary-Header | ASCII-Header.
 
+use std::fmt;
+
 use base64::{
     Engine,
     alphabet::STANDARD,
@@ -14,7 +16,7 @@ use super::Status;
 ///
 /// Names are lower-case. A name that ends in `-bin` carries bytes, which travel as base64; every
 /// other name carries printable ASCII. Names that gRPC or HTTP/2 keep for themselves are refused.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
     map: HeaderMap,
 }
@@ -156,6 +158,20 @@ impl Metadata {
     }
 }
 
+impl fmt::Debug for Metadata {
+    /// All pairs, but of those that may be secret only the names: a log is read by many.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = |(name, value): (&HeaderName, &HeaderValue)| {
+            let shown = match is_secret(name.as_str().as_bytes()) {
+                true => HeaderValue::from_static("(not shown)"),
+                false => value.clone(),
+            };
+            (name.clone(), shown)
+        };
+        f.debug_map().entries(self.iter().map(shown)).finish()
+    }
+}
+
 impl From<HeaderMap> for Metadata {
     /// Takes over all headers but the reserved ones.
     fn from(map: HeaderMap) -> Self {
@@ -178,9 +194,15 @@ impl From<HeaderMap> for Metadata {
 }
 
 /// Metadata as it was received, made into a map only when somebody asks.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct RawMetadata {
     fields: Vec<(Bytes, Bytes)>,
+}
+
+impl fmt::Debug for RawMetadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_metadata().fmt(f)
+    }
 }
 
 impl RawMetadata {
@@ -240,6 +262,11 @@ fn is_bin(name: &[u8]) -> bool {
     name.ends_with(b"-bin")
 }
 
+/// Whether the value is not for a log: credentials, and bytes that nobody can judge.
+fn is_secret(name: &[u8]) -> bool {
+    is_bin(name) || SECRET.iter().any(|secret| secret.as_bytes() == name)
+}
+
 fn is_reserved(name: &[u8]) -> bool {
     name.starts_with(b"grpc-")
         || name.starts_with(b":")
@@ -259,6 +286,15 @@ const RESERVED: &[&str] = &[
     "transfer-encoding",
     "upgrade",
     "user-agent",
+];
+
+/// Names under which clients send what proves who they are.
+const SECRET: &[&str] = &[
+    "authorization",
+    "cookie",
+    "proxy-authorization",
+    "set-cookie",
+    "x-api-key",
 ];
 
 const BASE64: GeneralPurpose = GeneralPurpose::new(
@@ -289,6 +325,17 @@ mod tests {
         assert_eq!(raw.malformed_bin(), None);
         let values: Vec<_> = raw.to_metadata().all_bytes("x-bin").collect();
         assert_eq!(values, [&[1, 2][..], &[3, 4], &[5]]);
+    }
+
+    #[test]
+    fn what_may_be_secret_is_not_shown() {
+        let names = ["authorization", "cookie", "x-api-key", "token-bin", "x-ok"];
+        let raw = received(&names.map(|name| (name, "aGk")));
+        for shown in [format!("{raw:?}"), format!("{:?}", raw.to_metadata())] {
+            assert_eq!(shown.matches("aGk").count(), 1, "{shown}");
+            assert!(shown.contains(r#""x-ok": "aGk""#), "{shown}");
+            assert!(shown.contains(r#""x-api-key": "(not shown)""#), "{shown}");
+        }
     }
 
     #[test]

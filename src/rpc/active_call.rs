@@ -1,11 +1,21 @@
 //! A call from its headers to its end: its requests are put together, its replies sent.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use tokio::task::AbortHandle;
 
-use super::{Call, Peer, admission::Admitted, replies::Room, router::Limits, streaming::Inbox};
+use super::{
+    Call, CallEnd, Peer, Router,
+    admission::Admitted,
+    budget::Account,
+    call_end::Traffic,
+    call_span::CallSpan,
+    handler::Outcome,
+    interceptor::{Interceptors, Permission},
+    replies::Room,
+    streaming::Inbox,
+};
 use crate::{
     grpc::{
         CallHead, Code, ContentType, LengthPrefixed, MessageEncoding, Metadata, PREFIX_BYTES,
@@ -18,6 +28,8 @@ use crate::{
 /// A call that has not ended.
 pub(super) struct ActiveCall {
     pub(super) call: Call,
+    pub(super) span: CallSpan,
+    started: Instant,
     stream: StreamId,
     content_type: ContentType,
     /// Of the requests.
@@ -34,14 +46,19 @@ pub(super) struct ActiveCall {
     request_bytes: usize,
     /// What the connection's account counts for this call; see [`memory_bytes`](Self::memory_bytes).
     pub(super) charged_bytes: usize,
-    /// Since the last [`is_stalled`](Self::is_stalled).
-    received_bytes: usize,
+    /// What had come when [`is_stalled`](Self::is_stalled) was asked last.
+    seen_bytes: u64,
     stalls: bool,
     pub(super) requests: Requests,
+    /// Whether all is there that the handler needs to start, which it has not yet.
+    pub(super) complete: bool,
+    pub(super) gate: Gate,
+    received: Traffic,
+    sent: Traffic,
     pub(super) room: Arc<Room>,
     headers_sent: bool,
     pub(super) trailing: Metadata,
-    /// The handler, where it had to wait.
+    /// The handler, or an interceptor before it, where it had to wait.
     pub(super) task: Option<AbortHandle>,
 }
 
@@ -51,6 +68,17 @@ pub(super) enum Requests {
     One(Option<RawMessage>),
     /// The handler takes them as they come.
     Many { inbox: Arc<Inbox>, ended: bool },
+}
+
+/// How far a call is on its way past the interceptors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Gate {
+    /// None has been asked.
+    Shut,
+    /// One of them waits.
+    Asking,
+    /// The handler may start.
+    Open,
 }
 
 /// What became of the requests after bytes were added.
@@ -65,15 +93,23 @@ impl ActiveCall {
         stream: StreamId,
         admitted: &Admitted<'_>,
         head: Box<CallHead>,
-        peer: Peer,
-        limits: &Limits,
+        (peer, started): (Peer, Instant),
+        router: &Router,
     ) -> Self {
+        let limits = router.limits();
         let handler = &admitted.route.handler;
+        let method = admitted.route.method.clone();
+        let deadline = admitted.deadline;
+        let route = head.route;
+        let call = Call::new(method, head, peer, deadline, &limits.compression);
         Self {
+            span: CallSpan::new(&call),
+            call,
+            started,
             stream,
             content_type: admitted.content_type,
             encoding: admitted.encoding,
-            route: head.route,
+            route,
             raw: handler.raw,
             incoming: LengthPrefixed::new(limits.receive_bytes_max),
             receive_bytes_max: limits.receive_bytes_max,
@@ -81,7 +117,7 @@ impl ActiveCall {
             held_bytes: 0,
             request_bytes: 0,
             charged_bytes: 0,
-            received_bytes: 0,
+            seen_bytes: 0,
             stalls: false,
             requests: if handler.is_request_streaming() {
                 Requests::Many {
@@ -91,24 +127,42 @@ impl ActiveCall {
             } else {
                 Requests::One(None)
             },
+            complete: handler.is_request_streaming(),
+            gate: match router.interceptors().grant_all() {
+                true => Gate::Open,
+                false => Gate::Shut,
+            },
+            received: Traffic::default(),
+            sent: Traffic::default(),
             room: Arc::default(),
             headers_sent: false,
             trailing: Metadata::default(),
             task: None,
-            call: Call::new(
-                admitted.route.method.clone(),
-                head,
-                peer,
-                admitted.deadline,
-                &limits.compression,
-            ),
         }
+    }
+
+    /// Asks the interceptors, if they have not been.
+    pub(super) fn ask(&mut self, interceptors: &Arc<Interceptors>) -> Permission {
+        if self.gate != Gate::Shut {
+            return Permission::Granted;
+        }
+        let permission = self.span.in_scope(|| interceptors.before(&self.call));
+        self.gate = match &permission {
+            Permission::Granted => Gate::Open,
+            Permission::Asking(_) | Permission::Refused(_) => Gate::Asking,
+        };
+        permission
+    }
+
+    /// Whether the handler is to be started now; true once.
+    pub(super) fn starts(&mut self) -> bool {
+        self.gate == Gate::Open && std::mem::take(&mut self.complete)
     }
 
     /// Takes part of the body.
     pub(super) fn push(&mut self, bytes: Bytes) {
         self.held_bytes += bytes.len();
-        self.received_bytes += bytes.len();
+        self.received.add_bytes(bytes.len());
         self.incoming.push(bytes);
     }
 
@@ -124,7 +178,8 @@ impl ActiveCall {
     /// Whether the client owes the rest of a message, and has sent next to nothing of it since this
     /// was asked last.
     pub(super) fn is_stalled(&mut self) -> bool {
-        let received = std::mem::take(&mut self.received_bytes);
+        let before = std::mem::replace(&mut self.seen_bytes, self.received.bytes);
+        let received = self.received.bytes - before;
         let owes = match &self.requests {
             Requests::One(_) => self.request_bytes == 0 && self.task.is_none(),
             // While a message waits for the handler, the client may not be able to send.
@@ -186,13 +241,16 @@ impl ActiveCall {
     }
 
     fn next_message(&mut self) -> Result<Option<RawMessage>, Status> {
-        match self.incoming.next()? {
-            Some(message) if !self.raw => self
-                .encoding
-                .decompress(message, self.receive_bytes_max)
-                .map(Some),
-            message => Ok(message),
+        let Some(message) = self.incoming.next()? else {
+            return Ok(None);
+        };
+        self.received.messages += 1;
+        if self.raw {
+            return Ok(Some(message));
         }
+        self.encoding
+            .decompress(message, self.receive_bytes_max)
+            .map(Some)
     }
 
     /// Gives the stream's window back while a message is being put together; while a whole one
@@ -208,9 +266,12 @@ impl ActiveCall {
     }
 
     /// Sends the headers, unless they have been.
-    pub(super) fn send_headers(&mut self, metadata: Metadata, http2: &mut impl Commands) {
+    pub(super) fn send_headers(&mut self, mut metadata: Metadata, http2: &mut impl Commands) {
         if !self.headers_sent {
             self.headers_sent = true;
+            if let Some(added) = self.call.take_metadata() {
+                metadata.extend(added);
+            }
             let mut head = ResponseHead::grpc(self.content_type, metadata);
             head.encoding = if self.raw {
                 self.encoding
@@ -227,6 +288,7 @@ impl ActiveCall {
         &mut self,
         message: RawMessage,
         metadata: Metadata,
+        account: &mut Account,
         http2: &mut impl Commands,
     ) -> Result<(), Status> {
         if message.bytes.len() > self.send_bytes_max {
@@ -241,6 +303,7 @@ impl ActiveCall {
         } else {
             message
         };
+        account.charge_replies(http2.unsent_bytes() + message.bytes.len())?;
         self.send_headers(metadata, http2);
         self.send_message(message, http2);
         Ok(())
@@ -255,7 +318,9 @@ impl ActiveCall {
     }
 
     /// A message and its prefix; a short one in one piece.
-    fn send_message(&self, message: RawMessage, http2: &mut impl Commands) {
+    fn send_message(&mut self, message: RawMessage, http2: &mut impl Commands) {
+        self.sent.messages += 1;
+        self.sent.add_bytes(PREFIX_BYTES + message.bytes.len());
         let prefix = prefix(&message);
         if message.bytes.len() <= COPIED_BYTES_MAX {
             let mut whole = Vec::with_capacity(PREFIX_BYTES + message.bytes.len());
@@ -268,20 +333,38 @@ impl ActiveCall {
         }
     }
 
-    /// Ends the call with OK: never as Trailers-Only, which is for calls that fail at once.
-    pub(super) fn end_ok(mut self, http2: &mut impl Commands) {
-        self.send_headers(Metadata::default(), http2);
-        http2.trailers(
-            self.stream,
-            Trailers {
-                status: None,
-                metadata: self.trailing,
-            },
-        );
+    /// Does what is left to do for a handler that has ended; what the call ends with.
+    pub(super) fn conclude(
+        &mut self,
+        outcome: Outcome,
+        account: &mut Account,
+        http2: &mut impl Commands,
+    ) -> Result<(), Status> {
+        match outcome {
+            Outcome::Reply(reply) => {
+                let (mut message, metadata, trailers) = reply.into_parts();
+                message.compressed |= self.call.compresses_replies();
+                self.trailing.extend(trailers);
+                self.send(message, metadata, account, http2)
+            }
+            Outcome::Done => Ok(()),
+            Outcome::Status(status) => Err(status),
+        }
     }
 
-    /// Ends the call with the status of its handler, after the replies that were sent before.
-    pub(super) fn end(self, status: Status, http2: &mut impl Commands) {
+    /// Ends the call as its handler says, after the replies that were sent before.
+    pub(super) fn end(
+        mut self,
+        ended: Result<(), Status>,
+        interceptors: &Interceptors,
+        http2: &mut impl Commands,
+    ) {
+        let status = ended.err().map(failure);
+        self.close(status.as_ref(), interceptors);
+        if status.is_none() {
+            // OK never goes as Trailers-Only, which is for calls that fail at once.
+            self.send_headers(Metadata::default(), http2);
+        }
         let stream = self.stream;
         if let Some(trailers) = self.end_headers(status, http2) {
             http2.trailers(stream, trailers);
@@ -290,34 +373,49 @@ impl ActiveCall {
 
     /// Ends the call with a status that is not its handler's, without waiting for what is unsent: a
     /// client that does not read must not keep a call beyond its deadline.
-    pub(super) fn fail(self, status: Status, http2: &mut impl Commands) {
+    pub(super) fn fail(
+        self,
+        status: Status,
+        interceptors: &Interceptors,
+        http2: &mut impl Commands,
+    ) {
+        let status = failure(status);
+        self.close(Some(&status), interceptors);
         let stream = self.stream;
-        if let Some(trailers) = self.end_headers(status, http2) {
+        if let Some(trailers) = self.end_headers(Some(status), http2) {
             http2.abort(stream, trailers);
         }
     }
 
+    /// Ends a call whose client has gone and can be told nothing.
+    pub(super) fn vanish(self, why: &'static str, interceptors: &Interceptors) {
+        self.close(Some(&Status::cancelled(why)), interceptors);
+    }
+
     /// Ends a call that has sent no headers as Trailers-Only; else gives the trailers that are due.
-    fn end_headers(self, status: Status, http2: &mut impl Commands) -> Option<Trailers> {
-        let status = match status.code() {
-            // "OK" is no failure, and must not look like half of one on the wire.
-            Code::Ok => Status::internal("the handler failed with the code OK"),
-            _ => status,
-        };
+    fn end_headers(
+        mut self,
+        status: Option<Status>,
+        http2: &mut impl Commands,
+    ) -> Option<Trailers> {
+        if let Some(added) = self.call.take_trailers() {
+            self.trailing.extend(added);
+        }
         let trailers = Trailers {
-            status: Some(status),
+            status,
             metadata: self.trailing,
         };
         if self.headers_sent {
             return Some(trailers);
         }
-        let head = ResponseHead::grpc(self.content_type, Metadata::default());
+        let metadata = self.call.take_metadata().unwrap_or_default();
+        let head = ResponseHead::grpc(self.content_type, metadata);
         http2.headers_only(self.stream, head, Some(trailers));
         None
     }
 
-    /// Stops everything that works for the call.
-    pub(super) fn abandon(&self) {
+    /// Stops everything that works for the call, and tells the interceptors of its end.
+    fn close(&self, status: Option<&Status>, interceptors: &Interceptors) {
         self.call.cancel();
         self.room.close();
         if let Requests::Many { inbox, .. } = &self.requests {
@@ -326,6 +424,16 @@ impl ActiveCall {
         if let Some(task) = &self.task {
             task.abort();
         }
+        let traffic = [self.received, self.sent];
+        CallEnd::new(&self.call, status, self.started, traffic).tell(&self.span, interceptors);
+    }
+}
+
+/// "OK" is no failure, and must not look like half of one on the wire.
+fn failure(status: Status) -> Status {
+    match status.code() {
+        Code::Ok => Status::internal("the call failed with the code OK"),
+        _ => status,
     }
 }
 

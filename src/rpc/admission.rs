@@ -80,6 +80,7 @@ pub(super) fn admit<'a>(
     }
     let encoding =
         MessageEncoding::parse(head.encoding.as_deref()).map_err(|status| refuse(200, status))?;
+    let timeout = router.limits().timeout(timeout, route.method.as_ref());
     // A timeout so long that no clock can hold it is none.
     let deadline = timeout.and_then(|timeout| now.checked_add(timeout));
     Ok(Admitted {
@@ -109,6 +110,14 @@ fn timeout(head: &CallHead) -> Result<Option<Duration>, Status> {
 }
 
 impl Refusal {
+    /// What the call is refused with; `None` where it is no gRPC call.
+    pub(super) fn status(&self) -> Option<&Status> {
+        match self {
+            Self::Call { trailers, .. } => trailers.as_ref()?.status.as_ref(),
+            Self::Page(_) => None,
+        }
+    }
+
     /// An answer that HTTP alone understands.
     fn http(http_status: u16) -> Box<Self> {
         Box::new(Self::Call {

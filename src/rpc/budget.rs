@@ -9,7 +9,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use crate::limits;
+use crate::{grpc::Status, limits};
 
 /// What all connections of a server may hold together, in bytes.
 #[derive(Debug)]
@@ -23,6 +23,8 @@ pub(crate) struct Budget {
 pub(super) struct Account {
     budget: Arc<Budget>,
     leased: usize,
+    /// What the requests of all calls hold.
+    request_bytes: usize,
 }
 
 impl Budget {
@@ -53,11 +55,54 @@ impl Budget {
 
 impl Account {
     pub(super) fn new(budget: Arc<Budget>) -> Self {
-        Self { budget, leased: 0 }
+        Self {
+            budget,
+            leased: 0,
+            request_bytes: 0,
+        }
+    }
+
+    /// What a call's requests hold has become `after`; `unsent` is what all replies hold.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED: it may not, and the call must end. It is counted until it has.
+    pub(super) fn charge_request(
+        &mut self,
+        before: usize,
+        after: usize,
+        unsent: usize,
+    ) -> Result<(), Status> {
+        self.request_bytes = self.request_bytes - before + after;
+        match self.resize(self.request_bytes + unsent) {
+            true => Ok(()),
+            false => Err(no_memory_for("requests")),
+        }
+    }
+
+    /// A call has ended.
+    pub(super) fn release_request(&mut self, bytes: usize) {
+        self.request_bytes -= bytes;
+    }
+
+    /// With one more reply, `unsent` is what all replies hold.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED: the reply is not to be sent.
+    pub(super) fn charge_replies(&mut self, unsent: usize) -> Result<(), Status> {
+        match self.resize(self.request_bytes + unsent) {
+            true => Ok(()),
+            false => Err(no_memory_for("unsent replies")),
+        }
+    }
+
+    /// Gives back what has left or ended.
+    pub(super) fn settle(&mut self, unsent: usize) {
+        // It fails only when more is held than before, and then it is counted already.
+        self.resize(self.request_bytes + unsent);
     }
 
     /// The connection holds that many bytes now. `false`: it may not, and what was added last must go.
-    pub(super) fn resize(&mut self, held: usize) -> bool {
+    fn resize(&mut self, held: usize) -> bool {
         let counted = held.saturating_sub(limits::IN_FLIGHT_UNCOUNTED_BYTES);
         let needed = counted.next_multiple_of(limits::IN_FLIGHT_LEASE_BYTES);
         if needed < self.leased {
@@ -78,6 +123,10 @@ impl Drop for Account {
     fn drop(&mut self) {
         self.budget.give_back(self.leased);
     }
+}
+
+fn no_memory_for(what: &str) -> Status {
+    Status::resource_exhausted(format!("the server has no memory left for more {what}"))
 }
 
 #[cfg(test)]

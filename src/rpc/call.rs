@@ -33,6 +33,8 @@ struct Inner {
     /// Made from the head when it is first asked for.
     metadata: OnceLock<Metadata>,
     extensions: Mutex<http::Extensions>,
+    /// What interceptors and the handler have added; made when it is first needed.
+    added: OnceLock<Mutex<Added>>,
     cancelled: AtomicBool,
     cancelled_notify: Notify,
     /// What the client can read, of what this server can write.
@@ -41,6 +43,13 @@ struct Inner {
     /// Whether `grpc-encoding` is told: once anybody compresses, or says which replies are not.
     tells_encoding: AtomicBool,
     request_compressed: AtomicBool,
+}
+
+/// Metadata for the reply that was added by the way.
+#[derive(Default)]
+struct Added {
+    initial: Metadata,
+    trailing: Metadata,
 }
 
 impl Call {
@@ -70,6 +79,7 @@ impl Call {
             deadline,
             metadata: OnceLock::new(),
             extensions: Mutex::default(),
+            added: OnceLock::new(),
             cancelled: AtomicBool::new(false),
             cancelled_notify: Notify::new(),
         };
@@ -118,7 +128,7 @@ impl Call {
         &self.inner.peer
     }
 
-    /// When the call must have ended; `None` if the client set no deadline.
+    /// When the call must have ended; `None` if neither the client nor the server set a deadline.
     pub fn deadline(&self) -> Option<Instant> {
         self.inner.deadline
     }
@@ -165,6 +175,44 @@ impl Call {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .insert(value);
+    }
+
+    /// Adds initial metadata to the reply, beside the handler's; in vain once it has been sent. A call
+    /// that fails before its first reply has it, too.
+    pub fn add_metadata(&self, metadata: Metadata) {
+        self.add(|added| added.initial.extend(metadata));
+    }
+
+    /// Adds trailing metadata to the reply, however the call ends.
+    pub fn add_trailers(&self, metadata: Metadata) {
+        self.add(|added| added.trailing.extend(metadata));
+    }
+
+    fn add(&self, add: impl FnOnce(&mut Added)) {
+        let added = self.inner.added.get_or_init(Mutex::default);
+        add(&mut added.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Takes the initial metadata that was added.
+    pub(super) fn take_metadata(&self) -> Option<Metadata> {
+        let mut added = self
+            .inner
+            .added
+            .get()?
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Some(std::mem::take(&mut added.initial))
+    }
+
+    /// Takes the trailing metadata that was added.
+    pub(super) fn take_trailers(&self) -> Option<Metadata> {
+        let mut added = self
+            .inner
+            .added
+            .get()?
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        Some(std::mem::take(&mut added.trailing))
     }
 
     /// Compresses the replies that are sent from now on, or stops to, whatever the server's default.

@@ -1,5 +1,5 @@
-//! The path of a call, top-down: admitted by its headers, its messages put together, its handler
-//! run, its replies sent, its end told.
+//! The path of a call, top-down: admitted by its headers, let through by the interceptors, its
+//! messages put together, its handler run, its replies sent, its end told.
 //!
 //! One [`Dispatcher`] a connection, driven by the connection's own task: [`event`] takes what was
 //! read, and only when all of it is taken does [`run`] poll a handler. So a call that is opened and
@@ -14,16 +14,16 @@ use bytes::Bytes;
 
 use super::{
     Peer, Router,
-    active_call::{ActiveCall, Progress, Requests},
+    active_call::{ActiveCall, Gate, Progress},
     admission::{Refusal, admit},
     budget::{Account, Budget},
+    call_end,
     deadline::Deadlines,
-    handler::{Form, Outcome},
+    handler::Outcome,
+    interceptor::Permission,
     outbox::{Outbox, Post},
     page::DuePages,
-    replies::Outbound,
-    running::{self, Poll},
-    streaming::Inbound,
+    running::{self, HANDLER, INTERCEPTOR, Poll},
 };
 use crate::{
     grpc::{CallHead, Metadata, Status},
@@ -36,15 +36,14 @@ pub(crate) struct Dispatcher {
     peer: Peer,
     calls: HashMap<StreamId, ActiveCall>,
     pages: DuePages,
-    /// Calls whose handler can be started: all of the request is there, or requests are a stream.
+    /// Calls that are new, or whose handler can be started: all of the request is there, or requests
+    /// are a stream.
     ready: Vec<StreamId>,
     /// Calls with a deadline that came with the events since the last run.
     new_deadlines: Vec<(Instant, StreamId)>,
     deadlines: Deadlines,
     outbox: Arc<Outbox>,
     account: Account,
-    /// What the requests of all calls hold.
-    request_bytes: usize,
     /// Kept to be filled again.
     posts: Vec<(StreamId, Post)>,
 }
@@ -61,7 +60,6 @@ impl Dispatcher {
             deadlines: Deadlines::default(),
             outbox: Arc::default(),
             account: Account::new(budget),
-            request_bytes: 0,
             posts: Vec::new(),
         }
     }
@@ -78,7 +76,7 @@ impl Dispatcher {
             }
             Event::Reset { stream } => {
                 if let Some(call) = self.remove(stream) {
-                    call.abandon();
+                    call.vanish("the client gave the call up", self.router.interceptors());
                 }
                 self.pages.reset(stream);
             }
@@ -87,12 +85,19 @@ impl Dispatcher {
 
     /// Runs what became ready: new handlers, then what waiting handlers have posted.
     pub(crate) fn run(&mut self, http2: &mut impl Commands) {
-        let mut ready = std::mem::take(&mut self.ready);
-        for stream in ready.drain(..) {
-            self.start_handler(stream, http2);
+        let mut done = 0;
+        loop {
+            while let Some(stream) = self.ready.get(done).copied() {
+                done += 1;
+                self.proceed(stream, http2);
+            }
+            // What is delivered may let further calls proceed.
+            self.deliver(http2);
+            if done == self.ready.len() {
+                break;
+            }
         }
-        self.ready = ready;
-        self.deliver(http2);
+        self.ready.clear();
         for (deadline, stream) in self.new_deadlines.drain(..) {
             if self.calls.contains_key(&stream) || http2.is_sending(stream) {
                 self.deadlines.add(deadline, stream);
@@ -102,9 +107,7 @@ impl Dispatcher {
         self.deadlines.compact(calls.len(), |stream| {
             calls.contains_key(&stream) || http2.is_sending(stream)
         });
-        // What has left or ended is given back; that never fails.
-        self.account
-            .resize(self.request_bytes + http2.unsent_bytes());
+        self.account.settle(http2.unsent_bytes());
     }
 
     /// When [`expire`](Self::expire) is to be called; ask again after each run.
@@ -164,17 +167,20 @@ impl Dispatcher {
         let router = Arc::clone(&self.router);
         let admitted = match admit(&head, &router, now) {
             Ok(admitted) => admitted,
-            Err(refusal) => return self.refuse(stream, *refusal, end, http2),
+            Err(refusal) => {
+                call_end::tell_refusal(head, &refusal, (self.peer.clone(), now), &router);
+                return self.refuse(stream, *refusal, end, http2);
+            }
         };
-        let request_streaming = admitted.route.handler.is_request_streaming();
         let deadline = admitted.deadline;
-        let active = ActiveCall::new(stream, &admitted, head, self.peer.clone(), router.limits());
+        let from = (self.peer.clone(), now);
+        let active = ActiveCall::new(stream, &admitted, head, from, &router);
+        if active.complete || active.gate == Gate::Shut {
+            self.ready.push(stream);
+        }
         self.calls.insert(stream, active);
         self.new_deadlines
             .extend(deadline.map(|deadline| (deadline, stream)));
-        if request_streaming {
-            self.ready.push(stream);
-        }
         if end {
             self.receive(stream, Bytes::new(), true, http2);
         }
@@ -198,7 +204,10 @@ impl Dispatcher {
         };
         call.push(bytes);
         match call.advance(end) {
-            Ok(Progress::Complete) => self.ready.push(stream),
+            Ok(Progress::Complete) => {
+                call.complete = true;
+                self.ready.push(stream);
+            }
             Ok(Progress::More) => {}
             Err(status) => return self.fail(stream, status, http2),
         }
@@ -213,12 +222,30 @@ impl Dispatcher {
         };
         let bytes = call.memory_bytes();
         let before = std::mem::replace(&mut call.charged_bytes, bytes);
-        self.request_bytes = self.request_bytes - before + bytes;
-        if !self
+        let charged = self
             .account
-            .resize(self.request_bytes + http2.unsent_bytes())
-        {
-            self.fail(stream, no_memory_for("requests"), http2);
+            .charge_request(before, bytes, http2.unsent_bytes());
+        if let Err(status) = charged {
+            self.fail(stream, status, http2);
+        }
+    }
+
+    /// Lets a call go on: past the interceptors when it is new, to its handler when it can start.
+    fn proceed(&mut self, stream: StreamId, http2: &mut impl Commands) {
+        let Some(active) = self.calls.get_mut(&stream) else {
+            return;
+        };
+        match active.ask(self.router.interceptors()) {
+            Permission::Granted if active.starts() => self.start_handler(stream, http2),
+            Permission::Granted => {}
+            Permission::Refused(status) => self.fail(stream, status, http2),
+            Permission::Asking(asking) => {
+                let call = (active.call.clone(), &active.span);
+                let outbox = (stream, Arc::clone(&self.outbox));
+                let post = |answer: Result<_, _>| Post::Permission(answer.flatten());
+                let task = running::spawn(INTERCEPTOR, asking, call, outbox, post);
+                active.task = Some(task);
+            }
         }
     }
 
@@ -227,38 +254,14 @@ impl Dispatcher {
         let Some(active) = self.calls.get_mut(&stream) else {
             return;
         };
-        let call = active.call.clone();
-        let router = Arc::clone(&self.router);
-        let Ok(route) = router.route(active.route, call.path().as_bytes()) else {
+        let path = active.call.path().as_bytes();
+        let Ok(route) = self.router.route(active.route, path) else {
             return;
         };
-        let outbound = || {
-            let (room, outbox) = (Arc::clone(&active.room), Arc::clone(&self.outbox));
-            Outbound::new(active.call.clone(), room, outbox, stream)
-        };
         let before = Instant::now();
-        let started = match (&route.handler.form, &mut active.requests) {
-            (Form::UnarySync(handler), Requests::One(request)) => {
-                let request = request.take().unwrap_or_default();
-                running::catch(|| handler(call, request)).map(Poll::Ready)
-            }
-            (Form::Unary(handler), Requests::One(request)) => {
-                let request = request.take().unwrap_or_default();
-                running::catch(|| handler(call, request)).and_then(running::poll_once)
-            }
-            (Form::ServerStreaming(handler), Requests::One(request)) => {
-                let request = request.take().unwrap_or_default();
-                running::catch(|| handler(call, request, outbound())).and_then(running::poll_once)
-            }
-            (Form::RequestStreaming(handler), Requests::Many { inbox, .. }) => {
-                let inbound = Inbound::new(Arc::clone(inbox), Arc::clone(&self.outbox), stream);
-                running::catch(|| handler(call, inbound, outbound())).and_then(running::poll_once)
-            }
-            // `start` chose the requests by the handler's form.
-            _ => Ok(Poll::Ready(Outcome::Status(Status::internal(
-                "the route has changed",
-            )))),
-        };
+        let span = active.span.clone();
+        let started =
+            span.in_scope(|| running::start(&route.handler, active, &self.outbox, stream));
         running::warn_if_blocked(&active.call, before);
         match started {
             Ok(Poll::Ready(outcome)) => {
@@ -266,8 +269,11 @@ impl Dispatcher {
                 self.finish(stream, outcome, http2);
             }
             Ok(Poll::Pending(running)) => {
-                let (call, outbox) = (active.call.clone(), Arc::clone(&self.outbox));
-                active.task = Some(running::spawn(running, call, stream, outbox));
+                let call = (active.call.clone(), &active.span);
+                let outbox = (stream, Arc::clone(&self.outbox));
+                let post =
+                    |outcome: Result<_, _>| Post::Finished(outcome.unwrap_or_else(Outcome::Status));
+                active.task = Some(running::spawn(HANDLER, running, call, outbox, post));
             }
             Err(status) => self.fail(stream, status, http2),
         }
@@ -288,17 +294,16 @@ impl Dispatcher {
             return;
         };
         let done = match post {
+            Post::Permission(answer) => answer.map(|()| {
+                call.gate = Gate::Open;
+                self.ready.push(stream);
+            }),
             Post::Headers(metadata) => {
                 call.send_headers(metadata, http2);
                 Ok(())
             }
             Post::Message(message) => {
-                let unsent = http2.unsent_bytes() + message.bytes.len();
-                if self.account.resize(self.request_bytes + unsent) {
-                    call.send(message, Metadata::default(), http2)
-                } else {
-                    Err(no_memory_for("unsent replies"))
-                }
+                call.send(message, Metadata::default(), &mut self.account, http2)
             }
             Post::Trailers(metadata) => {
                 call.trailing.extend(metadata);
@@ -320,41 +325,22 @@ impl Dispatcher {
 
     /// The handler has ended, and so does the call.
     fn finish(&mut self, stream: StreamId, outcome: Outcome, http2: &mut impl Commands) {
-        let Some(mut call) = self.remove(stream) else {
-            return;
-        };
-        // Whoever the handler has left at work for the call learns that it is over.
-        call.abandon();
-        match outcome {
-            Outcome::Reply(reply) => {
-                let (mut message, metadata, trailers) = reply.into_parts();
-                message.compressed |= call.call.compresses_replies();
-                call.trailing.extend(trailers);
-                let unsent = http2.unsent_bytes() + message.bytes.len();
-                if !self.account.resize(self.request_bytes + unsent) {
-                    return call.end(no_memory_for("unsent replies"), http2);
-                }
-                match call.send(message, metadata, http2) {
-                    Ok(()) => call.end_ok(http2),
-                    Err(status) => call.end(status, http2),
-                }
-            }
-            Outcome::Done => call.end_ok(http2),
-            Outcome::Status(status) => call.end(status, http2),
+        if let Some(mut call) = self.remove(stream) {
+            let ended = call.conclude(outcome, &mut self.account, http2);
+            call.end(ended, self.router.interceptors(), http2);
         }
     }
 
     /// Ends a call with a status, whatever its handler is doing.
     fn fail(&mut self, stream: StreamId, status: Status, http2: &mut impl Commands) {
         if let Some(call) = self.remove(stream) {
-            call.abandon();
-            call.fail(status, http2);
+            call.fail(status, self.router.interceptors(), http2);
         }
     }
 
     fn remove(&mut self, stream: StreamId) -> Option<ActiveCall> {
         let call = self.calls.remove(&stream)?;
-        self.request_bytes -= call.charged_bytes;
+        self.account.release_request(call.charged_bytes);
         Some(call)
     }
 
@@ -367,12 +353,8 @@ impl Dispatcher {
 impl Drop for Dispatcher {
     /// The connection is gone, and with it all that its calls were doing.
     fn drop(&mut self) {
-        for call in self.calls.values() {
-            call.abandon();
+        for (_, call) in self.calls.drain() {
+            call.vanish("the connection is gone", self.router.interceptors());
         }
     }
-}
-
-fn no_memory_for(what: &str) -> Status {
-    Status::resource_exhausted(format!("the server has no memory left for more {what}"))
 }

@@ -34,7 +34,10 @@ pub(crate) enum Form {
 }
 
 /// A handler at work.
-pub(crate) type Running = Pin<Box<dyn Future<Output = Outcome> + Send>>;
+pub(crate) type Running = Waiting<Outcome>;
+
+/// What goes on until it has its outcome.
+pub(crate) type Waiting<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// What a handler ends with.
 #[derive(Debug)]
@@ -203,10 +206,12 @@ async fn run_blocking(
     let Ok(permit) = threads.acquire_owned().await else {
         return Outcome::Status(Status::unavailable("the server is shutting down"));
     };
+    // The call's span does not follow to another thread by itself.
+    let span = tracing::Span::current();
     let work = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         match &sync.form {
-            Form::UnarySync(run) => run(call, raw),
+            Form::UnarySync(run) => span.in_scope(|| run(call, raw)),
             _ => Outcome::Status(Status::internal("only a unary handler can block")),
         }
     });

@@ -2,30 +2,39 @@
 //!
 //! [`dispatch`] is the page to read first.
 
+mod access_log;
 mod active_call;
 mod admission;
 mod budget;
 mod call;
+mod call_end;
+mod call_span;
 mod conversion;
 mod deadline;
 mod dispatch;
 mod handler;
+mod interceptor;
 mod outbox;
 mod page;
 mod peer;
+mod printable;
 mod replies;
 mod response;
 mod router;
 mod running;
 mod streaming;
 
+pub use access_log::AccessLog;
 pub(crate) use budget::Budget;
 pub use call::Call;
+pub use call_end::CallEnd;
 pub use conversion::{FromMessage, IntoMessage, IntoReply};
 pub(crate) use dispatch::Dispatcher;
 pub use handler::{
     BidiHandler, ClientStreamingHandler, Handler, ServerStreamingHandler, SyncHandler, UnaryHandler,
 };
+pub use interceptor::Before;
+pub(crate) use interceptor::Interceptors;
 pub(crate) use page::{Page, Pages};
 pub use peer::{Peer, TlsIdentity};
 pub use replies::Replies;

@@ -7,13 +7,15 @@ use std::{
 
 use super::handler::Outcome;
 use crate::{
-    grpc::{Metadata, RawMessage},
+    grpc::{Metadata, RawMessage, Status},
     http2::StreamId,
 };
 
-/// What a handler has to say to its call's connection.
+/// What a handler, or an interceptor before it, has to say to its call's connection.
 #[derive(Debug)]
 pub(crate) enum Post {
+    /// The interceptors have let the call through, or refused it.
+    Permission(Result<(), Status>),
     /// The initial metadata is to be sent now.
     Headers(Metadata),
     /// One message of a reply stream.

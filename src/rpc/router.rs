@@ -1,12 +1,12 @@
 //! Which handler answers which path.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use super::{Handler, Page, Pages, handler::Form};
+use super::{Handler, Interceptors, Page, Pages, handler::Form};
 use crate::{
     grpc::{CallHead, MessageEncoding, Status},
     limits,
-    schema::Method,
+    schema::{Method, MethodKind},
 };
 
 /// All that a call needs to know of its server; immutable, and replaced as a whole.
@@ -15,6 +15,7 @@ pub(crate) struct Router {
     routes: Vec<Route>,
     by_path: HashMap<Box<str>, u32>,
     fallback: Option<Route>,
+    interceptors: Arc<Interceptors>,
     limits: Limits,
     pages: Pages,
 }
@@ -36,6 +37,10 @@ pub(crate) struct Limits {
     pub(crate) send_bytes_max: usize,
     /// How replies are compressed, best first; empty: not unless a handler asks.
     pub(crate) compression: Vec<MessageEncoding>,
+    /// How long a unary call may take whose client allows it longer.
+    pub(crate) call_timeout_max: Option<Duration>,
+    /// How long a unary call may take whose client does not say.
+    pub(crate) call_timeout_default: Option<Duration>,
 }
 
 impl Default for Limits {
@@ -44,7 +49,28 @@ impl Default for Limits {
             receive_bytes_max: limits::MESSAGE_RECEIVE_BYTES,
             send_bytes_max: limits::MESSAGE_SEND_BYTES,
             compression: Vec::new(),
+            call_timeout_max: limits::CALL_TIMEOUT_MAX,
+            call_timeout_default: limits::CALL_TIMEOUT_DEFAULT,
         }
+    }
+}
+
+impl Limits {
+    /// How long a call may take whose client has said `timeout`, or nothing.
+    ///
+    /// Only of a unary method: a stream may be meant to be quiet for hours, as Watch of
+    /// `grpc.health.v1.Health` is. What a fallback answers may be either, and counts as a stream.
+    pub(super) fn timeout(
+        &self,
+        timeout: Option<Duration>,
+        method: Option<&Method>,
+    ) -> Option<Duration> {
+        if method.map(Method::kind) != Some(MethodKind::Unary) {
+            return timeout;
+        }
+        let timeout = timeout.or(self.call_timeout_default);
+        // To have no timeout is to have the longest.
+        timeout.into_iter().chain(self.call_timeout_max).min()
     }
 }
 
@@ -52,6 +78,7 @@ impl Router {
     pub(crate) fn new(
         routes: Vec<Route>,
         fallback: Option<Handler>,
+        interceptors: Interceptors,
         limits: Limits,
         pages: Pages,
     ) -> Self {
@@ -70,6 +97,7 @@ impl Router {
             routes,
             by_path,
             fallback,
+            interceptors: Arc::new(interceptors),
             limits,
             pages,
         }
@@ -78,6 +106,11 @@ impl Router {
     /// The index of the route of a path.
     pub(crate) fn lookup(&self, path: &[u8]) -> Option<u32> {
         self.by_path.get(std::str::from_utf8(path).ok()?).copied()
+    }
+
+    /// The method of the route at an index that [`lookup`](Self::lookup) gave.
+    pub(super) fn method(&self, index: Option<u32>) -> Option<&Method> {
+        self.routes.get(index? as usize)?.method.as_ref()
     }
 
     /// The route at an index that [`lookup`](Self::lookup) gave; else the fallback.
@@ -94,6 +127,10 @@ impl Router {
     /// What answers a request that is not gRPC.
     pub(super) fn page(&self, head: &CallHead) -> Option<Page> {
         self.pages.find(head)
+    }
+
+    pub(super) fn interceptors(&self) -> &Arc<Interceptors> {
+        &self.interceptors
     }
 
     pub(crate) fn limits(&self) -> &Limits {

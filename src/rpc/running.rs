@@ -1,4 +1,5 @@
-//! Handlers at work: polled once where they stand, then as tasks; a panic ends its own call alone.
+//! Handlers and interceptors at work: polled once where they stand, then as tasks; a panic ends its
+//! own call alone.
 
 use std::{
     any::Any,
@@ -13,34 +14,70 @@ use tokio::task::{AbortHandle, coop::unconstrained};
 
 use super::{
     Call,
-    handler::{Outcome, Running},
+    active_call::{ActiveCall, Requests},
+    call_span::CallSpan,
+    handler::{Form, Handler, Outcome, Waiting},
     outbox::{Outbox, Post},
+    replies::Outbound,
+    streaming::Inbound,
 };
 use crate::{grpc::Status, http2::StreamId, limits};
 
-/// What the first poll of a handler gave.
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a box would be one more allocation a call"
-)]
-pub(super) enum Poll {
-    Ready(Outcome),
-    Pending(Running),
+/// What the first poll gave.
+pub(super) enum Poll<T> {
+    Ready(T),
+    Pending(Waiting<T>),
 }
 
-/// Runs part of a handler; a panic becomes the status UNKNOWN (statuscodes.md) of its call.
-pub(super) fn catch<T>(run: impl FnOnce() -> T) -> Result<T, Status> {
-    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| panicked(&*panic))
+/// Starts the handler of a call with what it takes, and polls it once.
+pub(super) fn start(
+    handler: &Handler,
+    active: &mut ActiveCall,
+    outbox: &Arc<Outbox>,
+    stream: StreamId,
+) -> Result<Poll<Outcome>, Status> {
+    let call = active.call.clone();
+    let outbound = || {
+        let (room, outbox) = (Arc::clone(&active.room), Arc::clone(outbox));
+        Outbound::new(active.call.clone(), room, outbox, stream)
+    };
+    let poll_once = |running| poll_once(HANDLER, running);
+    match (&handler.form, &mut active.requests) {
+        (Form::UnarySync(run), Requests::One(request)) => {
+            let request = request.take().unwrap_or_default();
+            catch(HANDLER, || run(call, request)).map(Poll::Ready)
+        }
+        (Form::Unary(run), Requests::One(request)) => {
+            let request = request.take().unwrap_or_default();
+            catch(HANDLER, || run(call, request)).and_then(poll_once)
+        }
+        (Form::ServerStreaming(run), Requests::One(request)) => {
+            let request = request.take().unwrap_or_default();
+            catch(HANDLER, || run(call, request, outbound())).and_then(poll_once)
+        }
+        (Form::RequestStreaming(run), Requests::Many { inbox, .. }) => {
+            let inbound = Inbound::new(Arc::clone(inbox), Arc::clone(outbox), stream);
+            catch(HANDLER, || run(call, inbound, outbound())).and_then(poll_once)
+        }
+        // A call's requests are chosen by its handler's form.
+        _ => Err(Status::internal("the route has changed")),
+    }
 }
 
-/// Polls a handler for the first time, in the connection's own task.
+/// Runs part of a handler or an interceptor; a panic becomes the status UNKNOWN (statuscodes.md) of
+/// its call.
+pub(super) fn catch<T>(who: &'static str, run: impl FnOnce() -> T) -> Result<T, Status> {
+    catch_unwind(AssertUnwindSafe(run)).map_err(|panic| panicked(who, &*panic))
+}
+
+/// Polls for the first time, in the connection's own task.
 ///
 /// Without the task's cooperative budget: that is one budget for all calls of a read, and handlers
-/// that find it used up would wait for nothing. Nobody is woken by this poll: a handler that waits
-/// is polled again by its own task.
-pub(super) fn poll_once(mut running: Running) -> Result<Poll, Status> {
+/// that find it used up would wait for nothing. Nobody is woken by this poll: what waits is polled
+/// again by a task of its own.
+pub(super) fn poll_once<T>(who: &'static str, mut running: Waiting<T>) -> Result<Poll<T>, Status> {
     let mut context = Context::from_waker(Waker::noop());
-    let polled = catch(|| {
+    let polled = catch(who, || {
         let first = std::pin::pin!(unconstrained(running.as_mut()));
         first.poll(&mut context)
     })?;
@@ -50,24 +87,28 @@ pub(super) fn poll_once(mut running: Running) -> Result<Poll, Status> {
     })
 }
 
-/// Lets a handler that waits go on as a task, which answers through the outbox.
-pub(super) fn spawn(
-    mut running: Running,
-    call: Call,
-    stream: StreamId,
-    outbox: Arc<Outbox>,
+/// Lets what waits go on as a task, which answers through the outbox.
+pub(super) fn spawn<T: 'static>(
+    who: &'static str,
+    mut running: Waiting<T>,
+    (call, span): (Call, &CallSpan),
+    (stream, outbox): (StreamId, Arc<Outbox>),
+    post: fn(Result<T, Status>) -> Post,
 ) -> AbortHandle {
     let task = async move {
         let caught = poll_fn(|cx| {
             let started = Instant::now();
-            let polled = catch(|| running.as_mut().poll(cx));
+            let polled = catch(who, || running.as_mut().poll(cx));
             warn_if_blocked(&call, started);
-            polled.unwrap_or_else(|status| task::Poll::Ready(Outcome::Status(status)))
+            match polled {
+                Ok(polled) => polled.map(Ok),
+                Err(status) => task::Poll::Ready(Err(status)),
+            }
         });
         let outcome = caught.await;
-        outbox.post(stream, Post::Finished(outcome));
+        outbox.post(stream, post(outcome));
     };
-    tokio::spawn(task).abort_handle()
+    tokio::spawn(span.instrument(task)).abort_handle()
 }
 
 /// Tells of a handler that kept its thread, and all other calls of that thread, waiting.
@@ -82,13 +123,16 @@ pub(super) fn warn_if_blocked(call: &Call, started: Instant) {
     }
 }
 
-fn panicked(panic: &(dyn Any + Send)) -> Status {
+fn panicked(who: &'static str, panic: &(dyn Any + Send)) -> Status {
     let message = panic
         .downcast_ref::<&str>()
         .copied()
         .or_else(|| panic.downcast_ref::<String>().map(String::as_str))
         .unwrap_or("no message");
-    tracing::error!(panic = message, "a handler panicked");
+    tracing::error!(panic = message, "the {who} of a call panicked");
     // The panic's text is for the log: it may tell more than a client should know.
-    Status::unknown("the handler panicked")
+    Status::unknown(format!("the {who} panicked"))
 }
+
+pub(super) const HANDLER: &str = "handler";
+pub(super) const INTERCEPTOR: &str = "interceptor";

@@ -1,5 +1,7 @@
 //! Which handler answers which method, checked against the schema before the first call.
 
+mod around;
+
 use std::{
     collections::{BTreeMap, HashMap, btree_map::Entry},
     future::Future,
@@ -18,8 +20,8 @@ use crate::{
     grpc::{MessageEncoding, RawMessage, Status},
     limits,
     rpc::{
-        BidiHandler, Budget, Call, ClientStreamingHandler, Handler, Limits, Replies, Route, Router,
-        ServerStreamingHandler, Streaming, SyncHandler, UnaryHandler,
+        BidiHandler, Budget, Call, ClientStreamingHandler, Handler, Interceptors, Limits, Replies,
+        Route, Router, ServerStreamingHandler, Streaming, SyncHandler, UnaryHandler,
     },
     schema::{Method, MethodKind, Schema},
     service::{self, Health},
@@ -38,6 +40,7 @@ pub struct ServerBuilder {
     fallback: Option<Handler>,
     texts: HashMap<Vec<u8>, Bytes>,
     errors: Vec<String>,
+    interceptors: Interceptors,
     limits: Limits,
     connection_limits: ConnectionLimits,
     blocking: Arc<Semaphore>,
@@ -56,6 +59,7 @@ impl ServerBuilder {
             fallback: None,
             texts: HashMap::new(),
             errors: Vec::new(),
+            interceptors: Interceptors::default(),
             limits: Limits::default(),
             connection_limits: ConnectionLimits::default(),
             blocking: Arc::new(Semaphore::new(limits::BLOCKING_CALLS_MAX)),
@@ -253,7 +257,13 @@ impl ServerBuilder {
             texts: self.texts,
         });
         let routes = self.routes.into_values().collect();
-        let router = Arc::new(Router::new(routes, self.fallback, self.limits, pages));
+        let router = Arc::new(Router::new(
+            routes,
+            self.fallback,
+            self.interceptors,
+            self.limits,
+            pages,
+        ));
         Ok(Server {
             service: Service {
                 router,
