@@ -2,10 +2,12 @@
 
 use std::{net::SocketAddr, time::Duration};
 
+use reflectd::{RawMessage, Replies, Status, Streaming};
+
 use super::{
     ECHO, GREET, JOIN, REPEAT,
     peer::{self, Frame, Peer, frame, message},
-    start,
+    serve, start,
 };
 
 #[tokio::test]
@@ -145,5 +147,44 @@ async fn a_deadline_ends_a_call_whose_client_does_not_read() {
             Some(8),
             "CANCEL is what a cut message gets: {answer:?}"
         );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_before_the_end_of_the_request_stops_the_client() {
+    let address = serve(|builder| {
+        builder
+            .client_streaming(
+                JOIN,
+                async |mut requests: Streaming<RawMessage>| match requests.message().await? {
+                    Some(request) if request.bytes == "fail" => Err(Status::aborted("no more")),
+                    request => Ok(request.unwrap_or_default()),
+                },
+            )
+            .bidi(
+                ECHO,
+                async |_: Streaming<RawMessage>, _: Replies<RawMessage>| Ok(()),
+            )
+    })
+    .await;
+    for (path, first, code) in [(JOIN, "enough", "0"), (JOIN, "fail", "10"), (ECHO, "", "0")] {
+        let mut peer = Peer::connect(address).await;
+        peer.send_request(1, path, &[], false).await;
+        peer.send_data(1, &message(first.as_bytes()), false).await;
+        assert_eq!(peer.answer(1).await.status(), Some(code), "{path} {first}");
+        let of_call = |frame: &Frame| {
+            matches!(
+                frame,
+                Frame::Data { .. } | Frame::Headers { .. } | Frame::Reset { .. }
+            )
+        };
+        // NO_ERROR: the answer is whole, and the rest of the request is not wanted (RFC 9113, 8.1).
+        let after = peer.recv_until(of_call).await;
+        assert_eq!(after, Frame::Reset { stream: 1, code: 0 }, "{path} {first}");
+        // What the client has sent in the meantime does no harm.
+        peer.send_data(1, &message(b"more"), false).await;
+        peer.send_data(1, &[], true).await;
+        peer.send_request(3, ECHO, &[], true).await;
+        assert_eq!(peer.answer(3).await.status(), Some("0"));
     }
 }

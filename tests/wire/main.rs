@@ -19,7 +19,9 @@ use std::{
 };
 
 use peer::{Answer, Peer};
-use reflectd::{Call, Metadata, RawMessage, Replies, Response, Schema, Server, Status, Streaming};
+use reflectd::{
+    Call, Metadata, RawMessage, Replies, Response, Schema, Server, ServerBuilder, Status, Streaming,
+};
 
 /// How often the handlers below were started and dropped before they had ended.
 #[derive(Clone, Default)]
@@ -45,21 +47,25 @@ async fn start() -> (SocketAddr, Seen) {
         let dropped = Arc::clone(&dropped);
         async move { answer_as_asked(&call, request, dropped).await }
     };
+    let address = serve(|builder| {
+        builder
+            .receive_bytes_max(1000)
+            .unary(GREET, greet)
+            .server_streaming(REPEAT, repeat)
+            .client_streaming(JOIN, join)
+            .bidi(ECHO, echo)
+    });
+    (address.await, seen)
+}
+
+/// A server for the methods of proto/greeter.proto, with handlers of a test's own.
+async fn serve(configure: impl FnOnce(ServerBuilder) -> ServerBuilder) -> SocketAddr {
     let schema = Schema::compile(["proto/greeter.proto"], ["proto"]).unwrap();
-    let server = Server::builder(schema)
-        .receive_bytes_max(1000)
-        .unary("/greeter.Greeter/Greet", greet)
-        .server_streaming("/greeter.Greeter/GreetRepeatedly", repeat)
-        .client_streaming("/greeter.Greeter/GreetTogether", join)
-        .bidi("/greeter.Greeter/GreetEach", echo)
-        .build()
-        .unwrap()
-        .bind("127.0.0.1:0")
-        .await
-        .unwrap();
+    let builder = configure(Server::builder(schema));
+    let server = builder.build().unwrap().bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addresses()[0];
     tokio::spawn(server.serve());
-    (address, seen)
+    address
 }
 
 /// Does what the metadata says: waits, fails, panics; else answers with the request.

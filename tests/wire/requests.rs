@@ -162,3 +162,45 @@ async fn a_message_that_is_too_long_is_refused_on_its_prefix() {
     peer.send_data(3, &message(b"x"), true).await;
     assert_eq!(peer.answer(3).await.status(), Some("0"));
 }
+
+#[tokio::test]
+async fn the_compressed_flag_needs_an_encoding() {
+    let (address, seen) = start().await;
+    for more in [&[][..], &[("grpc-encoding", "identity")]] {
+        for path in [GREET, JOIN] {
+            // Also where there is nothing to be compressed.
+            for body in [&[1, 0, 0, 0, 0][..], &[1, 0, 0, 0, 1, 1]] {
+                trailers_only(&call(address, path, more, body).await, "13");
+            }
+        }
+    }
+    assert_eq!(seen.started.load(Ordering::SeqCst), 0);
+}
+
+#[tokio::test]
+async fn what_is_not_read_of_refused_requests_does_not_close_the_connection() {
+    let (address, _) = start().await;
+    let mut peer = Peer::connect(address).await;
+    // What the client may send in all: the server grants it in WINDOW_UPDATE for stream 0.
+    let mut window = 65_535_i64;
+    let mut sent = 0;
+    let too_long = [&[0, 255, 255, 255, 255][..], &[7; 60_000]].concat();
+    // More than twice the window of a whole connection.
+    for stream in (1..=501).step_by(2) {
+        while window < too_long.len() as i64 {
+            match peer.recv().await.expect("the connection closed") {
+                Frame::WindowUpdate { stream: 0, bytes } => window += i64::from(bytes),
+                Frame::Goaway { debug, .. } => panic!("the server gave up: {debug}"),
+                _ => {}
+            }
+        }
+        peer.send_request(stream, GREET, &[], false).await;
+        peer.send_data_in_frames(stream, &too_long, false).await;
+        window -= too_long.len() as i64;
+        sent += too_long.len();
+    }
+    assert!(sent > 15_000_000);
+    peer.send_request(503, GREET, &[], false).await;
+    peer.send_data(503, &message(b"x"), true).await;
+    assert_eq!(peer.answer(503).await.status(), Some("0"));
+}
