@@ -286,7 +286,12 @@ fn the_codes_of_applications_are_left_to_them() {
         ("data_loss", "DataLoss"),
     ];
     // What is answered from a store, health and reflection are applications; a log only reads.
-    const MAY: [&str; 4] = ["binding/", "service/", "grpc/status.rs", "rpc/access_log.rs"];
+    const MAY: [&str; 4] = [
+        "binding/",
+        "service/",
+        "grpc/status.rs",
+        "rpc/access_log.rs",
+    ];
     for source in sources() {
         let may = MAY.iter().any(|place| source.path.starts_with(place));
         for (function, variant) in CODES.iter().filter(|_| !may) {
