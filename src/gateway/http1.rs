@@ -25,7 +25,8 @@ pub(crate) async fn serve_http1<Io>(
         // gRPC is spoken over HTTP/2: what claims to be gRPC here is not (PROTOCOL-HTTP2.md).
         request.headers_mut().remove(CONTENT_TYPE);
         request.extensions_mut().insert(from.clone());
-        service.clone().call(request)
+        // No answer here depends on a body, so none is waited for.
+        service.clone().call(request.map(|_| String::new()))
     });
     let served = http1::Builder::new()
         .keep_alive(false)

@@ -3,12 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::{Page, Route, Router};
-use crate::{
-    grpc::{
-        CallHead, ContentType, HttpMethod, MessageEncoding, ResponseHead, Status, TimeoutSlot,
-        Trailers, parse_timeout,
-    },
-    http2::{Commands, StreamId},
+use crate::grpc::{
+    CallHead, ContentType, HttpMethod, MessageEncoding, ResponseHead, Status, TimeoutSlot,
+    Trailers, parse_timeout,
 };
 
 /// What a call's headers say, once they are found to be in order.
@@ -136,13 +133,5 @@ impl Refusal {
             head,
             trailers: Some(status.into()),
         })
-    }
-
-    /// Tells the client.
-    pub(super) fn send(self, stream: StreamId, http2: &mut impl Commands) {
-        match self {
-            Self::Call { head, trailers } => http2.headers_only(stream, head, trailers),
-            Self::Page(page) => http2.plain_text(stream, page.http_status, page.text),
-        }
     }
 }

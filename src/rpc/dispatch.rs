@@ -15,13 +15,14 @@ use bytes::Bytes;
 use super::{
     Peer, Router,
     active_call::{ActiveCall, Gate, Progress},
-    admission::admit,
+    admission::{Refusal, admit},
     budget::{Account, Budget},
     call_end,
     deadline::Deadlines,
     handler::Outcome,
     interceptor::Permission,
     outbox::{Outbox, Post},
+    page::DuePages,
     running::{self, HANDLER, INTERCEPTOR, Poll},
 };
 use crate::{
@@ -34,6 +35,7 @@ pub(crate) struct Dispatcher {
     router: Arc<Router>,
     peer: Peer,
     calls: HashMap<StreamId, ActiveCall>,
+    pages: DuePages,
     /// Calls that are new, or whose handler can be started: all of the request is there, or requests
     /// are a stream.
     ready: Vec<StreamId>,
@@ -52,6 +54,7 @@ impl Dispatcher {
             router,
             peer,
             calls: HashMap::new(),
+            pages: DuePages::default(),
             ready: Vec::new(),
             new_deadlines: Vec::new(),
             deadlines: Deadlines::default(),
@@ -75,6 +78,7 @@ impl Dispatcher {
                 if let Some(call) = self.remove(stream) {
                     call.vanish("the client gave the call up", self.router.interceptors());
                 }
+                self.pages.reset(stream);
             }
         }
     }
@@ -136,6 +140,7 @@ impl Dispatcher {
             let status = Status::deadline_exceeded("the rest of a message did not come in time");
             self.fail(stream, status, http2);
         }
+        self.pages.sweep(http2);
     }
 
     /// Says whom to wake when a handler has posted; `false` if [`run`](Self::run) has work already.
@@ -164,7 +169,7 @@ impl Dispatcher {
             Ok(admitted) => admitted,
             Err(refusal) => {
                 call_end::tell_refusal(head, &refusal, (self.peer.clone(), now), &router);
-                return refusal.send(stream, http2);
+                return self.refuse(stream, *refusal, end, http2);
             }
         };
         let deadline = admitted.deadline;
@@ -181,10 +186,21 @@ impl Dispatcher {
         }
     }
 
+    fn refuse(&mut self, stream: StreamId, refusal: Refusal, end: bool, http2: &mut impl Commands) {
+        match refusal {
+            Refusal::Call { head, trailers } => http2.headers_only(stream, head, trailers),
+            Refusal::Page(page) => self.pages.start(stream, page, end, http2),
+        }
+    }
+
     fn receive(&mut self, stream: StreamId, bytes: Bytes, end: bool, http2: &mut impl Commands) {
         let Some(call) = self.calls.get_mut(&stream) else {
-            // The call has ended already; the connection's window must not shrink for it.
-            return http2.consumed(stream, bytes.len());
+            // The call has ended already, or is none; the window must not shrink for it.
+            http2.consumed(stream, bytes.len());
+            if end {
+                self.pages.end(stream, http2);
+            }
+            return;
         };
         call.push(bytes);
         match call.advance(end) {
@@ -336,9 +352,9 @@ impl Dispatcher {
         Some(call)
     }
 
-    /// Whether no call is open.
+    /// Whether no call is open, and no other request.
     pub(crate) fn is_idle(&self) -> bool {
-        self.calls.is_empty()
+        self.calls.is_empty() && self.pages.is_empty()
     }
 }
 

@@ -3,12 +3,13 @@
 mod around;
 
 use std::{
-    collections::{BTreeMap, btree_map::Entry},
+    collections::{BTreeMap, HashMap, btree_map::Entry},
     future::Future,
     sync::Arc,
     time::Duration,
 };
 
+use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use super::Server;
@@ -37,6 +38,7 @@ pub struct ServerBuilder {
     schemas: Vec<Schema>,
     routes: BTreeMap<String, Route>,
     fallback: Option<Handler>,
+    texts: HashMap<Vec<u8>, Bytes>,
     errors: Vec<String>,
     interceptors: Interceptors,
     limits: Limits,
@@ -55,6 +57,7 @@ impl ServerBuilder {
             schemas: vec![schema],
             routes: BTreeMap::new(),
             fallback: None,
+            texts: HashMap::new(),
             errors: Vec::new(),
             interceptors: Interceptors::default(),
             limits: Limits::default(),
@@ -153,6 +156,14 @@ impl ServerBuilder {
         self
     }
 
+    /// Answers HTTP requests for a path that are no gRPC calls, whatever their method, with 200 and a
+    /// text: for browsers, and for checks that do not speak gRPC. Goes before the pages that every
+    /// server has, `/` and `/healthz`. A request with gRPC's content-type is a call on any path.
+    pub fn text(mut self, path: impl Into<String>, text: impl Into<Bytes>) -> Self {
+        self.texts.insert(path.into().into_bytes(), text.into());
+        self
+    }
+
     /// Answers a method with UNIMPLEMENTED and a message that says why.
     pub fn unimplemented(mut self, path: &str, why: impl Into<String>) -> Self {
         let status = Status::unimplemented(why.into());
@@ -243,6 +254,7 @@ impl ServerBuilder {
             tls: self.tls.is_some(),
             #[cfg(not(feature = "tls"))]
             tls: false,
+            texts: self.texts,
         });
         let routes = self.routes.into_values().collect();
         let router = Arc::new(Router::new(

@@ -1,7 +1,9 @@
 //! What people see who look at the server with a browser or with curl, and load balancers that know
 //! no gRPC.
 
-use std::fmt::Write;
+use std::{collections::HashMap, fmt::Write};
+
+use bytes::Bytes;
 
 use super::{Health, ServingStatus};
 use crate::{
@@ -17,16 +19,26 @@ pub(crate) struct Facts<'a> {
     /// Whether the services may be told, as reflection does.
     pub(crate) reflection: bool,
     pub(crate) tls: bool,
+    /// What the user of the library wants to be read, by path.
+    pub(crate) texts: HashMap<Vec<u8>, Bytes>,
 }
 
-/// `GET /` says what this is, `GET /healthz` whether it serves.
+/// `GET /` says what this is, `GET /healthz` whether it serves; the user's texts go before, and
+/// answer every method.
 pub(crate) fn pages(facts: Facts<'_>) -> Pages {
     let services = match facts.reflection {
         true => service_names(facts.schemas),
         false => Vec::new(),
     };
-    let Facts { health, tls, .. } = facts;
+    let Facts {
+        health, tls, texts, ..
+    } = facts;
     Pages::new(move |head| {
+        if let Some(text) = texts.get(path(head)) {
+            let text = text.clone();
+            let http_status = 200;
+            return Some(answer(head, Page { http_status, text }));
+        }
         let page = match path(head) {
             b"/" => page(200, &front_page(head, &services, tls)),
             b"/healthz" => match health.status("") {
@@ -36,14 +48,21 @@ pub(crate) fn pages(facts: Facts<'_>) -> Pages {
             _ => return None,
         };
         match head.method {
-            HttpMethod::Get => Some(page),
-            HttpMethod::Head => Some(Page {
-                text: Default::default(),
-                ..page
-            }),
+            HttpMethod::Get | HttpMethod::Head => Some(answer(head, page)),
             HttpMethod::Post | HttpMethod::Other => None,
         }
     })
+}
+
+/// HEAD is answered without the text (RFC 9110, 9.3.2).
+fn answer(head: &CallHead, page: Page) -> Page {
+    match head.method {
+        HttpMethod::Head => Page {
+            text: Bytes::new(),
+            ..page
+        },
+        _ => page,
+    }
 }
 
 fn service_names(schemas: &[Schema]) -> Vec<String> {

@@ -132,6 +132,7 @@ impl FrameTracker {
             let payload = self.payload_left.min(bytes.len());
             self.payload_left -= payload;
             bytes = &bytes[payload..];
+            self.end_frame();
             let head = (FRAME_HEAD_BYTES - self.head_read).min(bytes.len());
             if self.payload_left == 0 && head > 0 {
                 self.head[self.head_read..][..head].copy_from_slice(&bytes[..head]);
@@ -141,9 +142,13 @@ impl FrameTracker {
             if self.head_read == FRAME_HEAD_BYTES {
                 self.start_frame();
             }
-            if self.payload_left == 0 && self.ends_header_block {
-                (self.in_header_block, self.ends_header_block) = (false, false);
-            }
+            self.end_frame();
+        }
+    }
+
+    fn end_frame(&mut self) {
+        if self.payload_left == 0 && self.ends_header_block {
+            (self.in_header_block, self.ends_header_block) = (false, false);
         }
     }
 
