@@ -130,8 +130,12 @@ pub const LOGGED_TEXT_BYTES: usize = 1024;
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Longest `grpc-message` and `grpc-status-details-bin` together, in bytes: clients take header
-/// lists of 8 KiB, and some of that is for other trailers.
-pub const STATUS_BYTES: usize = 7 * 1024;
+/// lists of 8 KiB, and half a KiB is for the other fields of a response. What trailing metadata
+/// takes is subtracted.
+pub const STATUS_BYTES: usize = 8 * 1024 - 512;
+
+/// What they may have however long the trailing metadata is: the start of a sentence.
+pub const STATUS_BYTES_MIN: usize = 256;
 
 /// Largest page of a scan, in bytes of keys and values; a page ends early rather than exceed it,
 /// but has one row at least.

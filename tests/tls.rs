@@ -2,6 +2,8 @@
 
 #![cfg(unix)]
 
+#[path = "support/authority.rs"]
+mod authority;
 #[path = "support/reflectd.rs"]
 mod reflectd;
 #[path = "support/tools.rs"]
@@ -15,47 +17,9 @@ use std::{
     process::Command,
 };
 
-use rcgen::{CertificateParams, CertifiedIssuer, ExtendedKeyUsagePurpose, IsCa, KeyPair};
+use authority::Authority;
+use rcgen::ExtendedKeyUsagePurpose;
 use reflectd::{Running, protos};
-
-/// A certificate authority, and a folder with what it signed.
-struct Authority {
-    issuer: CertifiedIssuer<'static, KeyPair>,
-    folder: tempfile::TempDir,
-}
-
-impl Authority {
-    fn new() -> Self {
-        let mut params = CertificateParams::new(vec![]).unwrap();
-        params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        fs::write(folder.path().join("ca.pem"), issuer.pem()).unwrap();
-        Self { issuer, folder }
-    }
-
-    /// Writes `NAME.pem` and `NAME.key`.
-    fn sign(&self, name: &str, usage: ExtendedKeyUsagePurpose) {
-        let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-        params.extended_key_usages = vec![usage];
-        let key = KeyPair::generate().unwrap();
-        let certificate = params.signed_by(&key, &self.issuer).unwrap();
-        fs::write(
-            self.folder.path().join(format!("{name}.pem")),
-            certificate.pem(),
-        )
-        .unwrap();
-        fs::write(
-            self.folder.path().join(format!("{name}.key")),
-            key.serialize_pem(),
-        )
-        .unwrap();
-    }
-
-    fn file(&self, name: &str) -> String {
-        self.folder.path().join(name).to_str().unwrap().to_owned()
-    }
-}
 
 fn serve(arguments: &[&str]) -> Running {
     let demo = ["user.proto", "--store", "memory"];

@@ -15,7 +15,8 @@ use super::Status;
 /// The metadata of one direction of a call: pairs of a name and a value, in order, names repeatable.
 ///
 /// Names are lower-case. A name that ends in `-bin` carries bytes, which travel as base64; every
-/// other name carries printable ASCII. Names that gRPC or HTTP/2 keep for themselves are refused.
+/// other name carries printable ASCII, without the white space at its ends. Names that gRPC or HTTP/2
+/// keep for themselves are refused.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
     map: HeaderMap,
@@ -92,7 +93,8 @@ impl Metadata {
             .flatten()
     }
 
-    /// Adds a text after those that the name already has.
+    /// Adds a text after those that the name already has. White space at its ends is left out, as
+    /// HTTP/2 forbids it (RFC 9113, 8.2.1).
     ///
     /// # Errors
     /// If the name or the value cannot be metadata.
@@ -104,9 +106,12 @@ impl Metadata {
                 "bytes: use append_bytes",
             ));
         }
+        let text = text.trim_ascii();
+        // ASCII-Value → 1*( %x20-%x7E )
+        let printable = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         let value = HeaderValue::from_str(text)
             .ok()
-            .filter(|value| value.to_str().is_ok())
+            .filter(|_| printable)
             .ok_or_else(|| MetadataError::Value(name.to_owned()))?;
         self.map.append(key, value);
         Ok(())
@@ -150,6 +155,14 @@ impl Metadata {
     /// All pairs, values as they travel (`-bin` ones in base64).
     pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
         self.map.iter()
+    }
+
+    /// The bytes it takes of a header list: names, values, and 32 for each (RFC 9113, 6.5.2).
+    pub(crate) fn list_bytes(&self) -> usize {
+        let pairs = self.map.iter();
+        pairs
+            .map(|(name, value)| name.as_str().len() + value.len() + 32)
+            .sum()
     }
 
     /// The pairs as a header map, `-bin` values in base64.
@@ -206,9 +219,11 @@ impl fmt::Debug for RawMetadata {
 }
 
 impl RawMetadata {
-    /// Adds a header that has no slot of its own; reserved names are dropped here.
+    /// Adds a header that has no slot of its own; reserved names are dropped here, and white space
+    /// around values ("it may be stripped", "Custom-Metadata").
     pub(crate) fn push(&mut self, name: &[u8], value: Bytes) {
         if !is_reserved(name) {
+            let value = value.slice_ref(value.trim_ascii());
             self.fields.push((Bytes::copy_from_slice(name), value));
         }
     }
@@ -387,6 +402,10 @@ mod tests {
         );
         assert_eq!(
             metadata.append("k", "a\nb"),
+            Err(MetadataError::Value("k".to_owned()))
+        );
+        assert_eq!(
+            metadata.append("k", "a\tb"),
             Err(MetadataError::Value("k".to_owned()))
         );
         assert!(metadata.append("k-bin", "x").is_err());

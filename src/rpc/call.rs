@@ -204,6 +204,15 @@ impl Call {
         Some(std::mem::take(&mut added.initial))
     }
 
+    /// Whether there is initial metadata that was added and not sent.
+    pub(super) fn has_metadata(&self) -> bool {
+        let Some(added) = self.inner.added.get() else {
+            return false;
+        };
+        let added = added.lock().unwrap_or_else(PoisonError::into_inner);
+        !added.initial.is_empty()
+    }
+
     /// Takes the trailing metadata that was added.
     pub(super) fn take_trailers(&self) -> Option<Metadata> {
         let mut added = self

@@ -199,6 +199,25 @@ impl Peer {
         }
     }
 
+    /// All frames that the server sends until it has read, and answered where it need not wait, what
+    /// was sent by now: until it has answered two PINGs, one after the other.
+    pub async fn recv_until_pong(&mut self) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        for data in [b"ping one", b"ping two"] {
+            self.send_frame(PING, 0, 0, data).await;
+            loop {
+                match self.recv().await.expect("the connection closed first") {
+                    Frame::Ping {
+                        ack: true,
+                        data: pong,
+                    } if pong == data => break,
+                    frame => frames.push(frame),
+                }
+            }
+        }
+        frames
+    }
+
     /// Gathers what comes on a stream until it ends, and a reset that follows at once.
     pub async fn answer(&mut self, stream: u32) -> Answer {
         let mut answer = Answer::default();
@@ -337,17 +356,21 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// The headers that every gRPC request has.
+pub const REQUEST: [(&str, &str); 6] = [
+    (":method", "POST"),
+    (":scheme", "http"),
+    (":path", "/greeter.Greeter/Greet"),
+    (":authority", "localhost"),
+    ("te", "trailers"),
+    ("content-type", "application/grpc"),
+];
+
 /// The HEADERS frame of a gRPC request. Literals without indexing, so that its bytes do not depend
 /// on what went before.
 pub fn request(stream: u32, path: &str, more: &[(&str, &str)], end: bool) -> Vec<u8> {
-    let mut headers = vec![
-        (":method", "POST"),
-        (":scheme", "http"),
-        (":path", path),
-        (":authority", "localhost"),
-        ("te", "trailers"),
-        ("content-type", "application/grpc"),
-    ];
+    let mut headers = REQUEST.to_vec();
+    headers[2].1 = path;
     for (name, value) in more {
         let place = headers.iter().position(|(known, _)| known == name);
         match place {
@@ -358,22 +381,28 @@ pub fn request(stream: u32, path: &str, more: &[(&str, &str)], end: bool) -> Vec
     self::headers(stream, &headers, end)
 }
 
-/// A HEADERS frame with these headers and no others.
-pub fn headers(stream: u32, headers: &[(&str, &str)], end: bool) -> Vec<u8> {
+/// HEADERS with these headers and no others, and CONTINUATION where one frame cannot hold them.
+pub fn headers<Value: AsRef<[u8]>>(stream: u32, headers: &[(&str, Value)], end: bool) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in headers {
         block.push(0);
-        for text in [name, value] {
+        for text in [name.as_bytes(), value.as_ref()] {
             push_integer(&mut block, text.len());
-            block.extend(text.as_bytes());
+            block.extend(text);
         }
     }
-    frame(
-        HEADERS,
-        END_HEADERS | (u8::from(end) * END_STREAM),
-        stream,
-        &block,
-    )
+    let mut wire = Vec::new();
+    let mut kind = HEADERS;
+    let mut flags = u8::from(end) * END_STREAM;
+    let mut fragments = block.chunks(FRAME_BYTES_MAX).peekable();
+    while let Some(fragment) = fragments.next() {
+        if fragments.peek().is_none() {
+            flags |= END_HEADERS;
+        }
+        wire.extend(frame(kind, flags, stream, fragment));
+        (kind, flags) = (CONTINUATION, 0);
+    }
+    wire
 }
 
 /// An HPACK integer with a prefix of seven bits (RFC 7541, 5.1).
