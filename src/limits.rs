@@ -53,6 +53,13 @@ pub const DATA_FRAME_OVERHEAD: usize = 26;
 /// (CVE-2023-44487). Clients that cancel a burst of calls stay well below it.
 pub const RESETS_BEFORE_START_MAX: usize = 200;
 
+/// Streams of one connection that a client may make the server reset by what it sends on them
+/// (CVE-2025-8671, MadeYouReset).
+///
+/// The h2 crate counts the streams it refuses among them, and a client that does not know
+/// [`STREAMS_MAX`] yet may well open a thousand at once.
+pub const ERROR_RESETS_MAX: usize = 1024;
+
 /// How long a client may take for its TLS handshake, and then for its HTTP/2 preface.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 

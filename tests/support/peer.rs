@@ -132,6 +132,11 @@ impl Peer {
         self.socket.write_all(bytes).await.unwrap();
     }
 
+    /// The same; an error if the server has closed the connection.
+    pub async fn send_bytes_until_closed(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.socket.write_all(bytes).await
+    }
+
     /// Sends one frame, whatever it says.
     pub async fn send_frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         self.send_bytes(&frame(kind, flags, stream, payload)).await;
