@@ -230,3 +230,7 @@ pub const TLS_RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long a connection without calls may take to answer the PING of a shutdown (RFC 9113, 6.8).
 pub const GOAWAY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long a server that is shut down still accepts those who are connecting: far longer than it
+/// takes to empty the backlog, and too short to be noticed.
+pub const BACKLOG_TIMEOUT: Duration = Duration::from_millis(50);

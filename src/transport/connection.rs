@@ -27,15 +27,14 @@ use crate::{
 };
 
 /// Serves a connection, from its preface on, until it closes or the server is shut down.
-pub(super) async fn serve<Io>(io: Io, service: &Service, peer: Peer, mut shutdown: Shutdown)
+pub(super) async fn serve<Io>(io: Io, service: &Service, peer: Peer, shutdown: Shutdown)
 where
     Io: AsyncRead + AsyncWrite + Unpin,
 {
     let limits = &service.connection_limits;
     let (io, watch) = Watched::new(io);
     let handshake = tokio::select! {
-        // Nothing has been asked yet, so nothing is lost.
-        _ = shutdown.changed() => return,
+        () = shutdown.is_too_late() => return,
         handshake = timeout(limits.handshake_timeout, Http2ByH2::handshake(io, limits)) => handshake,
     };
     let http2 = match handshake {

@@ -118,7 +118,11 @@ impl Peer {
 
     /// Connects and sends nothing.
     pub async fn open(address: SocketAddr) -> Self {
-        let socket = TcpStream::connect(address).await.unwrap();
+        Self::on(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// Sends nothing yet.
+    pub fn on(socket: TcpStream) -> Self {
         socket.set_nodelay(true).unwrap();
         Self {
             socket,
