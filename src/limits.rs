@@ -60,7 +60,8 @@ pub const RESETS_BEFORE_START_MAX: usize = 200;
 /// [`STREAMS_MAX`] yet may well open a thousand at once.
 pub const ERROR_RESETS_MAX: usize = 1024;
 
-/// How long a client may take for its TLS handshake, and then for its HTTP/2 preface.
+/// How long a client may take for its TLS handshake, and then for its HTTP/2 preface, and for the
+/// SETTINGS that belong to it.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a client may take from the first byte of a header block to its last.
@@ -96,6 +97,11 @@ pub const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much of a message must come in that time for it not to count as stalled: slower than any
 /// modem, and more than what those send who want to keep many messages half-way.
 pub const STALL_PROGRESS_BYTES: u64 = 1024;
+
+/// How much is read from a connection before its calls take what has come, in bytes.
+///
+/// Until then each frame costs the h2 crate some hundred bytes, however short it is.
+pub const READ_BYTES_PER_TURN: usize = 32 * 1024;
 
 /// What the calls of a server may hold at once in requests and unsent replies, in bytes.
 ///
@@ -135,6 +141,10 @@ pub const LOGGED_TEXT_BYTES: usize = 1024;
 
 /// How long a connection that is closed may take for its last bytes.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How much is still read from a connection that is closed, in bytes: more than a client may have
+/// under way (a window of [`STREAM_WINDOW_BYTES`] for each of [`STREAMS_MAX`] streams), and no flood.
+pub const CLOSE_READ_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Longest `grpc-message` and `grpc-status-details-bin` together, in bytes: clients take header
 /// lists of 8 KiB, and some of that is for other trailers.

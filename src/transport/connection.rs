@@ -121,6 +121,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
         if !self.dispatcher.wait(cx.waker()) {
             self.dispatcher.run(&mut self.http2);
         }
+        self.watch.begin_turn();
         let polled = self.http2.poll(cx, &self.router, &mut self.events);
         let now = Instant::now();
         if polled.is_ready() {
@@ -145,6 +146,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     fn see(&mut self, now: Instant) -> bool {
         let seen = Seen {
             heard: self.watch.take_heard(),
+            greeted: self.watch.is_greeted(),
             in_header_block: self.watch.is_in_header_block(),
             idle: self.dispatcher.is_idle() && self.http2.is_idle(),
         };

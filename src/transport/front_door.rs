@@ -7,7 +7,7 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, sink},
     time::timeout,
 };
 
@@ -141,9 +141,8 @@ async fn refuse<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io, answer: &[u8]) {
 async fn close<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io) {
     let closed = async {
         io.shutdown().await?;
-        let mut rest = [0; 1024];
-        while io.read(&mut rest).await? > 0 {}
-        io::Result::Ok(())
+        let mut rest = io.take(limits::CLOSE_READ_BYTES);
+        copy(&mut rest, &mut sink()).await
     };
     // Whether it works or not, the connection ends here.
     let _ = timeout(limits::CLOSE_TIMEOUT, closed).await;

@@ -31,11 +31,16 @@ use self::{
     reflectd::Running,
     support::{Client, soon},
 };
-use tokio::{task::JoinHandle, time::interval};
+use tokio::{net::TcpStream, task::JoinHandle, time::interval};
+use tokio_rustls::{
+    TlsConnector,
+    rustls::{ClientConfig, RootCertStore},
+};
 
 /// A server in a process of its own, whose memory can be measured.
 pub struct Target {
     server: Running,
+    tls: Option<Tls>,
     folder: tempfile::TempDir,
     /// What a client got as the id of the user it added: a whole request of getUser.
     pub id: Vec<u8>,
@@ -47,12 +52,21 @@ pub struct Target {
 impl Target {
     /// Serves `user.proto` with these arguments, and lets a client make calls from now on.
     pub async fn start(arguments: &[&str]) -> Self {
-        Self::start_by(arguments, |command| command).await
+        Self::start_by(arguments, None, |command| command).await
+    }
+
+    /// The same over TLS.
+    pub async fn start_with_tls(arguments: &[&str]) -> Self {
+        let tls = Tls::new();
+        let files = ["cert.pem", "key.pem"].map(|name| tls.folder.path().join(name));
+        let [cert, key] = files.each_ref().map(|path| path.to_str().unwrap());
+        let arguments = [&["--tls-cert", cert, "--tls-key", key], arguments].concat();
+        Self::start_by(&arguments, Some(tls), |command| command).await
     }
 
     /// The same, with no more open files than that.
     pub async fn start_with_files(files: usize, arguments: &[&str]) -> Self {
-        Self::start_by(arguments, |command| {
+        Self::start_by(arguments, None, |command| {
             let mut shell = Command::new("sh");
             let script = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
             shell.args(["-c", &script]).arg(command.get_program());
@@ -63,7 +77,11 @@ impl Target {
         .await
     }
 
-    async fn start_by(arguments: &[&str], run: impl FnOnce(Command) -> Command) -> Self {
+    async fn start_by(
+        arguments: &[&str],
+        tls: Option<Tls>,
+        run: impl FnOnce(Command) -> Command,
+    ) -> Self {
         let folder = reflectd::folder();
         let common = ["user.proto", "--listen", "0", "--store", "memory"];
         let arguments = [&common, arguments].concat();
@@ -72,7 +90,7 @@ impl Target {
         command.stderr(File::create(folder.path().join("log")).unwrap());
         command.stdout(std::process::Stdio::piped());
         let server = Running::start(command);
-        let client = Client::connect(server.address()).await;
+        let client = connect(server.address(), tls.as_ref()).await;
         let id = client.unary(ADD_USER, &b"\x12\x03Ada"[..]).await.message();
         let bystander = Bystander::start(client, id.to_vec());
         bystander.makes_calls(20).await;
@@ -81,6 +99,7 @@ impl Target {
         let memory = memory(server.id(), "VmRSS:");
         Self {
             server,
+            tls,
             folder,
             id: id.to_vec(),
             bystander,
@@ -106,7 +125,7 @@ impl Target {
         let mut user = vec![0x1a];
         prost::encoding::encode_varint(bytes as u64, &mut user);
         user.resize(user.len() + bytes, b'd');
-        let client = Client::connect(self.address()).await;
+        let client = connect(self.address(), self.tls.as_ref()).await;
         client.unary(ADD_USER, user).await.message().to_vec()
     }
 
@@ -124,13 +143,18 @@ impl Target {
         self.bystander.makes_calls(calls).await;
     }
 
+    /// What it has written to standard error.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("log")).unwrap()
+    }
+
     /// The process is alive, has not panicked, never held more than so many MiB above what it held
     /// before, and the other client has seen no error, on its old connection or on a new one.
     pub async fn survived(mut self, growth_mib: u64) {
         self.bystander.makes_calls(20).await;
         self.bystander.end().await;
-        let fresh = Client::connect(self.server.address()).await;
-        assert_eq!(fresh.unary(GET_USER, self.id).await.code(), 0);
+        let fresh = connect(self.address(), self.tls.as_ref()).await;
+        assert_eq!(fresh.unary(GET_USER, self.id.clone()).await.code(), 0);
         assert!(self.server.is_running());
         let peak = memory(self.server.id(), "VmHWM:");
         let growth = peak.saturating_sub(self.memory);
@@ -143,9 +167,43 @@ impl Target {
             "{growth} KiB more than {} KiB",
             self.memory
         );
-        let log = fs::read_to_string(self.folder.path().join("log")).unwrap();
+        let log = self.log();
         assert!(!log.contains("panicked"), "{log}");
     }
+}
+
+/// A certificate, and the client's trust in it.
+struct Tls {
+    folder: tempfile::TempDir,
+    connector: TlsConnector,
+}
+
+impl Tls {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let signed = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+        fs::write(folder.path().join("cert.pem"), signed.cert.pem()).unwrap();
+        let key = signed.signing_key.serialize_pem();
+        fs::write(folder.path().join("key.pem"), key).unwrap();
+        let mut roots = RootCertStore::empty();
+        roots.add(signed.cert.der().clone()).unwrap();
+        let mut config = ClientConfig::builder()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        let connector = Arc::new(config).into();
+        Self { folder, connector }
+    }
+}
+
+async fn connect(address: SocketAddr, tls: Option<&Tls>) -> Client {
+    let Some(tls) = tls else {
+        return Client::connect(address).await;
+    };
+    let socket = TcpStream::connect(address).await.unwrap();
+    let name = "localhost".try_into().unwrap();
+    let stream = soon("the TLS handshake", tls.connector.connect(name, socket)).await;
+    Client::over(stream.unwrap(), address).await
 }
 
 /// A client that makes one call after another, each of which must succeed.
