@@ -53,7 +53,15 @@ pub const DATA_FRAME_OVERHEAD: usize = 26;
 /// (CVE-2023-44487). Clients that cancel a burst of calls stay well below it.
 pub const RESETS_BEFORE_START_MAX: usize = 200;
 
-/// How long a client may take for its TLS handshake, and then for its HTTP/2 preface.
+/// Streams of one connection that a client may make the server reset by what it sends on them
+/// (CVE-2025-8671, MadeYouReset).
+///
+/// The h2 crate counts the streams it refuses among them, and a client that does not know
+/// [`STREAMS_MAX`] yet may well open a thousand at once.
+pub const ERROR_RESETS_MAX: usize = 1024;
+
+/// How long a client may take for its TLS handshake, and then for its HTTP/2 preface, and for the
+/// SETTINGS that belong to it.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a client may take from the first byte of a header block to its last.
@@ -89,6 +97,11 @@ pub const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much of a message must come in that time for it not to count as stalled: slower than any
 /// modem, and more than what those send who want to keep many messages half-way.
 pub const STALL_PROGRESS_BYTES: u64 = 1024;
+
+/// How much is read from a connection before its calls take what has come, in bytes.
+///
+/// Until then each frame costs the h2 crate some hundred bytes, however short it is.
+pub const READ_BYTES_PER_TURN: usize = 32 * 1024;
 
 /// What the calls of a server may hold at once in requests and unsent replies, in bytes.
 ///
@@ -128,6 +141,10 @@ pub const LOGGED_TEXT_BYTES: usize = 1024;
 
 /// How long a connection that is closed may take for its last bytes.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How much is still read from a connection that is closed, in bytes: more than a client may have
+/// under way (a window of [`STREAM_WINDOW_BYTES`] for each of [`STREAMS_MAX`] streams), and no flood.
+pub const CLOSE_READ_BYTES: u64 = 8 * 1024 * 1024;
 
 /// Longest `grpc-message` and `grpc-status-details-bin` together, in bytes: clients take header
 /// lists of 8 KiB, and half a KiB is for the other fields of a response. What trailing metadata
@@ -253,3 +270,7 @@ pub const CLIENT_CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// What is kept of a stream's requests until the server answers, so that they can be sent again to
 /// another one; with more, the call cannot be made anew (gRFC A6 asks for 256 KiB).
 pub const CLIENT_REPLAY_BYTES: usize = 256 * 1024;
+
+/// How long a server that is shut down still accepts those who are connecting: far longer than it
+/// takes to empty the backlog, and too short to be noticed.
+pub const BACKLOG_TIMEOUT: Duration = Duration::from_millis(50);

@@ -118,7 +118,11 @@ impl Peer {
 
     /// Connects and sends nothing.
     pub async fn open(address: SocketAddr) -> Self {
-        let socket = TcpStream::connect(address).await.unwrap();
+        Self::on(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// Sends nothing yet.
+    pub fn on(socket: TcpStream) -> Self {
         socket.set_nodelay(true).unwrap();
         Self {
             socket,
@@ -130,6 +134,11 @@ impl Peer {
     /// Sends bytes as they are.
     pub async fn send_bytes(&mut self, bytes: &[u8]) {
         self.socket.write_all(bytes).await.unwrap();
+    }
+
+    /// The same; an error if the server has closed the connection.
+    pub async fn send_bytes_until_closed(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.socket.write_all(bytes).await
     }
 
     /// Sends one frame, whatever it says.
