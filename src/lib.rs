@@ -4,6 +4,8 @@
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
 pub mod binding;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod error;
 pub mod limits;
 pub mod message;

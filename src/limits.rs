@@ -227,3 +227,29 @@ pub const TLS_RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How long a connection without calls may take to answer the PING of a shutdown (RFC 9113, 6.8).
 pub const GOAWAY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long an attempt to connect may take: what gRPC's own clients give it.
+pub const CLIENT_CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How long a connection of a pool that is not needed may stay.
+pub const CLIENT_POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Most often that a client asks a server whether it is there (gRFC A8).
+pub const CLIENT_KEEPALIVE_MIN: Duration = Duration::from_secs(10);
+
+/// Longest message a client sends, in bytes: what a length of four bytes can say. The server knows
+/// best what it takes.
+pub const CLIENT_MESSAGE_SEND_BYTES: usize = u32::MAX as usize;
+
+/// Longest header list a client takes, in bytes: what gRPC's own clients take.
+pub const CLIENT_HEADER_LIST_BYTES: u32 = 8 * 1024;
+
+/// What a server may send on one stream before the client's code takes it.
+pub const CLIENT_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
+
+/// What a server may send on all streams of a connection together.
+pub const CLIENT_CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+
+/// What is kept of a stream's requests until the server answers, so that they can be sent again to
+/// another one; with more, the call cannot be made anew (gRFC A6 asks for 256 KiB).
+pub const CLIENT_REPLAY_BYTES: usize = 256 * 1024;

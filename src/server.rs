@@ -115,14 +115,17 @@ impl Server {
         Ok(())
     }
 
-    /// Serves the connections of a listener until the process ends.
-    pub async fn serve_with_listener(self, listener: TcpListener) {
+    /// Takes over a listener that is bound already.
+    pub fn bind_listener(self, listener: TcpListener) -> BoundServer {
         BoundServer {
             server: self,
             listeners: vec![Listener::Tcp(listener)],
         }
-        .serve()
-        .await;
+    }
+
+    /// Serves the connections of a listener until the process ends.
+    pub async fn serve_with_listener(self, listener: TcpListener) {
+        self.bind_listener(listener).serve().await;
     }
 }
 

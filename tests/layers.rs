@@ -16,6 +16,7 @@ const ALLOWED: &[(&str, &[&str])] = &[
     ("rpc", &["schema", "message", "grpc", "http2"]),
     ("gateway", &["grpc", "http2", "rpc"]),
     ("transport", &["grpc", "http2", "rpc", "gateway"]),
+    ("client", &["schema", "message", "grpc", "rpc"]),
     ("service", &["schema", "message", "grpc", "rpc", "server"]),
     (
         "binding",

@@ -257,7 +257,7 @@ pub(crate) fn encode_bin(bytes: &[u8]) -> String {
 }
 
 /// The values in a `-bin` header: several may be joined with commas, padding may be there or not.
-fn decode_bin(value: &[u8]) -> impl Iterator<Item = Option<Bytes>> {
+pub(super) fn decode_bin(value: &[u8]) -> impl Iterator<Item = Option<Bytes>> {
     value
         .split(|byte| *byte == b',')
         .map(|part| BASE64.decode(part.trim_ascii()).ok().map(Bytes::from))

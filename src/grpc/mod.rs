@@ -5,10 +5,16 @@
 
 mod call_head;
 mod content_type;
+#[cfg(feature = "client")]
+mod http_status;
 mod length_prefixed;
 mod message_encoding;
 mod metadata;
 mod percent;
+#[cfg(feature = "client")]
+mod received_status;
+#[cfg(feature = "client")]
+mod reset;
 mod response_head;
 mod status;
 mod timeout;
@@ -24,3 +30,11 @@ pub use metadata::{Metadata, MetadataError};
 pub(crate) use response_head::{ResponseHead, Trailers};
 pub use status::{Code, Status};
 pub(crate) use timeout::parse_timeout;
+
+#[cfg(feature = "client")]
+pub(crate) use {
+    http_status::code_of_http_status,
+    received_status::received_status,
+    reset::{CANCEL, REFUSED_STREAM, code_of_reset},
+    timeout::format_timeout,
+};

@@ -24,13 +24,45 @@ pub(crate) fn parse_timeout(value: &[u8]) -> Option<Duration> {
     }
 }
 
+/// Writes a `grpc-timeout` that is never longer than `timeout`, in the finest unit that holds it in
+/// eight digits.
+#[cfg(feature = "client")]
+pub(crate) fn format_timeout(timeout: Duration) -> String {
+    let units = [
+        (timeout.as_nanos(), 'n'),
+        (timeout.as_micros(), 'u'),
+        (timeout.as_millis(), 'm'),
+        (u128::from(timeout.as_secs()), 'S'),
+        (u128::from(timeout.as_secs() / 60), 'M'),
+        (u128::from(timeout.as_secs() / 3600), 'H'),
+    ];
+    let fitting = units.into_iter().find(|(count, _)| *count <= COUNT_MAX);
+    let (count, unit) = fitting.unwrap_or((COUNT_MAX, 'H'));
+    format!("{count}{unit}")
+}
+
+/// The largest number of eight digits.
+#[cfg(feature = "client")]
+const COUNT_MAX: u128 = 99_999_999;
+
 /// TimeoutValue → "positive integer as ASCII string of at most 8 digits".
 const DIGITS_MAX: usize = 8;
 
 #[cfg(test)]
 mod tests {
-    use super::parse_timeout;
+    use super::{format_timeout, parse_timeout};
+    use proptest::prelude::*;
     use std::time::Duration;
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_never_more_and_hardly_less(secs in 0u64..1 << 40, nanos in 0u32..1_000_000_000, shift in 0u32..40) {
+            let timeout = Duration::new(secs >> shift, nanos);
+            let read = parse_timeout(format_timeout(timeout).as_bytes()).unwrap();
+            prop_assert!(read <= timeout);
+            prop_assert!(timeout - read <= (timeout / 1_000_000).max(Duration::from_nanos(1)) || secs >> shift > 99_999_999 * 60);
+        }
+    }
 
     #[test]
     fn every_unit_is_read() {

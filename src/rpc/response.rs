@@ -20,6 +20,19 @@ impl<T> Response<T> {
         }
     }
 
+    pub(crate) fn from_parts(message: T, metadata: Metadata, trailers: Metadata) -> Self {
+        Self {
+            message,
+            metadata,
+            trailers,
+        }
+    }
+
+    /// The message alone.
+    pub fn into_message(self) -> T {
+        self.message
+    }
+
     /// Adds initial metadata: sent before the message.
     #[must_use]
     pub fn with_metadata(mut self, metadata: Metadata) -> Self {

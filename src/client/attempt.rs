@@ -1,0 +1,121 @@
+//! One attempt at a call: a request on a connection, and the halves of its stream.
+
+use http::{
+    HeaderValue, Request, Uri,
+    header::{CONTENT_TYPE, TE, USER_AGENT},
+    uri::{self, PathAndQuery},
+};
+use tokio::time::Instant;
+
+use super::{
+    Channel,
+    channel::Placed,
+    failure::{Failure, Reach},
+    receiving::Receiving,
+    sending::Sending,
+};
+use crate::grpc::{MessageEncoding, Metadata, Status, format_timeout};
+
+/// What all attempts at a call have in common.
+#[derive(Debug)]
+pub(super) struct Head {
+    pub(super) path: PathAndQuery,
+    pub(super) metadata: Metadata,
+    pub(super) deadline: Option<Instant>,
+    pub(super) encoding: MessageEncoding,
+    pub(super) wait_for_ready: bool,
+    pub(super) send_bytes_max: usize,
+    pub(super) receive_bytes_max: usize,
+}
+
+/// A call that has been sent to a server.
+pub(super) struct Attempt {
+    pub(super) sending: Sending,
+    pub(super) receiving: Receiving,
+    pub(super) placed: Placed,
+}
+
+impl Attempt {
+    /// Waits for a connection and opens a stream on it.
+    pub(super) async fn start(
+        channel: &Channel,
+        head: &Head,
+        previous: u32,
+    ) -> Result<Self, Failure> {
+        loop {
+            let placed = channel.inner.place(head.wait_for_ready).await?;
+            let request = request(channel, &placed, head, previous)?;
+            match placed.place.start(request, head.receive_bytes_max).await {
+                Ok((sending, receiving)) => {
+                    return Ok(Self {
+                        sending,
+                        receiving,
+                        placed,
+                    });
+                }
+                // The connection was lost, or drained, before anybody knew. Nothing has left.
+                Err(failure) if failure.reach == Reach::Unsent => {
+                    placed.subchannel.retire(placed.place.connection());
+                }
+                Err(failure) => return Err(failure),
+            }
+        }
+    }
+}
+
+/// Request-Headers → Call-Definition *Custom-Metadata, in that order.
+fn request(
+    channel: &Channel,
+    placed: &Placed,
+    head: &Head,
+    previous: u32,
+) -> Result<Request<()>, Status> {
+    let options = &channel.inner.options;
+    let (scheme, authority) = channel.inner.address(&placed.subchannel.endpoint);
+    let mut parts = uri::Parts::default();
+    parts.scheme = Some(scheme);
+    parts.authority = Some(authority);
+    parts.path_and_query = Some(head.path.clone());
+    let uri = Uri::from_parts(parts)
+        .map_err(|error| Status::internal(format!("the request has no URI: {error}")))?;
+    let mut request = Request::new(());
+    *request.method_mut() = http::Method::POST;
+    *request.uri_mut() = uri;
+    let headers = request.headers_mut();
+    headers.reserve(8 + head.metadata.len());
+    if let Some(deadline) = head.deadline {
+        let left = deadline.saturating_duration_since(Instant::now());
+        if left.is_zero() {
+            return Err(super::failure::deadline_exceeded());
+        }
+        let timeout = HeaderValue::try_from(format_timeout(left));
+        headers.insert(
+            "grpc-timeout",
+            timeout.map_err(|_| no_header("grpc-timeout"))?,
+        );
+    }
+    headers.insert(TE, HeaderValue::from_static("trailers"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(USER_AGENT, options.user_agent.clone());
+    if head.encoding != MessageEncoding::Identity {
+        headers.insert(
+            "grpc-encoding",
+            HeaderValue::from_static(head.encoding.name()),
+        );
+    }
+    if MessageEncoding::ALL.len() > 1 {
+        let accepted = HeaderValue::from_static(MessageEncoding::accepted());
+        headers.insert("grpc-accept-encoding", accepted);
+    }
+    if previous > 0 {
+        headers.insert("grpc-previous-rpc-attempts", previous.into());
+    }
+    for (name, value) in head.metadata.iter() {
+        headers.append(name.clone(), value.clone());
+    }
+    Ok(request)
+}
+
+fn no_header(name: &str) -> Status {
+    Status::internal(format!("{name} cannot be sent"))
+}

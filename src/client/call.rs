@@ -1,0 +1,298 @@
+//! Calls by method path, with messages of any type that fits.
+
+use std::{sync::Arc, time::Duration};
+
+use http::uri::PathAndQuery;
+use tokio::time::Instant;
+
+use super::{
+    Channel, Requests, Responses,
+    attempt::Head,
+    receiving::cardinality,
+    streaming::{self, Decode, Encode},
+    unary,
+};
+use crate::{
+    grpc::{MessageEncoding, Metadata, RawMessage, Status},
+    rpc::{FromMessage, IntoMessage, Response},
+    schema::{Method, Schema},
+};
+
+/// Makes calls of the methods of a schema. Cloning is cheap, and every clone shares the channel.
+#[derive(Clone, Debug)]
+pub struct Client {
+    channel: Channel,
+    schema: Schema,
+}
+
+/// A call that is not made yet.
+#[derive(Debug)]
+#[must_use = "the call is made by unary(), server_streaming(), client_streaming() or bidi()"]
+pub struct Call<'a> {
+    client: &'a Client,
+    path: &'a str,
+    metadata: Metadata,
+    timeout: Option<Duration>,
+    encoding: Option<MessageEncoding>,
+    wait_for_ready: Option<bool>,
+}
+
+/// A client-streaming call: requests are sent, then the reply is waited for.
+#[derive(Debug)]
+pub struct ClientStreaming<I, O> {
+    requests: Requests<I>,
+    responses: Responses<O>,
+}
+
+impl Client {
+    /// A client for the methods of a schema.
+    pub fn new(channel: Channel, schema: Schema) -> Self {
+        Self { channel, schema }
+    }
+
+    /// The channel.
+    pub fn channel(&self) -> &Channel {
+        &self.channel
+    }
+
+    /// The schema.
+    pub fn schema(&self) -> &Schema {
+        &self.schema
+    }
+
+    /// A call of the method with a path, `/package.Service/Method`, whose options can be set before
+    /// it is made.
+    pub fn call<'a>(&'a self, path: &'a str) -> Call<'a> {
+        Call {
+            client: self,
+            path,
+            metadata: Metadata::default(),
+            timeout: None,
+            encoding: None,
+            wait_for_ready: None,
+        }
+    }
+
+    /// Makes a unary call without options.
+    ///
+    /// # Errors
+    /// The status that the call ended with.
+    pub async fn unary<I, O, ViaI, ViaO>(&self, path: &str, request: I) -> Result<O, Status>
+    where
+        I: IntoMessage<ViaI>,
+        O: FromMessage<ViaO>,
+    {
+        self.call(path).unary(request).await
+    }
+}
+
+impl Call<'_> {
+    /// Adds metadata.
+    pub fn metadata(mut self, metadata: Metadata) -> Self {
+        self.metadata.extend(metadata);
+        self
+    }
+
+    /// How long the call may take, retries included; the server is told.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = Some(timeout);
+        self
+    }
+
+    /// Compresses the requests.
+    pub fn compress(mut self, encoding: MessageEncoding) -> Self {
+        self.encoding = Some(encoding);
+        self
+    }
+
+    /// Waits for a connection as long as it takes, or as the timeout lets it, where a call would else
+    /// fail because none can be made.
+    pub fn wait_for_ready(mut self) -> Self {
+        self.wait_for_ready = Some(true);
+        self
+    }
+
+    /// Makes a unary call.
+    ///
+    /// # Errors
+    /// The status that the call ended with.
+    pub async fn unary<I, O, ViaI, ViaO>(self, request: I) -> Result<O, Status>
+    where
+        I: IntoMessage<ViaI>,
+        O: FromMessage<ViaO>,
+    {
+        self.unary_response(request)
+            .await
+            .map(Response::into_message)
+    }
+
+    /// Makes a unary call, for whoever wants the reply's metadata, too.
+    ///
+    /// # Errors
+    /// The status that the call ended with.
+    pub async fn unary_response<I, O, ViaI, ViaO>(self, request: I) -> Result<Response<O>, Status>
+    where
+        I: IntoMessage<ViaI>,
+        O: FromMessage<ViaO>,
+    {
+        let method = self.method()?.clone();
+        let request = request.into_raw(method.input())?;
+        let channel = self.client.channel.clone();
+        let head = self.head()?;
+        let request = compress(request, head.encoding, head.send_bytes_max)?;
+        let reply = unary::unary(&channel, &head, request).await?;
+        reply.try_map(|reply| O::from_raw(method.output(), reply))
+    }
+
+    /// Makes a server-streaming call.
+    ///
+    /// # Errors
+    /// If no connection can be had; all else the replies tell.
+    pub async fn server_streaming<I, O, ViaI, ViaO>(
+        self,
+        request: I,
+    ) -> Result<Responses<O>, Status>
+    where
+        I: IntoMessage<ViaI>,
+        O: FromMessage<ViaO>,
+    {
+        let (mut requests, responses) = self.bidi().await?;
+        // That a call has ended already, its replies tell better.
+        let _ = requests.send(request).await;
+        requests.close();
+        Ok(responses)
+    }
+
+    /// Makes a client-streaming call.
+    ///
+    /// # Errors
+    /// If no connection can be had; all else [`ClientStreaming::reply`] tells.
+    pub async fn client_streaming<I, O, ViaI, ViaO>(self) -> Result<ClientStreaming<I, O>, Status>
+    where
+        I: IntoMessage<ViaI>,
+        O: FromMessage<ViaO>,
+    {
+        let (requests, responses) = self.bidi().await?;
+        Ok(ClientStreaming {
+            requests,
+            responses,
+        })
+    }
+
+    /// Makes a bidirectional call.
+    ///
+    /// # Errors
+    /// If no connection can be had; all else the replies tell.
+    pub async fn bidi<I, O, ViaI, ViaO>(self) -> Result<(Requests<I>, Responses<O>), Status>
+    where
+        I: IntoMessage<ViaI>,
+        O: FromMessage<ViaO>,
+    {
+        let method = self.method()?.clone();
+        let channel = self.client.channel.clone();
+        let head = self.head()?;
+        let (input, output) = (method.input().clone(), method.output().clone());
+        let (encoding, bytes_max) = (head.encoding, head.send_bytes_max);
+        let encode: Encode<I> =
+            Arc::new(move |request: I| compress(request.into_raw(&input)?, encoding, bytes_max));
+        let decode: Decode<O> = Arc::new(move |reply| O::from_raw(&output, reply));
+        streaming::open(channel, head, encode, decode).await
+    }
+
+    fn method(&self) -> Result<&Method, Status> {
+        self.client.schema.method(self.path).ok_or_else(|| {
+            Status::unimplemented(format!(
+                "the client's schema has no method with the path {:?}",
+                self.path
+            ))
+        })
+    }
+
+    fn head(self) -> Result<Head, Status> {
+        let options = &self.client.channel.inner.options;
+        let config = options.service_config.method(self.path);
+        let mut metadata = self.metadata;
+        for interceptor in &options.interceptors {
+            interceptor(self.path, &mut metadata)?;
+        }
+        // "the minimum of the value specified here and the value set by the application".
+        let configured = config.and_then(|config| config.timeout);
+        let timeout = self.timeout.or(options.timeout);
+        let timeout = timeout.into_iter().chain(configured).min();
+        let path = PathAndQuery::try_from(self.path)
+            .map_err(|_| Status::internal(format!("{:?} is no path", self.path)))?;
+        Ok(Head {
+            path,
+            metadata,
+            deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
+            encoding: self.encoding.unwrap_or(options.encoding),
+            wait_for_ready: self
+                .wait_for_ready
+                .or_else(|| config.and_then(|config| config.wait_for_ready))
+                .unwrap_or_default(),
+            send_bytes_max: config
+                .and_then(|config| config.request_bytes_max)
+                .unwrap_or(options.send_bytes_max)
+                .min(options.send_bytes_max),
+            receive_bytes_max: config
+                .and_then(|config| config.response_bytes_max)
+                .unwrap_or(options.receive_bytes_max)
+                .min(options.receive_bytes_max),
+        })
+    }
+}
+
+impl<I, O> ClientStreaming<I, O> {
+    /// Sends a request when the server has room for it.
+    ///
+    /// # Errors
+    /// INTERNAL if the value does not fit the method's type. CANCELLED if the call has ended: why,
+    /// [`reply`](Self::reply) tells.
+    pub async fn send(&mut self, request: I) -> Result<(), Status> {
+        self.requests.send(request).await
+    }
+
+    /// Tells the server that there are no more requests, and waits for its reply.
+    ///
+    /// # Errors
+    /// The status that the call ended with.
+    pub async fn reply(self) -> Result<O, Status> {
+        self.response().await.map(Response::into_message)
+    }
+
+    /// The same, for whoever wants the reply's metadata, too.
+    ///
+    /// # Errors
+    /// The status that the call ended with.
+    pub async fn response(self) -> Result<Response<O>, Status> {
+        let mut responses = self.responses;
+        self.requests.close();
+        let Some(reply) = responses.message().await? else {
+            return Err(cardinality("none"));
+        };
+        if responses.message().await?.is_some() {
+            return Err(cardinality("more than one"));
+        }
+        let metadata = responses.metadata().await?.clone();
+        let trailers = responses.trailers().clone();
+        Ok(Response::from_parts(reply, metadata, trailers))
+    }
+}
+
+fn compress(
+    request: RawMessage,
+    encoding: MessageEncoding,
+    bytes_max: usize,
+) -> Result<RawMessage, Status> {
+    if request.bytes.len() > bytes_max {
+        return Err(Status::resource_exhausted(format!(
+            "the request has {} bytes; at most {bytes_max} are sent",
+            request.bytes.len()
+        )));
+    }
+    match request.compressed {
+        // A raw message that says it is compressed already.
+        true => Ok(request),
+        false => encoding.compress(request.bytes),
+    }
+}

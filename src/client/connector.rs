@@ -1,0 +1,166 @@
+//! From an endpoint to a socket that a server has greeted us on.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::{Context, Poll, ready},
+};
+
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpStream, lookup_host},
+    sync::Notify,
+};
+
+use super::endpoint::{Endpoint, Target};
+#[cfg(feature = "tls")]
+use super::tls::ClientTlsSession;
+
+/// A socket, encrypted or not.
+pub(super) type Socket = Box<dyn Duplex>;
+
+/// What HTTP/2 needs of a socket.
+pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<Io: AsyncRead + AsyncWrite + Send + Unpin> Duplex for Io {}
+
+/// Connects to an endpoint. A name is resolved anew, and its addresses are tried in turn.
+///
+/// # Errors
+/// The last one, if no address could be reached.
+pub(super) async fn connect(
+    endpoint: &Endpoint,
+    #[cfg(feature = "tls")] tls: Option<&ClientTlsSession>,
+) -> io::Result<Socket> {
+    match &endpoint.target {
+        Target::Host { host, port } => {
+            let socket = connect_host(host, *port).await?;
+            #[cfg(feature = "tls")]
+            if endpoint.tls
+                && let Some(tls) = tls
+            {
+                return Ok(Box::new(tls.connect(host, socket).await?));
+            }
+            Ok(Box::new(socket))
+        }
+        #[cfg(unix)]
+        Target::Unix(path) => Ok(Box::new(tokio::net::UnixStream::connect(path).await?)),
+        #[cfg(not(unix))]
+        Target::Unix(_) => Err(io::Error::other("this system has no Unix sockets")),
+    }
+}
+
+async fn connect_host(host: &str, port: u16) -> io::Result<TcpStream> {
+    let mut failed = io::Error::other(format!("the name {host:?} has no address"));
+    for address in lookup_host((host, port)).await? {
+        match TcpStream::connect(address).await {
+            Ok(socket) => {
+                socket.set_nodelay(true)?;
+                return Ok(socket);
+            }
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+/// A socket that keeps the first bytes of the server: they tell what it speaks.
+pub(super) struct Greeted<Io> {
+    io: Io,
+    greeting: Arc<Greeting>,
+}
+
+/// The first bytes of a server.
+#[derive(Debug, Default)]
+pub(super) struct Greeting {
+    bytes: Mutex<Vec<u8>>,
+    heard: Notify,
+}
+
+impl<Io> Greeted<Io> {
+    pub(super) fn new(io: Io) -> (Self, Arc<Greeting>) {
+        let greeting = Arc::<Greeting>::default();
+        let greeted = Self {
+            io,
+            greeting: Arc::clone(&greeting),
+        };
+        (greeted, greeting)
+    }
+}
+
+impl Greeting {
+    /// Waits for the first bytes of the server. For HTTP/2 they are its SETTINGS (RFC 9113, 3.4),
+    /// and only who has sent them is a server that is up (grpc/grpc, doc/connection-backoff.md).
+    pub(super) async fn heard(&self) {
+        self.heard.notified().await;
+    }
+
+    /// What the server seems to speak, if it is not HTTP/2.
+    pub(super) fn complaint(&self) -> Option<&'static str> {
+        let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        match bytes.as_slice() {
+            [21, 3, ..] => Some("the server speaks TLS on this port: use https:// (--tls)"),
+            b"HTTP/1" => Some("the server speaks HTTP/1.1 on this port, and no HTTP/2"),
+            _ => None,
+        }
+    }
+
+    fn note(&self, read: &[u8]) {
+        let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = GREETING_BYTES - bytes.len();
+        if room > 0 && !read.is_empty() {
+            let first = bytes.is_empty();
+            bytes.extend_from_slice(&read[..room.min(read.len())]);
+            if first {
+                self.heard.notify_one();
+            }
+        }
+    }
+}
+
+impl<Io: AsyncRead + Unpin> AsyncRead for Greeted<Io> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
+        self.greeting.note(&buf.filled()[before..]);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<Io: AsyncWrite + Unpin> AsyncWrite for Greeted<Io> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+/// As many as `HTTP/1` has.
+const GREETING_BYTES: usize = 6;

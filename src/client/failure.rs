@@ -1,0 +1,83 @@
+//! How an attempt at a call failed, and whether the server can have seen it.
+
+use crate::grpc::{CANCEL, Code, REFUSED_STREAM, Status, code_of_reset};
+
+/// Why an attempt failed.
+#[derive(Debug)]
+pub(super) struct Failure {
+    pub(super) status: Status,
+    pub(super) reach: Reach,
+    /// `grpc-retry-pushback-ms`, which is no metadata for the application.
+    pub(super) pushback: Option<String>,
+}
+
+/// How far an attempt came (gRFC A6, "Transparent Retries").
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Reach {
+    /// It has not left this client.
+    Unsent,
+    /// The server has said that no handler has seen it.
+    Unprocessed,
+    /// A handler may have seen it.
+    Processed,
+}
+
+impl Failure {
+    /// The connection could not take the call.
+    pub(super) fn unsent(error: &h2::Error) -> Self {
+        Self {
+            status: Status::unavailable(format!("the connection is gone: {error}")),
+            reach: Reach::Unsent,
+            pushback: None,
+        }
+    }
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        Self {
+            status,
+            reach: Reach::Processed,
+            pushback: None,
+        }
+    }
+}
+
+/// What broke a stream that had been opened.
+impl From<h2::Error> for Failure {
+    fn from(error: h2::Error) -> Self {
+        if error.is_go_away() && error.is_remote() {
+            // Streams up to the GOAWAY's last one go on; this was above it (RFC 9113, 6.8).
+            return Self {
+                status: Status::unavailable(format!("the server goes away: {error}")),
+                reach: Reach::Unprocessed,
+                pushback: None,
+            };
+        }
+        let Some(reason) = error.reason() else {
+            return Status::unavailable(format!("the connection is lost: {error}")).into();
+        };
+        let reason = u32::from(reason);
+        if !error.is_remote() {
+            return Status::internal(format!("the server broke the protocol: {error}")).into();
+        }
+        let code = code_of_reset(reason);
+        let message = match reason {
+            CANCEL => "the server cancelled the call".to_owned(),
+            _ => format!("the server reset the call: {error}"),
+        };
+        Self {
+            status: Status::new(code, message),
+            reach: match reason {
+                REFUSED_STREAM => Reach::Unprocessed,
+                _ => Reach::Processed,
+            },
+            pushback: None,
+        }
+    }
+}
+
+/// Nothing came back in time.
+pub(super) fn deadline_exceeded() -> Status {
+    Status::new(Code::DeadlineExceeded, "the deadline passed")
+}

@@ -1,0 +1,92 @@
+//! The same call made several times at once, the first good answer taken (gRFC A6, "Hedging").
+
+use std::{
+    future::{Future, poll_fn},
+    pin::Pin,
+    task::Poll,
+    time::Duration,
+};
+
+use tokio::time::{Instant, sleep_until};
+
+use super::{
+    Channel,
+    attempt::Head,
+    failure::Failure,
+    retry::{Pushback, pushback},
+    service_config::HedgingPolicy,
+    unary::attempt,
+};
+use crate::{
+    grpc::{RawMessage, Status},
+    rpc::Response,
+};
+
+type Running<'a> = Pin<Box<dyn Future<Output = Result<Response<RawMessage>, Failure>> + Send + 'a>>;
+
+/// Makes attempts until one is answered, or fails in a way that the others would, too.
+pub(super) async fn hedged(
+    channel: &Channel,
+    head: &Head,
+    message: RawMessage,
+    policy: &HedgingPolicy,
+) -> Result<Response<RawMessage>, Status> {
+    let throttle = channel.inner.throttle.as_ref();
+    let mut running: Vec<Running<'_>> = Vec::new();
+    let mut made = 0;
+    let mut next = Some(Instant::now());
+    loop {
+        if made < policy.attempts_max && next.is_some_and(|next| next <= Instant::now()) {
+            running.push(Box::pin(attempt(channel, head, message.clone(), made)));
+            made += 1;
+            next = Some(Instant::now() + policy.delay);
+        }
+        let more = next.filter(|_| made < policy.attempts_max);
+        let failure = match first(&mut running, more).await {
+            None => continue,
+            Some(Ok(reply)) => {
+                if let Some(throttle) = throttle {
+                    throttle.succeeded();
+                }
+                return Ok(reply);
+            }
+            Some(Err(failure)) => failure,
+        };
+        if !policy.non_fatal.contains(&failure.status.code()) {
+            return Err(failure.status);
+        }
+        let allowed = throttle.is_none_or(|throttle| throttle.failed());
+        next = match pushback(&failure) {
+            _ if !allowed => None,
+            Some(Pushback::Never) => None,
+            Some(Pushback::After(delay)) => Some(Instant::now() + delay),
+            // "… the next hedged request will be sent immediately".
+            None => next.map(|_| Instant::now()),
+        };
+        if running.is_empty() && (next.is_none() || made >= policy.attempts_max) {
+            return Err(failure.status);
+        }
+    }
+}
+
+/// The first of the attempts that ends; `None`: it is time for the next one.
+async fn first(
+    running: &mut Vec<Running<'_>>,
+    next: Option<Instant>,
+) -> Option<Result<Response<RawMessage>, Failure>> {
+    let ended = poll_fn(|cx| {
+        for index in 0..running.len() {
+            if let Poll::Ready(ended) = running[index].as_mut().poll(cx) {
+                drop(running.swap_remove(index));
+                return Poll::Ready(ended);
+            }
+        }
+        Poll::Pending
+    });
+    let due = next.unwrap_or_else(|| Instant::now() + Duration::from_secs(86_400));
+    tokio::select! {
+        biased;
+        ended = ended => Some(ended),
+        () = sleep_until(due) => None,
+    }
+}

@@ -1,0 +1,209 @@
+//! The server's half of a call: head, messages, status.
+
+use std::future::poll_fn;
+
+use h2::{RecvStream, client::ResponseFuture};
+use http::{HeaderMap, Response, StatusCode, header::CONTENT_TYPE};
+
+use super::failure::Failure;
+use crate::grpc::{
+    Code, ContentType, LengthPrefixed, MessageEncoding, Metadata, RawMessage, Status,
+    code_of_http_status, received_status,
+};
+
+/// What a server sends in answer to one attempt.
+#[derive(Debug)]
+pub(super) struct Receiving {
+    state: State,
+    incoming: LengthPrefixed,
+    receive_bytes_max: usize,
+    encoding: Encoding,
+    head: HeaderMap,
+    trailers: HeaderMap,
+    /// Whether any DATA came, for what a status in the head is worth.
+    has_data: bool,
+}
+
+#[derive(Debug)]
+enum State {
+    Waiting(ResponseFuture),
+    Open(RecvStream),
+    Ended,
+}
+
+/// `grpc-encoding` of the response.
+#[derive(Debug)]
+enum Encoding {
+    Known(MessageEncoding),
+    /// It matters only when a message is compressed.
+    Unknown(String),
+}
+
+impl Receiving {
+    pub(super) fn new(response: ResponseFuture, receive_bytes_max: usize) -> Self {
+        Self {
+            state: State::Waiting(response),
+            incoming: LengthPrefixed::new(receive_bytes_max),
+            receive_bytes_max,
+            encoding: Encoding::Known(MessageEncoding::Identity),
+            head: HeaderMap::new(),
+            trailers: HeaderMap::new(),
+            has_data: false,
+        }
+    }
+
+    /// Waits for Response-Headers, which commit the call: it cannot be made anew after them (gRFC
+    /// A6). Not for those of Trailers-Only.
+    pub(super) async fn head(&mut self) -> Result<(), Failure> {
+        if let State::Waiting(response) = &mut self.state {
+            let response = response.await?;
+            self.open(response)?;
+        }
+        Ok(())
+    }
+
+    /// Waits for the next message; `None`: the call has ended with OK.
+    pub(super) async fn message(&mut self) -> Result<Option<RawMessage>, Failure> {
+        self.head().await?;
+        loop {
+            if let Some(message) = self.incoming.next()? {
+                return Ok(Some(self.decompress(message)?));
+            }
+            let State::Open(body) = &mut self.state else {
+                return Ok(None);
+            };
+            match poll_fn(|cx| body.poll_data(cx)).await {
+                Some(data) => {
+                    let data = data?;
+                    // It fails only if more is given back than was received.
+                    let _ = body.flow_control().release_capacity(data.len());
+                    self.has_data = true;
+                    self.incoming.push(data);
+                }
+                None => {
+                    let trailers = poll_fn(|cx| body.poll_trailers(cx)).await?;
+                    self.state = State::Ended;
+                    self.end(trailers)?;
+                }
+            }
+        }
+    }
+
+    /// Whether the server has ended the call.
+    pub(super) fn has_ended(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+
+    /// Whether the initial metadata was taken, or there is none.
+    pub(super) fn is_metadata_taken(&self) -> bool {
+        self.head.is_empty()
+    }
+
+    /// Initial metadata; empty before the head is there.
+    pub(super) fn take_metadata(&mut self) -> Metadata {
+        Metadata::from(std::mem::take(&mut self.head))
+    }
+
+    /// Trailing metadata; empty before the end is there.
+    pub(super) fn take_trailers(&mut self) -> Metadata {
+        Metadata::from(std::mem::take(&mut self.trailers))
+    }
+
+    fn open(&mut self, response: Response<RecvStream>) -> Result<(), Failure> {
+        let (head, body) = response.into_parts();
+        self.head = head.headers;
+        let content_type = self.head.get(CONTENT_TYPE);
+        let content_type = content_type.and_then(|value| ContentType::parse(value.as_bytes()));
+        if head.status != StatusCode::OK {
+            return Err(not_ok(head.status, content_type, &self.head).into());
+        }
+        match content_type {
+            Some(ContentType::Grpc | ContentType::GrpcProto) => {}
+            Some(ContentType::UnknownCodec) => {
+                return Err(Status::internal("the server answers in another codec").into());
+            }
+            None => {
+                let said = self.head.get(CONTENT_TYPE);
+                let status =
+                    format!("the server's answer is not gRPC: its content-type is {said:?}");
+                return Err(Status::unknown(status).into());
+            }
+        }
+        if body.is_end_stream() {
+            // Trailers-Only: there is no initial metadata, what came is trailers.
+            let trailers = std::mem::take(&mut self.head);
+            self.state = State::Ended;
+            return self.end(Some(trailers));
+        }
+        self.encoding = encoding(&self.head);
+        self.state = State::Open(body);
+        Ok(())
+    }
+
+    /// Judges how the call ended.
+    fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Failure> {
+        let said = match &trailers {
+            Some(trailers) => received_status(trailers),
+            // Neither DATA nor trailers: an empty frame has ended what was Trailers-Only otherwise.
+            None if !self.has_data => received_status(&self.head),
+            None => None,
+        };
+        self.trailers = trailers.unwrap_or_default();
+        match said {
+            Some(Ok(())) => Ok(self.incoming.end()?),
+            Some(Err(status)) => Err(Failure {
+                pushback: pushback(&self.trailers),
+                ..Failure::from(status)
+            }),
+            None => Err(Status::internal("the server ended the call without a grpc-status").into()),
+        }
+    }
+
+    fn decompress(&self, message: RawMessage) -> Result<RawMessage, Status> {
+        match &self.encoding {
+            Encoding::Known(encoding) => encoding.decompress(message, self.receive_bytes_max),
+            Encoding::Unknown(_) if !message.compressed => Ok(message),
+            Encoding::Unknown(name) => Err(Status::internal(format!(
+                "the server compressed a message with {name:?}, which this client has not offered"
+            ))),
+        }
+    }
+}
+
+/// A response that is not 200: gRPC's own word counts if it is there, else HTTP's.
+fn not_ok(http_status: StatusCode, content_type: Option<ContentType>, head: &HeaderMap) -> Status {
+    if content_type.is_some()
+        && let Some(Err(status)) = received_status(head)
+    {
+        return status;
+    }
+    let code = code_of_http_status(http_status.as_u16());
+    Status::new(
+        code,
+        format!("the server answered with HTTP status {http_status}"),
+    )
+    .with_metadata(Metadata::from(head.clone()))
+}
+
+fn pushback(trailers: &HeaderMap) -> Option<String> {
+    let value = trailers.get("grpc-retry-pushback-ms")?;
+    Some(String::from_utf8_lossy(value.as_bytes()).into_owned())
+}
+
+fn encoding(head: &HeaderMap) -> Encoding {
+    let Some(name) = head.get("grpc-encoding") else {
+        return Encoding::Known(MessageEncoding::Identity);
+    };
+    match MessageEncoding::parse(Some(name.as_bytes())) {
+        Ok(encoding) => Encoding::Known(encoding),
+        Err(_) => Encoding::Unknown(String::from_utf8_lossy(name.as_bytes()).into_owned()),
+    }
+}
+
+/// gRPC's code for a wrong number of messages (statuscodes.md, "cardinality violation").
+pub(super) fn cardinality(what: &str) -> Status {
+    Status::new(
+        Code::Unimplemented,
+        format!("the method answers with exactly one message; the server sent {what}"),
+    )
+}

@@ -1,0 +1,89 @@
+//! Calls with one request and one reply: made, made again, hedged.
+
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::{
+    Channel,
+    attempt::{Attempt, Head},
+    failure::{Failure, deadline_exceeded},
+    receiving::cardinality,
+    retry::Attempts,
+};
+use crate::{
+    grpc::{RawMessage, Status},
+    rpc::Response,
+};
+
+/// Makes a call and waits for its reply; never beyond its deadline.
+pub(super) async fn unary(
+    channel: &Channel,
+    head: &Head,
+    message: RawMessage,
+) -> Result<Response<RawMessage>, Status> {
+    let call = attempts(channel, head, message);
+    let Some(deadline) = head.deadline else {
+        return call.await;
+    };
+    if deadline <= Instant::now() {
+        return Err(deadline_exceeded());
+    }
+    timeout_at(deadline, call)
+        .await
+        .unwrap_or_else(|_| Err(deadline_exceeded()))
+}
+
+async fn attempts(
+    channel: &Channel,
+    head: &Head,
+    message: RawMessage,
+) -> Result<Response<RawMessage>, Status> {
+    let inner = &channel.inner;
+    let config = inner.options.service_config.method(head.path.as_str());
+    if let Some(hedging) = config.and_then(|config| config.hedging.as_ref()) {
+        return super::hedging::hedged(channel, head, message, hedging).await;
+    }
+    let mut attempts = Attempts::new(channel, head.path.as_str());
+    loop {
+        let failure = match attempt(channel, head, message.clone(), attempts.previous()).await {
+            Ok(reply) => {
+                attempts.succeeded();
+                return Ok(reply);
+            }
+            Err(failure) => failure,
+        };
+        match attempts.again(&failure) {
+            Some(delay) if delay.is_zero() => {}
+            Some(delay) => sleep(delay).await,
+            None => return Err(failure.status),
+        }
+    }
+}
+
+/// One attempt.
+pub(super) async fn attempt(
+    channel: &Channel,
+    head: &Head,
+    message: RawMessage,
+    previous: u32,
+) -> Result<Response<RawMessage>, Failure> {
+    let mut attempt = Attempt::start(channel, head, previous).await?;
+    let reply = exchange(&mut attempt, message).await;
+    attempt.placed.judge(reply.as_ref().err());
+    reply
+}
+
+async fn exchange(
+    attempt: &mut Attempt,
+    message: RawMessage,
+) -> Result<Response<RawMessage>, Failure> {
+    attempt.sending.send_only(message)?;
+    let receiving = &mut attempt.receiving;
+    let Some(reply) = receiving.message().await? else {
+        return Err(cardinality("none").into());
+    };
+    if receiving.message().await?.is_some() {
+        return Err(cardinality("more than one").into());
+    }
+    let (metadata, trailers) = (receiving.take_metadata(), receiving.take_trailers());
+    Ok(Response::from_parts(reply, metadata, trailers))
+}
