@@ -7,7 +7,7 @@ use base64::{
     alphabet::STANDARD,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Status;
@@ -221,9 +221,10 @@ impl fmt::Debug for RawMetadata {
 impl RawMetadata {
     /// Adds a header that has no slot of its own; reserved names are dropped here, and white space
     /// around values ("it may be stripped", "Custom-Metadata").
-    pub(crate) fn push(&mut self, name: &[u8], value: Bytes) {
+    pub(crate) fn push(&mut self, name: &[u8], mut value: Bytes) {
         if !is_reserved(name) {
-            let value = value.slice_ref(value.trim_ascii());
+            value.truncate(value.trim_ascii_end().len());
+            value.advance(value.len() - value.trim_ascii_start().len());
             self.fields.push((Bytes::copy_from_slice(name), value));
         }
     }
