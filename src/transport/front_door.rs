@@ -1,7 +1,6 @@
 //! From a socket to the protocol that its client speaks.
 
 use std::{
-    io,
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
@@ -75,7 +74,7 @@ async fn serve_tls<Io>(
     let shaken = async {
         let accepted = tls.accept(io).await?;
         let sniffed = sniff(accepted.stream).await?;
-        io::Result::Ok((sniffed, accepted.identity, accepted.chose_h2))
+        std::io::Result::Ok((sniffed, accepted.identity, accepted.chose_h2))
     };
     let shaken = tokio::select! {
         () = shutdown.is_too_late() => return,
