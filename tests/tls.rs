@@ -192,6 +192,10 @@ fn who_takes_one_port_for_the_other_is_told_which_flag_to_use() {
     call(tool, &["-plaintext"], &address.to_string());
     tls.signal("TERM");
     let log = tls.wait().stderr;
+    assert!(
+        log.contains("can read the private key; chmod 600 it"),
+        "{log}"
+    );
     assert_eq!(log.matches("a client speaks plaintext").count(), 1, "{log}");
     assert!(log.contains("serve without --tls-cert"), "{log}");
 
