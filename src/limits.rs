@@ -249,3 +249,13 @@ pub const CLIENT_CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// What is kept of a stream's requests until the server answers, so that they can be sent again to
 /// another one; with more, the call cannot be made anew (gRFC A6 asks for 256 KiB).
 pub const CLIENT_REPLAY_BYTES: usize = 256 * 1024;
+
+/// So many calls in a row that fail with UNAVAILABLE, and an endpoint is left out: as many as Envoy
+/// takes for it.
+pub const CLIENT_EJECTION_FAILURES: u32 = 5;
+
+/// How long an endpoint is left out, the first time (gRFC A50: `baseEjectionTime`).
+pub const CLIENT_EJECTION: Duration = Duration::from_secs(30);
+
+/// How long an endpoint is left out at the most (gRFC A50: `maxEjectionTime`).
+pub const CLIENT_EJECTION_MAX: Duration = Duration::from_secs(300);
