@@ -274,3 +274,13 @@ pub const CLIENT_REPLAY_BYTES: usize = 256 * 1024;
 /// How long a server that is shut down still accepts those who are connecting: far longer than it
 /// takes to empty the backlog, and too short to be noticed.
 pub const BACKLOG_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// So many calls in a row that fail with UNAVAILABLE, and an endpoint is left out: as many as Envoy
+/// takes for it.
+pub const CLIENT_EJECTION_FAILURES: u32 = 5;
+
+/// How long an endpoint is left out, the first time (gRFC A50: `baseEjectionTime`).
+pub const CLIENT_EJECTION: Duration = Duration::from_secs(30);
+
+/// How long an endpoint is left out at the most (gRFC A50: `maxEjectionTime`).
+pub const CLIENT_EJECTION_MAX: Duration = Duration::from_secs(300);

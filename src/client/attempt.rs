@@ -43,9 +43,15 @@ impl Attempt {
         previous: u32,
     ) -> Result<Self, Failure> {
         loop {
-            let placed = channel.inner.place(head.wait_for_ready).await?;
-            let request = request(channel, &placed, head, previous)?;
-            match placed.place.start(request, head.receive_bytes_max).await {
+            let mut placed = channel.inner.place(head.wait_for_ready).await?;
+            let started = match placed.place.stream().await {
+                Ok(()) => {
+                    let request = request(channel, &placed, head, previous)?;
+                    placed.place.start(request, head.receive_bytes_max)
+                }
+                Err(failure) => Err(failure),
+            };
+            match started {
                 Ok((sending, receiving)) => {
                     return Ok(Self {
                         sending,

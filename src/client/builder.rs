@@ -32,6 +32,7 @@ pub(super) struct Options {
     pub(super) pool_max: usize,
     pub(super) pool_idle_timeout: Duration,
     pub(super) connect_timeout: Duration,
+    pub(super) ejection: Duration,
     pub(super) backoff: Backoff,
     pub(super) keepalive: Option<Duration>,
     pub(super) keepalive_timeout: Duration,
@@ -62,6 +63,7 @@ impl Default for Options {
             pool_max: 1,
             pool_idle_timeout: limits::CLIENT_POOL_IDLE_TIMEOUT,
             connect_timeout: limits::CLIENT_CONNECT_TIMEOUT,
+            ejection: limits::CLIENT_EJECTION,
             backoff: Backoff::default(),
             keepalive: None,
             keepalive_timeout: limits::KEEPALIVE_TIMEOUT,
@@ -113,6 +115,13 @@ impl ChannelBuilder {
     /// How calls are dealt to several endpoints; in turn unless set.
     pub fn balance(mut self, balance: Balance) -> Self {
         self.options.balance = balance;
+        self
+    }
+
+    /// How long one of several endpoints is left out when five calls in a row failed there with
+    /// UNAVAILABLE; 30 seconds unless set. It is longer each time until a call succeeds.
+    pub fn ejection(mut self, time: Duration) -> Self {
+        self.options.ejection = time;
         self
     }
 

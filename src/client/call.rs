@@ -35,13 +35,15 @@ pub struct Call<'a> {
     timeout: Option<Duration>,
     encoding: Option<MessageEncoding>,
     wait_for_ready: Option<bool>,
+    receive_bytes_max: Option<usize>,
 }
 
 /// A client-streaming call: requests are sent, then the reply is waited for.
 #[derive(Debug)]
 pub struct ClientStreaming<I, O> {
-    requests: Requests<I>,
+    // It is dropped first: a call that is given up must not look like one whose requests are whole.
     responses: Responses<O>,
+    requests: Requests<I>,
 }
 
 impl Client {
@@ -70,6 +72,7 @@ impl Client {
             timeout: None,
             encoding: None,
             wait_for_ready: None,
+            receive_bytes_max: None,
         }
     }
 
@@ -102,6 +105,12 @@ impl Call<'_> {
     /// Compresses the requests.
     pub fn compress(mut self, encoding: MessageEncoding) -> Self {
         self.encoding = Some(encoding);
+        self
+    }
+
+    /// Longest message received, in bytes, in place of the channel's.
+    pub fn receive_bytes_max(mut self, bytes: usize) -> Self {
+        self.receive_bytes_max = Some(bytes);
         self
     }
 
@@ -219,6 +228,7 @@ impl Call<'_> {
         let configured = config.and_then(|config| config.timeout);
         let timeout = self.timeout.or(options.timeout);
         let timeout = timeout.into_iter().chain(configured).min();
+        let receive_bytes_max = self.receive_bytes_max.unwrap_or(options.receive_bytes_max);
         let path = PathAndQuery::try_from(self.path)
             .map_err(|_| Status::internal(format!("{:?} is no path", self.path)))?;
         Ok(Head {
@@ -236,8 +246,8 @@ impl Call<'_> {
                 .min(options.send_bytes_max),
             receive_bytes_max: config
                 .and_then(|config| config.response_bytes_max)
-                .unwrap_or(options.receive_bytes_max)
-                .min(options.receive_bytes_max),
+                .unwrap_or(receive_bytes_max)
+                .min(receive_bytes_max),
         })
     }
 }
@@ -267,15 +277,22 @@ impl<I, O> ClientStreaming<I, O> {
     pub async fn response(self) -> Result<Response<O>, Status> {
         let mut responses = self.responses;
         self.requests.close();
-        let Some(reply) = responses.message().await? else {
-            return Err(cardinality("none"));
-        };
-        if responses.message().await?.is_some() {
-            return Err(cardinality("more than one"));
+        let received = receive(&mut responses).await;
+        let (metadata, trailers) = responses.into_metadata();
+        match received {
+            Ok(reply) => Ok(Response::from_parts(reply, metadata, trailers)),
+            Err(status) => Err(status.with_initial_metadata(metadata)),
         }
-        let metadata = responses.metadata().await?.clone();
-        let trailers = responses.trailers().clone();
-        Ok(Response::from_parts(reply, metadata, trailers))
+    }
+}
+
+async fn receive<O>(responses: &mut Responses<O>) -> Result<O, Status> {
+    let Some(reply) = responses.message().await? else {
+        return Err(cardinality("none"));
+    };
+    match responses.message().await? {
+        None => Ok(reply),
+        Some(_) => Err(cardinality("more than one")),
     }
 }
 

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     Channel,
     attempt::Head,
-    failure::Failure,
+    failure::{Failure, Reach, at_deadline},
     retry::{Pushback, pushback},
     service_config::HedgingPolicy,
     unary::attempt,
@@ -37,9 +37,13 @@ pub(super) async fn hedged(
     let mut next = Some(Instant::now());
     loop {
         if made < policy.attempts_max && next.is_some_and(|next| next <= Instant::now()) {
-            running.push(Box::pin(attempt(channel, head, message.clone(), made)));
-            made += 1;
-            next = Some(Instant::now() + policy.delay);
+            if made == 0 || throttle.is_none_or(|throttle| throttle.allows()) {
+                running.push(Box::pin(replayed(channel, head, message.clone(), made)));
+                made += 1;
+                next = Some(Instant::now() + policy.delay);
+            } else {
+                next = None;
+            }
         }
         let more = next.filter(|_| made < policy.attempts_max);
         let failure = match first(&mut running, more).await {
@@ -67,6 +71,22 @@ pub(super) async fn hedged(
             return Err(failure.status);
         }
     }
+}
+
+/// One attempt, and another in its place if no handler has seen it ("Transparent Retries").
+async fn replayed(
+    channel: &Channel,
+    head: &Head,
+    message: RawMessage,
+    previous: u32,
+) -> Result<Response<RawMessage>, Failure> {
+    match attempt(channel, head, message.clone(), previous).await {
+        Err(failure) if failure.reach == Reach::Unprocessed => {
+            attempt(channel, head, message, previous).await
+        }
+        ended => ended,
+    }
+    .map_err(|failure| at_deadline(failure, head.deadline))
 }
 
 /// The first of the attempts that ends; `None`: it is time for the next one.

@@ -5,8 +5,8 @@ use tokio::time::{Instant, sleep, timeout_at};
 use super::{
     Channel,
     attempt::{Attempt, Head},
-    failure::{Failure, deadline_exceeded},
-    receiving::cardinality,
+    failure::{Failure, at_deadline, deadline_exceeded},
+    receiving::{Receiving, cardinality},
     retry::Attempts,
 };
 use crate::{
@@ -51,6 +51,7 @@ async fn attempts(
             }
             Err(failure) => failure,
         };
+        let failure = at_deadline(failure, head.deadline);
         match attempts.again(&failure) {
             Some(delay) if delay.is_zero() => {}
             Some(delay) => sleep(delay).await,
@@ -76,8 +77,23 @@ async fn exchange(
     attempt: &mut Attempt,
     message: RawMessage,
 ) -> Result<Response<RawMessage>, Failure> {
-    attempt.sending.send_only(message)?;
-    let receiving = &mut attempt.receiving;
+    // A stream that the server has ended already: how, its other half tells.
+    let _ = attempt.sending.send_only(message);
+    let received = receive(&mut attempt.receiving).await;
+    if attempt.receiving.has_ended() {
+        attempt.sending.finish();
+    }
+    match received {
+        Ok(reply) => Ok(reply),
+        Err(mut failure) => {
+            let metadata = attempt.receiving.take_metadata();
+            failure.status = failure.status.with_initial_metadata(metadata);
+            Err(failure)
+        }
+    }
+}
+
+async fn receive(receiving: &mut Receiving) -> Result<Response<RawMessage>, Failure> {
     let Some(reply) = receiving.message().await? else {
         return Err(cardinality("none").into());
     };

@@ -251,6 +251,19 @@ impl RawMetadata {
     }
 }
 
+/// The name of a `-bin` header whose value is not base64, if there is one among the metadata.
+#[cfg(feature = "client")]
+pub(crate) fn malformed_bin(headers: &HeaderMap) -> Option<&str> {
+    let bins = headers.iter().filter(|(name, _)| {
+        let name = name.as_str().as_bytes();
+        is_bin(name) && !is_reserved(name)
+    });
+    let malformed = |value: &HeaderValue| decode_bin(value.as_bytes()).any(|b| b.is_none());
+    bins.filter(|(_, value)| malformed(value))
+        .map(|(name, _)| name.as_str())
+        .next()
+}
+
 /// Base64 without padding, one value a line: what every peer reads ("Custom-Metadata").
 pub(crate) fn encode_bin(bytes: &[u8]) -> String {
     BASE64.encode(bytes)

@@ -34,6 +34,7 @@ pub(crate) use timeout::parse_timeout;
 #[cfg(feature = "client")]
 pub(crate) use {
     http_status::code_of_http_status,
+    metadata::malformed_bin,
     received_status::received_status,
     reset::{CANCEL, REFUSED_STREAM, code_of_reset},
     timeout::format_timeout,

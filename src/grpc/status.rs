@@ -25,6 +25,7 @@ struct Inner {
     /// The `google.protobuf.Any`s of `google.rpc.Status.details`: type URL and value.
     details: Vec<(String, Bytes)>,
     metadata: Metadata,
+    initial_metadata: Option<Box<Metadata>>,
 }
 
 /// The codes a call can end with.
@@ -111,6 +112,7 @@ impl Status {
             message: message.into(),
             details: Vec::new(),
             metadata: Metadata::default(),
+            initial_metadata: None,
         };
         Self {
             inner: Box::new(inner),
@@ -141,6 +143,11 @@ impl Status {
         &self.inner.metadata
     }
 
+    /// The initial metadata that a server had sent before a call failed; `None` if it had sent none.
+    pub fn initial_metadata(&self) -> Option<&Metadata> {
+        self.inner.initial_metadata.as_deref()
+    }
+
     /// Adds a detail: a type URL and an encoded message, as in `google.protobuf.Any`.
     #[must_use]
     pub fn with_detail_bytes(
@@ -156,6 +163,13 @@ impl Status {
     #[must_use]
     pub fn with_metadata(mut self, metadata: Metadata) -> Self {
         self.inner.metadata.extend(metadata);
+        self
+    }
+
+    /// Keeps the initial metadata that came before it.
+    #[cfg(feature = "client")]
+    pub(crate) fn with_initial_metadata(mut self, metadata: Metadata) -> Self {
+        self.inner.initial_metadata = (!metadata.is_empty()).then(|| Box::new(metadata));
         self
     }
 
