@@ -187,22 +187,13 @@ impl fmt::Debug for Metadata {
 
 impl From<HeaderMap> for Metadata {
     /// Takes over all headers but the reserved ones.
-    fn from(map: HeaderMap) -> Self {
-        let mut metadata = Self::new();
-        metadata.extend(Self { map });
-        for name in RESERVED {
-            metadata.map.remove(*name);
+    fn from(mut map: HeaderMap) -> Self {
+        let reserved = |name: &&HeaderName| is_reserved(name.as_str().as_bytes());
+        let reserved: Vec<_> = map.keys().filter(reserved).cloned().collect();
+        for name in reserved {
+            map.remove(name);
         }
-        let grpc: Vec<_> = metadata
-            .map
-            .keys()
-            .filter(|name| name.as_str().starts_with("grpc-"))
-            .cloned()
-            .collect();
-        for name in grpc {
-            metadata.map.remove(name);
-        }
-        metadata
+        Self { map }
     }
 }
 
