@@ -29,6 +29,11 @@ pub(super) fn message_bytes(text: &str) -> Result<usize, String> {
     }
 }
 
+/// A size of something in memory.
+pub(super) fn memory_bytes(text: &str) -> Result<usize, String> {
+    usize::try_from(bytes(text)?).map_err(|_| "more bytes than can be counted".to_owned())
+}
+
 /// A time: `30s`, `500ms`, `2m`, or `2.5` for seconds.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);

@@ -118,6 +118,9 @@ async fn build(
         .receive_bytes_max(limits.message_receive_bytes)
         .send_bytes_max(limits.message_send_bytes)
         .drain_timeout(arguments.network.drain_timeout);
+    if let Some(bytes) = limits.message_decode_bytes {
+        builder = builder.decode_bytes_max(bytes);
+    }
     if arguments.network.no_reflection {
         builder = builder.without_reflection();
     }

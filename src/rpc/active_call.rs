@@ -88,7 +88,7 @@ impl ActiveCall {
                 head,
                 peer,
                 admitted.deadline,
-                &limits.compression,
+                limits,
             ),
         }
     }

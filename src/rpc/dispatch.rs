@@ -196,7 +196,9 @@ impl Dispatcher {
                 running::catch(|| handler(call, request, outbound())).and_then(running::poll_once)
             }
             (Form::RequestStreaming(handler), Requests::Many { inbox, .. }) => {
-                let inbound = Inbound::new(Arc::clone(inbox), Arc::clone(&self.outbox), stream);
+                let outbox = Arc::clone(&self.outbox);
+                let inbound =
+                    Inbound::new(Arc::clone(inbox), outbox, stream, call.decode_bytes_max());
                 running::catch(|| handler(call, inbound, outbound())).and_then(running::poll_once)
             }
             // `start` chose the requests by the handler's form.
