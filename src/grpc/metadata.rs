@@ -93,9 +93,10 @@ impl Metadata {
                 "bytes: use append_bytes",
             ));
         }
+        // ASCII-Value → 1*( %x20-%x7E ); HTTP's own values may have tabs.
         let value = HeaderValue::from_str(text)
             .ok()
-            .filter(|value| value.to_str().is_ok())
+            .filter(|_| text.bytes().all(|byte| matches!(byte, b' '..=b'~')))
             .ok_or_else(|| MetadataError::Value(name.to_owned()))?;
         self.map.append(key, value);
         Ok(())
@@ -331,6 +332,10 @@ mod tests {
         );
         assert_eq!(
             metadata.append("k", "a\nb"),
+            Err(MetadataError::Value("k".to_owned()))
+        );
+        assert_eq!(
+            metadata.append("k", "a\tb"),
             Err(MetadataError::Value("k".to_owned()))
         );
         assert!(metadata.append("k-bin", "x").is_err());
