@@ -10,6 +10,9 @@ pub mod message;
 pub mod schema;
 pub mod store;
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod grpc;
 mod http2;
 mod rpc;
