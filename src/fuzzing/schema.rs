@@ -1,6 +1,10 @@
 //! Schemas from `.proto` files and from descriptor sets.
 
-use std::{env, fs, path::PathBuf, process, thread};
+use std::{
+    env, fs,
+    path::{Path, PathBuf},
+    process, thread,
+};
 
 use prost_reflect::prost::Message as _;
 
@@ -14,18 +18,19 @@ use crate::{Schema, schema::Diagnostics};
 pub fn schema_compile(input: &[u8]) {
     let mut parts = input.splitn(2, |byte| *byte == 0);
     let first = parts.next().unwrap_or_default();
-    let folder = folder();
-    write(&folder, "a.proto", first);
-    write(&folder, "b.proto", parts.next().unwrap_or_default());
-    let Some(schema) = compile(&folder) else {
+    let folder = Folder::new();
+    let folder = folder.path.as_path();
+    write(folder, "a.proto", first);
+    write(folder, "b.proto", parts.next().unwrap_or_default());
+    let Some(schema) = compile(folder) else {
         return;
     };
     let printed = schema.describe("a.proto").expect("the file is there");
     for message in schema.messages() {
         let _ = schema.describe(message.full_name());
     }
-    write(&folder, "a.proto", printed.as_bytes());
-    let again = compile(&folder).unwrap_or_else(|| panic!("what was printed compiles:\n{printed}"));
+    write(folder, "a.proto", printed.as_bytes());
+    let again = compile(folder).unwrap_or_else(|| panic!("what was printed compiles:\n{printed}"));
     assert_eq!(again.describe("a.proto").as_ref(), Some(&printed));
 }
 
@@ -47,7 +52,7 @@ pub fn descriptor_set(input: &[u8]) {
     }
 }
 
-fn compile(folder: &PathBuf) -> Option<Schema> {
+fn compile(folder: &Path) -> Option<Schema> {
     match Schema::compile([folder.join("a.proto")], [folder]) {
         Ok(schema) => Some(schema),
         Err(error) => {
@@ -65,23 +70,33 @@ fn not_a_defect(diagnostics: Option<&Diagnostics>) {
     }
 }
 
-fn write(folder: &std::path::Path, name: &str, text: &[u8]) {
+fn write(folder: &Path, name: &str, text: &[u8]) {
     fs::write(folder.join(name), text).expect("the folder for temporary files can be written");
 }
 
-/// One for each thread that fuzzes or tests, in memory where there is such a place.
-fn folder() -> PathBuf {
-    let shared = PathBuf::from("/dev/shm");
-    let base = if shared.is_dir() {
-        shared
-    } else {
-        env::temp_dir()
-    };
-    let folder = base.join(format!(
-        "reflectd-fuzz-{}-{:?}",
-        process::id(),
-        thread::current().id()
-    ));
-    fs::create_dir_all(&folder).expect("the folder for temporary files can be written");
-    folder
+/// One for each thread that fuzzes or tests, in memory where there is such a place. (Fuzzing has no
+/// dev-dependencies, so that there is no crate for it.)
+struct Folder {
+    path: PathBuf,
+}
+
+impl Folder {
+    fn new() -> Self {
+        let shared = PathBuf::from("/dev/shm");
+        let base = match shared.is_dir() {
+            true => shared,
+            false => env::temp_dir(),
+        };
+        let thread = thread::current().id();
+        let path = base.join(format!("reflectd-fuzz-{}-{thread:?}", process::id()));
+        fs::create_dir_all(&path).expect("the folder for temporary files can be written");
+        Self { path }
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        // What is left over does no harm.
+        let _ = fs::remove_dir_all(&self.path);
+    }
 }
