@@ -418,6 +418,7 @@ fn given_up() -> Status {
 }
 
 fn once(reply: Result<Response<Reply>, Status>) -> ClientResponseResult {
+    let none = Metadata::new();
     match reply {
         Ok(reply) => ClientResponseResult {
             response_headers: headers(reply.metadata()),
@@ -426,7 +427,7 @@ fn once(reply: Result<Response<Reply>, Status>) -> ClientResponseResult {
             ..ClientResponseResult::default()
         },
         Err(status) => ClientResponseResult {
-            response_headers: headers(status.initial_metadata().unwrap_or(&Metadata::new())),
+            response_headers: headers(status.initial_metadata().unwrap_or(&none)),
             response_trailers: headers(status.metadata()),
             error: Some(failure(&status)),
             ..ClientResponseResult::default()

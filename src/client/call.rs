@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     grpc::{MessageEncoding, Metadata, RawMessage, Status},
+    limits,
     rpc::{FromMessage, IntoMessage, Response},
     schema::{Method, Schema},
 };
@@ -149,8 +150,9 @@ impl Call<'_> {
         let channel = self.client.channel.clone();
         let head = self.head()?;
         let request = compress(request, head.encoding, head.send_bytes_max)?;
+        let decode_bytes_max = decode_bytes_max(&head);
         let reply = unary::unary(&channel, &head, request).await?;
-        reply.try_map(|reply| O::from_raw(method.output(), reply))
+        reply.try_map(|reply| O::from_raw(method.output(), reply, decode_bytes_max))
     }
 
     /// Makes a server-streaming call.
@@ -204,7 +206,9 @@ impl Call<'_> {
         let (encoding, bytes_max) = (head.encoding, head.send_bytes_max);
         let encode: Encode<I> =
             Arc::new(move |request: I| compress(request.into_raw(&input)?, encoding, bytes_max));
-        let decode: Decode<O> = Arc::new(move |reply| O::from_raw(&output, reply));
+        let decode_bytes_max = decode_bytes_max(&head);
+        let decode: Decode<O> =
+            Arc::new(move |reply| O::from_raw(&output, reply, decode_bytes_max));
         streaming::open(channel, head, encode, decode).await
     }
 
@@ -294,6 +298,12 @@ async fn receive<O>(responses: &mut Responses<O>) -> Result<O, Status> {
         None => Ok(reply),
         Some(_) => Err(cardinality("more than one")),
     }
+}
+
+/// What a decoded reply may take in memory.
+fn decode_bytes_max(head: &Head) -> usize {
+    let factor = limits::MESSAGE_DECODE_FACTOR;
+    head.receive_bytes_max.saturating_mul(factor)
 }
 
 fn compress(

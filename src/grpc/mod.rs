@@ -27,6 +27,8 @@ pub use message_encoding::MessageEncoding;
 pub(crate) use metadata::RawMetadata;
 use metadata::encode_bin;
 pub use metadata::{Metadata, MetadataError};
+#[cfg(any(test, fuzzing))]
+pub(crate) use percent::encode as percent_encode;
 pub(crate) use response_head::{ResponseHead, Trailers};
 pub use status::{Code, Status};
 pub(crate) use timeout::parse_timeout;

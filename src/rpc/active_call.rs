@@ -101,7 +101,7 @@ impl ActiveCall {
         let method = admitted.route.method.clone();
         let deadline = admitted.deadline;
         let route = head.route;
-        let call = Call::new(method, head, peer, deadline, &limits.compression);
+        let call = Call::new(method, head, peer, deadline, limits);
         Self {
             span: CallSpan::new(&call),
             call,
