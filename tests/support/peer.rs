@@ -1,4 +1,5 @@
 //! A scripted HTTP/2 client: it sends what it is told to, right or wrong, and hands over what comes.
+//! `scripted_server.rs` makes a server of it.
 
 #![allow(
     unreachable_pub,
@@ -14,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-/// The client's end of one connection.
+/// One end of a connection.
 pub struct Peer {
     socket: TcpStream,
     decoder: loona_hpack::Decoder<'static>,
@@ -129,6 +130,20 @@ impl Peer {
             decoder: loona_hpack::Decoder::new(),
             received: Vec::new(),
         }
+    }
+
+    /// The server's end of a connection whose client has sent its preface.
+    pub async fn accepted(socket: TcpStream) -> Self {
+        socket.set_nodelay(true).unwrap();
+        let mut peer = Self {
+            socket,
+            decoder: loona_hpack::Decoder::new(),
+            received: Vec::new(),
+        };
+        let preface = timeout(PATIENCE, peer.read_exactly(PREFACE.len())).await;
+        let preface = preface.expect("the client sent no preface");
+        assert_eq!(preface.as_deref(), Some(PREFACE));
+        peer
     }
 
     /// Sends bytes as they are.
