@@ -10,7 +10,7 @@ use super::{
     attempt::Head,
     receiving::cardinality,
     streaming::{self, Decode, Encode},
-    unary,
+    unary::{self, Reply},
 };
 use crate::{
     grpc::{MessageEncoding, Metadata, RawMessage, Status},
@@ -90,7 +90,7 @@ impl Client {
     }
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
     /// Adds metadata.
     pub fn metadata(mut self, metadata: Metadata) -> Self {
         self.metadata.extend(metadata);
@@ -131,9 +131,8 @@ impl Call<'_> {
         I: IntoMessage<ViaI>,
         O: FromMessage<ViaO>,
     {
-        self.unary_response(request)
-            .await
-            .map(Response::into_message)
+        let (reply, read) = self.exchange(request).await?;
+        read(reply.message)
     }
 
     /// Makes a unary call, for whoever wants the reply's metadata, too.
@@ -145,14 +144,8 @@ impl Call<'_> {
         I: IntoMessage<ViaI>,
         O: FromMessage<ViaO>,
     {
-        let method = self.method()?.clone();
-        let request = request.into_raw(method.input())?;
-        let channel = self.client.channel.clone();
-        let head = self.head()?;
-        let request = compress(request, head.encoding, head.send_bytes_max)?;
-        let decode_bytes_max = decode_bytes_max(&head);
-        let reply = unary::unary(&channel, &head, request).await?;
-        reply.try_map(|reply| O::from_raw(method.output(), reply, decode_bytes_max))
+        let (reply, read) = self.exchange(request).await?;
+        reply.into_response().try_map(read)
     }
 
     /// Makes a server-streaming call.
@@ -199,7 +192,7 @@ impl Call<'_> {
         I: IntoMessage<ViaI>,
         O: FromMessage<ViaO>,
     {
-        let method = self.method()?.clone();
+        let method = self.method()?;
         let channel = self.client.channel.clone();
         let head = self.head()?;
         let (input, output) = (method.input().clone(), method.output().clone());
@@ -212,7 +205,27 @@ impl Call<'_> {
         streaming::open(channel, head, encode, decode).await
     }
 
-    fn method(&self) -> Result<&Method, Status> {
+    /// Sends a request and waits for the reply; what reads it is there, too.
+    async fn exchange<I, O, ViaI, ViaO>(
+        self,
+        request: I,
+    ) -> Result<(Reply, impl FnOnce(RawMessage) -> Result<O, Status>), Status>
+    where
+        I: IntoMessage<ViaI>,
+        O: FromMessage<ViaO>,
+    {
+        let method = self.method()?;
+        let channel = &self.client.channel;
+        let request = request.into_raw(method.input())?;
+        let head = self.head()?;
+        let request = compress(request, head.encoding, head.send_bytes_max)?;
+        let decode_bytes_max = decode_bytes_max(&head);
+        let reply = unary::unary(channel, &head, request).await?;
+        let read = move |reply| O::from_raw(method.output(), reply, decode_bytes_max);
+        Ok((reply, read))
+    }
+
+    fn method(&self) -> Result<&'a Method, Status> {
         self.client.schema.method(self.path).ok_or_else(|| {
             Status::unimplemented(format!(
                 "the client's schema has no method with the path {:?}",

@@ -15,14 +15,11 @@ use super::{
     failure::{Failure, Reach, at_deadline},
     retry::{Pushback, pushback},
     service_config::HedgingPolicy,
-    unary::attempt,
+    unary::{Reply, attempt},
 };
-use crate::{
-    grpc::{RawMessage, Status},
-    rpc::Response,
-};
+use crate::grpc::{RawMessage, Status};
 
-type Running<'a> = Pin<Box<dyn Future<Output = Result<Response<RawMessage>, Failure>> + Send + 'a>>;
+type Running<'a> = Pin<Box<dyn Future<Output = Result<Reply, Failure>> + Send + 'a>>;
 
 /// Makes attempts until one is answered, or fails in a way that the others would, too.
 pub(super) async fn hedged(
@@ -30,7 +27,7 @@ pub(super) async fn hedged(
     head: &Head,
     message: RawMessage,
     policy: &HedgingPolicy,
-) -> Result<Response<RawMessage>, Status> {
+) -> Result<Reply, Status> {
     let throttle = channel.inner.throttle.as_ref();
     let mut running: Vec<Running<'_>> = Vec::new();
     let mut made = 0;
@@ -79,7 +76,7 @@ async fn replayed(
     head: &Head,
     message: RawMessage,
     previous: u32,
-) -> Result<Response<RawMessage>, Failure> {
+) -> Result<Reply, Failure> {
     match attempt(channel, head, message.clone(), previous).await {
         Err(failure) if failure.reach == Reach::Unprocessed => {
             attempt(channel, head, message, previous).await
@@ -93,7 +90,7 @@ async fn replayed(
 async fn first(
     running: &mut Vec<Running<'_>>,
     next: Option<Instant>,
-) -> Option<Result<Response<RawMessage>, Failure>> {
+) -> Option<Result<Reply, Failure>> {
     let ended = poll_fn(|cx| {
         for index in 0..running.len() {
             if let Poll::Ready(ended) = running[index].as_mut().poll(cx) {

@@ -112,6 +112,11 @@ impl Receiving {
         self.head.is_empty()
     }
 
+    /// The headers before the messages, and those after them.
+    pub(super) fn take_headers(&mut self) -> [HeaderMap; 2] {
+        [&mut self.head, &mut self.trailers].map(std::mem::take)
+    }
+
     /// Initial metadata; empty before the head is there.
     pub(super) fn take_metadata(&mut self) -> Metadata {
         Metadata::from(std::mem::take(&mut self.head))
