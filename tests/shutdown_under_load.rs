@@ -105,7 +105,9 @@ impl Caller {
     /// Makes a call for each that is answered; when the server goes away waits for the others, and
     /// counts.
     async fn run(mut self) -> Calls {
+        let mut heard = false;
         while let Some(received) = self.peer.recv().await {
+            heard = true;
             match received {
                 Frame::Headers {
                     stream,
@@ -131,7 +133,8 @@ impl Caller {
                 _ => {}
             }
         }
-        let last = self.last.unwrap_or(u32::MAX);
+        // A connection that the server never took has no calls that it could have lost.
+        let last = self.last.unwrap_or(if heard { u32::MAX } else { 0 });
         self.calls.refused = self.in_flight.iter().filter(|open| **open > last).count();
         self.calls.lost = self.in_flight.len() - self.calls.refused;
         self.calls
@@ -162,7 +165,8 @@ async fn come_and_go(address: SocketAddr, request: Vec<u8>) -> Calls {
     loop {
         let socket = match TcpStream::connect(address).await {
             Ok(socket) => socket,
-            Err(error) if error.kind() == ErrorKind::ConnectionRefused => return calls,
+            // Reset: it came between the last connection that was accepted and the listener's end.
+            Err(error) if CLOSED.contains(&error.kind()) => return calls,
             Err(error) => panic!("{error}"),
         };
         let mut caller = Caller::new(Peer::on(socket), request.clone());
@@ -234,3 +238,6 @@ async fn who_waits_in_the_backlog_at_the_signal_is_not_reset() {
         served.ended().await;
     }
 }
+
+/// What connecting ends with when nobody listens any more.
+const CLOSED: [ErrorKind; 2] = [ErrorKind::ConnectionRefused, ErrorKind::ConnectionReset];
