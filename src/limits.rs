@@ -250,7 +250,7 @@ pub const CLIENT_CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// another one; with more, the call cannot be made anew (gRFC A6 asks for 256 KiB).
 pub const CLIENT_REPLAY_BYTES: usize = 256 * 1024;
 
-/// So many calls in a row that fail with UNAVAILABLE, and an endpoint is left out: as many as Envoy
+/// So many calls in a row that fail with UNAVAILABLE or meet their deadline, and an endpoint is left out: as many as Envoy
 /// takes for it.
 pub const CLIENT_EJECTION_FAILURES: u32 = 5;
 
@@ -259,3 +259,12 @@ pub const CLIENT_EJECTION: Duration = Duration::from_secs(30);
 
 /// How long an endpoint is left out at the most (gRFC A50: `maxEjectionTime`).
 pub const CLIENT_EJECTION_MAX: Duration = Duration::from_secs(300);
+
+/// How long a client's connection may be silent before the system asks the other end whether it is
+/// there (TCP keepalive).
+pub const CLIENT_TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// How long what a client has sent may stay unacknowledged by the other end's system before the
+/// connection is given up (TCP_USER_TIMEOUT). Without it that takes a quarter of an hour, in which
+/// every call to a machine that has gone meets its deadline.
+pub const CLIENT_TCP_USER_TIMEOUT: Duration = Duration::from_secs(60);

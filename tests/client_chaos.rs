@@ -9,6 +9,7 @@ mod proxy;
 use std::{
     collections::HashMap,
     env,
+    hash::{BuildHasher, RandomState},
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -243,7 +244,12 @@ async fn whatever_becomes_of_connections_calls_end_in_time_and_are_done_once() {
     let client = client(Channel::builder(&proxy.url()));
     let (tally, stop) = (Arc::<Tally>::default(), Arc::<AtomicBool>::default());
     let calls = load(&client, &ledger, &tally, &stop);
-    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    let seed = env::var("REFLECTD_CHAOS_SEED").map_or_else(
+        |_| RandomState::new().hash_one(0) | 1,
+        |text| text.parse().unwrap(),
+    );
+    println!("REFLECTD_CHAOS_SEED={seed}");
+    let mut dice = Dice(seed);
     let (mut strikes, mut slowest) = (0, Duration::ZERO);
     let end = Instant::now() + Duration::from_secs(seconds);
     while Instant::now() < end && !calls.is_empty() {

@@ -7,7 +7,10 @@ mod scripted_server;
 
 use std::time::Duration;
 
-use reflectd::client::{Balance, ChannelBuilder, Client, ConnectivityState};
+use reflectd::{
+    RawMessage,
+    client::{Balance, ChannelBuilder, Client, ConnectivityState},
+};
 use scripted_server::*;
 use tokio::task::JoinSet;
 
@@ -174,6 +177,21 @@ async fn an_endpoint_where_calls_fail_is_left_out_and_tried_again() {
     assert_eq!(answers(&client, 4).await, "bbbb");
     until(&client, "a").await;
     failures.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_endpoint_that_says_nothing_is_left_out() {
+    let (a, b, channel) = two(Balance::RoundRobin).await;
+    b.answer_always("b");
+    let client = client(channel.timeout(Duration::from_millis(50)));
+    client.channel().wake();
+    let _silent = a.accept().await;
+    let mut failed = 0;
+    for _ in 0..40 {
+        let call = client.call(GREET).unary::<_, RawMessage, _, _>(reply("x"));
+        failed += usize::from(call.await.is_err());
+    }
+    assert_eq!(failed, 5);
 }
 
 #[tokio::test]

@@ -85,7 +85,7 @@ impl FromMessage<ViaMessage> for Message {
     fn from_raw(message_type: &MessageType, raw: RawMessage) -> Result<Self, Status> {
         Self::decode(message_type, raw.bytes).map_err(|error| {
             Status::internal(format!(
-                "the request is not a {}: {error}",
+                "the message is not a {}: {error}",
                 message_type.full_name()
             ))
         })
