@@ -286,8 +286,8 @@ pub const CLIENT_REPLAY_BYTES: usize = 256 * 1024;
 /// takes to empty the backlog, and too short to be noticed.
 pub const BACKLOG_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// So many calls in a row that fail with UNAVAILABLE, and an endpoint is left out: as many as Envoy
-/// takes for it.
+/// So many calls in a row that fail with UNAVAILABLE or meet their deadline, and an endpoint is left
+/// out: as many as Envoy takes for it.
 pub const CLIENT_EJECTION_FAILURES: u32 = 5;
 
 /// How long an endpoint is left out, the first time (gRFC A50: `baseEjectionTime`).
@@ -295,3 +295,12 @@ pub const CLIENT_EJECTION: Duration = Duration::from_secs(30);
 
 /// How long an endpoint is left out at the most (gRFC A50: `maxEjectionTime`).
 pub const CLIENT_EJECTION_MAX: Duration = Duration::from_secs(300);
+
+/// How long a client's connection may be silent before the system asks the other end whether it is
+/// there (TCP keepalive).
+pub const CLIENT_TCP_KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// How long what a client has sent may stay unacknowledged by the other end's system before the
+/// connection is given up (TCP_USER_TIMEOUT). Without it that takes a quarter of an hour, in which
+/// every call to a machine that has gone meets its deadline.
+pub const CLIENT_TCP_USER_TIMEOUT: Duration = Duration::from_secs(60);

@@ -43,7 +43,8 @@ impl Attempt {
         previous: u32,
     ) -> Result<Self, Failure> {
         loop {
-            let mut placed = channel.inner.place(head.wait_for_ready).await?;
+            let place = channel.inner.place(head.wait_for_ready, head.deadline);
+            let mut placed = place.await?;
             let started = match placed.place.stream().await {
                 Ok(()) => {
                     let request = request(channel, &placed, head, previous)?;

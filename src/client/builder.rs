@@ -120,7 +120,7 @@ impl ChannelBuilder {
     }
 
     /// How long one of several endpoints is left out when five calls in a row failed there with
-    /// UNAVAILABLE; 30 seconds unless set. It is longer each time until a call succeeds.
+    /// UNAVAILABLE or met their deadline; 30 seconds unless set. It is longer each time until a call succeeds.
     pub fn ejection(mut self, time: Duration) -> Self {
         self.options.ejection = time;
         self

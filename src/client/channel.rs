@@ -9,7 +9,7 @@ use std::{
 };
 
 use http::uri::{Authority, Scheme};
-use tokio::sync::watch;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     ChannelBuilder, ConnectivityState, builder::Options, connection::Place, endpoint::Endpoint,
@@ -47,7 +47,7 @@ pub(super) struct Inner {
 }
 
 /// How calls are dealt to several endpoints. Those that cannot be reached, and those where calls keep
-/// failing with UNAVAILABLE, are left out until they are back.
+/// failing with UNAVAILABLE or meeting their deadline, are left out until they are back.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Balance {
@@ -64,13 +64,32 @@ pub enum Balance {
 pub(super) struct Placed {
     pub(super) place: Place,
     pub(super) subchannel: Arc<Subchannel>,
+    deadline: Option<Instant>,
+    judged: bool,
 }
 
 impl Placed {
     /// Tells the balancer how an attempt ended.
-    pub(super) fn judge(&self, failure: Option<&Failure>) {
-        let failed = failure.is_some_and(|failure| failure.status.code() == Code::Unavailable);
+    pub(super) fn judge(&mut self, failure: Option<&Failure>) {
+        let failed = failure.is_some_and(|failure| {
+            let code = failure.status.code();
+            code == Code::Unavailable || code == Code::DeadlineExceeded
+        });
+        self.judged = true;
         self.subchannel.judge(failed);
+    }
+}
+
+impl Drop for Placed {
+    fn drop(&mut self) {
+        // Who says nothing until the deadline has failed, too.
+        if !self.judged
+            && self
+                .deadline
+                .is_some_and(|deadline| deadline <= Instant::now())
+        {
+            self.subchannel.judge(true);
+        }
     }
 }
 
@@ -153,7 +172,7 @@ impl Channel {
 
     /// Waits for a connection.
     pub(super) async fn wait_until_connected(&self) -> Result<(), Error> {
-        match self.inner.place(false).await {
+        match self.inner.place(false, None).await {
             Ok(_) => Ok(()),
             Err(status) => Err(Error::io(
                 "the channel is not connected",
@@ -166,7 +185,24 @@ impl Channel {
 impl Inner {
     /// A place for a call. With `wait_for_ready` it waits as long as it takes; without, it fails as
     /// soon as no endpoint could be reached at the last attempt (grpc/grpc, doc/wait-for-ready.md).
-    pub(super) async fn place(&self, wait_for_ready: bool) -> Result<Placed, Status> {
+    pub(super) async fn place(
+        &self,
+        wait_for_ready: bool,
+        deadline: Option<Instant>,
+    ) -> Result<Placed, Status> {
+        let (place, subchannel) = self.wait_for_place(wait_for_ready).await?;
+        Ok(Placed {
+            place,
+            subchannel,
+            deadline,
+            judged: false,
+        })
+    }
+
+    async fn wait_for_place(
+        &self,
+        wait_for_ready: bool,
+    ) -> Result<(Place, Arc<Subchannel>), Status> {
         if let Some(placed) = self.pick() {
             return Ok(placed);
         }
@@ -197,7 +233,7 @@ impl Inner {
         (scheme, authority.unwrap_or(&endpoint.authority).clone())
     }
 
-    fn pick(&self) -> Option<Placed> {
+    fn pick(&self) -> Option<(Place, Arc<Subchannel>)> {
         let subchannels = &self.subchannels;
         if let [only] = subchannels.as_slice() {
             return placed(only);
@@ -262,11 +298,9 @@ impl Inner {
     }
 }
 
-fn placed(subchannel: &Arc<Subchannel>) -> Option<Placed> {
-    subchannel.place().map(|place| Placed {
-        place,
-        subchannel: Arc::clone(subchannel),
-    })
+fn placed(subchannel: &Arc<Subchannel>) -> Option<(Place, Arc<Subchannel>)> {
+    let place = subchannel.place()?;
+    Some((place, Arc::clone(subchannel)))
 }
 
 impl fmt::Debug for Channel {

@@ -31,6 +31,11 @@ impl ConcurrentStreams {
         self.max.load(Ordering::Relaxed)
     }
 
+    /// Whether all are taken.
+    pub(super) fn is_full(&self) -> bool {
+        self.room.available_permits() == 0
+    }
+
     /// Waits for one; `false`: the connection takes no more calls.
     pub(super) async fn take(&self) -> bool {
         match self.room.acquire().await {

@@ -8,6 +8,7 @@ use std::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -158,6 +159,14 @@ impl Connection {
         self.streams.close();
     }
 
+    /// Calls that wait for a stream are not to wait on a connection that allows no more: of GOAWAY
+    /// only those hear who try to open one.
+    fn retire_if_gone_away(&self, cx: &mut Context<'_>) {
+        if let Poll::Ready(Err(_)) = self.requests.clone().poll_ready(cx) {
+            self.retire();
+        }
+    }
+
     /// A place for one call.
     pub(super) fn place(self: &Arc<Self>) -> Place {
         self.calls.fetch_add(1, Ordering::Relaxed);
@@ -223,6 +232,11 @@ impl Driver {
         let mut http2 = pin!(poll_fn(|cx| {
             let polled = Pin::new(&mut http2).poll(cx);
             streams.allow(http2.max_concurrent_send_streams());
+            if streams.is_full()
+                && let Some(connection) = connection.upgrade()
+            {
+                connection.retire_if_gone_away(cx);
+            }
             polled
         }));
         let ended = match keepalive {

@@ -7,6 +7,7 @@ use std::{
     task::{Context, Poll, ready},
 };
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
     net::{TcpStream, lookup_host},
@@ -16,6 +17,7 @@ use tokio::{
 use super::endpoint::{Endpoint, Target};
 #[cfg(feature = "tls")]
 use super::tls::ClientTlsSession;
+use crate::limits;
 
 /// A socket, encrypted or not.
 pub(super) type Socket = Box<dyn Duplex>;
@@ -57,12 +59,24 @@ async fn connect_host(host: &str, port: u16) -> io::Result<TcpStream> {
         match TcpStream::connect(address).await {
             Ok(socket) => {
                 socket.set_nodelay(true)?;
+                find_silence(&socket)?;
                 return Ok(socket);
             }
             Err(error) => failed = error,
         }
     }
     Err(failed)
+}
+
+/// Has the system look whether the other end is still there: a server that has gone without a word
+/// is found within a minute or so, without a PING that it may not like.
+fn find_silence(socket: &TcpStream) -> io::Result<()> {
+    let socket = SockRef::from(socket);
+    let keepalive = TcpKeepalive::new().with_time(limits::CLIENT_TCP_KEEPALIVE);
+    socket.set_tcp_keepalive(&keepalive)?;
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    socket.set_tcp_user_timeout(Some(limits::CLIENT_TCP_USER_TIMEOUT))?;
+    Ok(())
 }
 
 /// A socket that keeps the first bytes of the server: they tell what it speaks.
@@ -164,3 +178,22 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Greeted<Io> {
 
 /// As many as `HTTP/1` has.
 const GREETING_BYTES: usize = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_system_looks_after_a_connection() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let socket = connect_host("127.0.0.1", port).await.unwrap();
+        let socket = SockRef::from(&socket);
+        assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
+        #[cfg(any(target_os = "linux", target_os = "android"))]
+        assert_eq!(
+            socket.tcp_user_timeout().unwrap(),
+            Some(limits::CLIENT_TCP_USER_TIMEOUT)
+        );
+    }
+}

@@ -149,7 +149,7 @@ impl Incoming {
     fn again(&mut self, failure: Failure) -> Result<(), Status> {
         let failure = at_deadline(failure, self.head.deadline);
         let mut by_server = false;
-        if let Some((receiving, placed)) = self.current.take() {
+        if let Some((receiving, mut placed)) = self.current.take() {
             placed.judge(Some(&failure));
             by_server = receiving.has_ended();
         }

@@ -231,12 +231,6 @@ impl Subchannel {
         let this = Arc::downgrade(self);
         let idle = self.options.pool_idle_timeout;
         let watched = Weak::clone(&held);
-        tokio::spawn(async move {
-            let end = driver.run(Weak::clone(&held)).await;
-            if let (Some(this), Some(connection)) = (this.upgrade(), held.upgrade()) {
-                this.ended(&connection, end);
-            }
-        });
         let mut connections = self
             .connections
             .write()
@@ -244,6 +238,13 @@ impl Subchannel {
         connections.push(connection);
         let count = connections.len();
         drop(connections);
+        // Not before it is in the pool: it may end at once.
+        tokio::spawn(async move {
+            let end = driver.run(Weak::clone(&held)).await;
+            if let (Some(this), Some(connection)) = (this.upgrade(), held.upgrade()) {
+                this.ended(&connection, end);
+            }
+        });
         if count > self.options.pool_min.max(1) {
             tokio::spawn(shrink(Arc::downgrade(self), watched, idle));
         }

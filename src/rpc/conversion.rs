@@ -97,7 +97,7 @@ impl FromMessage<ViaMessage> for Message {
         {
             true => Status::resource_exhausted(format!("{error}; {RAISE_DECODE_BYTES}")),
             false => Status::internal(format!(
-                "the request is not a {}: {error}",
+                "the message is not a {}: {error}",
                 message_type.full_name()
             )),
         })

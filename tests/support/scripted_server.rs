@@ -7,13 +7,17 @@
     reason = "shared by test programs that each use a part"
 )]
 
-use std::{future::Future, net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, time::Duration};
 
 use reflectd::{
     RawMessage, Schema, Status,
     client::{Backoff, Channel, ChannelBuilder, Client},
 };
-use tokio::{net::TcpListener, time::timeout};
+use tokio::{
+    net::TcpListener,
+    task::{JoinHandle, JoinSet},
+    time::timeout,
+};
 
 use crate::peer::{self, Frame, Headers, Peer};
 
@@ -25,6 +29,15 @@ pub struct ScriptedServer {
 /// The server's end of one connection.
 pub struct Link {
     pub peer: Peer,
+    /// Requests whose end has not come.
+    open: Vec<Request>,
+}
+
+impl From<Peer> for Link {
+    fn from(peer: Peer) -> Self {
+        let open = Vec::new();
+        Self { peer, open }
+    }
 }
 
 /// A request that was received.
@@ -77,7 +90,7 @@ impl ScriptedServer {
         }
         peer.send_frame(peer::SETTINGS, 0, 0, &payload).await;
         peer.send_frame(peer::SETTINGS, ACK, 0, &[]).await;
-        Link { peer }
+        peer.into()
     }
 
     /// Whether a client connects within a time that is long for a client, short for a test.
@@ -87,12 +100,20 @@ impl ScriptedServer {
             .is_ok()
     }
 
-    /// Serves one connection with the same answer for each request until the client has enough.
-    pub async fn serve<F: Future<Output = ()>>(&self, mut answer: impl FnMut(Request) -> F) {
-        let mut link = self.accept().await;
-        while let Some(request) = link.try_request().await {
-            answer(request).await;
-        }
+    /// Answers every request of every connection with OK and a name, in the background.
+    pub fn answer_always(self, name: &'static str) -> JoinHandle<()> {
+        tokio::spawn(async move {
+            let mut links = JoinSet::new();
+            while let Ok((socket, _)) = self.listener.accept().await {
+                links.spawn(async move {
+                    let mut link = Link::from(Peer::accepted(socket).await);
+                    link.peer.send_frame(peer::SETTINGS, 0, 0, &[]).await;
+                    while let Some(request) = link.try_request().await {
+                        link.ok(request.stream, name.as_bytes()).await;
+                    }
+                });
+            }
+        })
     }
 }
 
@@ -119,7 +140,6 @@ impl Link {
 
     /// The same; `None`: the client has closed the connection.
     pub async fn try_request(&mut self) -> Option<Request> {
-        let mut request: Option<Request> = None;
         loop {
             match self.peer.recv().await? {
                 Frame::Headers {
@@ -127,18 +147,19 @@ impl Link {
                     headers,
                     end,
                 } => {
-                    let begun = request.insert(Request {
+                    assert!(!end, "a gRPC request has a body: {headers:?}");
+                    self.open.push(Request {
                         stream,
                         headers,
                         body: Vec::new(),
                     });
-                    assert!(!end, "a gRPC request has a body: {begun:?}");
                 }
-                Frame::Data { bytes, end, .. } => {
-                    if let Some(begun) = &mut request {
-                        begun.body.extend(bytes);
+                Frame::Data { stream, bytes, end } => {
+                    let is_it = |request: &Request| request.stream == stream;
+                    if let Some(at) = self.open.iter().position(is_it) {
+                        self.open[at].body.extend(bytes);
                         if end {
-                            return request;
+                            return Some(self.open.remove(at));
                         }
                     }
                 }
@@ -189,6 +210,17 @@ impl Link {
         let mut payload = [last.to_be_bytes(), code.to_be_bytes()].concat();
         payload.extend(debug.as_bytes());
         self.peer.send_frame(peer::GOAWAY, 0, 0, &payload).await;
+    }
+
+    /// Whether the client has said nothing of calls by the time when it answers a PING.
+    pub async fn is_quiet(&mut self) -> bool {
+        self.peer.send_frame(peer::PING, 0, 0, b"are you?").await;
+        let wanted = |frame: &Frame| match frame {
+            Frame::Ping { ack: true, .. } => true,
+            Frame::Headers { .. } | Frame::Data { .. } | Frame::Reset { .. } => true,
+            _ => false,
+        };
+        matches!(self.peer.recv_until(wanted).await, Frame::Ping { .. })
     }
 
     /// Waits for the RST_STREAM of a stream.

@@ -1,0 +1,207 @@
+//! How many connections there are, and which of several endpoints a call goes to.
+
+#[path = "support/peer.rs"]
+mod peer;
+#[path = "support/scripted_server.rs"]
+mod scripted_server;
+
+use std::time::Duration;
+
+use reflectd::{
+    RawMessage,
+    client::{Balance, ChannelBuilder, Client, ConnectivityState},
+};
+use scripted_server::*;
+use tokio::task::JoinSet;
+
+/// Makes a call in the background.
+fn spawn_call(calls: &mut JoinSet<()>, client: &Client) {
+    let client = client.clone();
+    calls.spawn(async move {
+        greet(&client).await.unwrap();
+    });
+}
+
+#[tokio::test]
+async fn a_pool_grows_at_four_fifths_of_the_servers_limit_and_shrinks_when_idle() {
+    let server = ScriptedServer::bind().await;
+    let channel = server.channel().pool(1..=2);
+    let client = client(channel.pool_idle_timeout(Duration::from_millis(50)));
+    let mut calls = JoinSet::new();
+    client.channel().wake();
+    let mut first = server.accept_with(&[(MAX_CONCURRENT_STREAMS, 10)]).await;
+    let mut streams = Vec::new();
+    for _ in 0..8 {
+        spawn_call(&mut calls, &client);
+        streams.push(first.request().await.stream);
+    }
+    assert!(
+        !server.is_connected_to().await,
+        "eight of ten are not too many"
+    );
+    spawn_call(&mut calls, &client);
+    streams.push(first.request().await.stream);
+    let mut second = server.accept_with(&[(MAX_CONCURRENT_STREAMS, 10)]).await;
+    // It takes calls when it has answered our preface's acknowledgement.
+    assert!(second.is_quiet().await);
+    for _ in 0..9 {
+        spawn_call(&mut calls, &client);
+        let stream = second.request().await.stream;
+        second.ok(stream, b"x").await;
+    }
+    for stream in streams {
+        first.ok(stream, b"x").await;
+    }
+    calls.join_all().await;
+    // Of the two that are idle, one is closed.
+    assert!(second.try_request().await.is_none());
+    assert!(first.is_quiet().await);
+    assert_eq!(client.channel().state(), ConnectivityState::Ready);
+}
+
+#[tokio::test]
+async fn a_pool_is_never_smaller_than_asked_for() {
+    let server = ScriptedServer::bind().await;
+    let client = client(server.channel().pool(2..=2));
+    client.channel().wake();
+    let lost = server.accept().await;
+    let mut kept = server.accept().await;
+    drop(lost);
+    let mut new = server.accept().await;
+    assert!(kept.is_quiet().await && new.is_quiet().await);
+    assert!(!server.is_connected_to().await);
+}
+
+/// Two servers that answer with their names, and a channel to both.
+async fn two(balance: Balance) -> (ScriptedServer, ScriptedServer, ChannelBuilder) {
+    let (a, b) = (ScriptedServer::bind().await, ScriptedServer::bind().await);
+    let channel = a.channel().endpoint(&format!("http://{}", b.address()));
+    let channel = channel.balance(balance);
+    (a, b, channel)
+}
+
+/// Who answers so many calls, one after the other.
+async fn answers(client: &Client, calls: usize) -> String {
+    let mut names = String::new();
+    for _ in 0..calls {
+        match greet(client).await {
+            Ok(reply) => names += std::str::from_utf8(&reply.bytes).unwrap(),
+            Err(_) => names += "!",
+        }
+    }
+    names
+}
+
+/// Makes calls until this text is the answer: connecting takes its time.
+async fn until(client: &Client, wanted: &str) {
+    let started = std::time::Instant::now();
+    while answers(client, wanted.len()).await != wanted {
+        assert!(
+            started.elapsed() < Duration::from_secs(10),
+            "never {wanted:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn calls_go_round() {
+    let (a, b, channel) = two(Balance::RoundRobin).await;
+    (a.answer_always("a"), b.answer_always("b"));
+    let client = client(channel);
+    until(&client, "ab").await;
+    let names = answers(&client, 10).await;
+    assert!(names == "ababababab" || names == "bababababa", "{names}");
+}
+
+#[tokio::test]
+async fn calls_go_where_there_are_fewest() {
+    let (a, b, channel) = two(Balance::LeastRequest).await;
+    b.answer_always("b");
+    let client = client(channel);
+    let mut calls = JoinSet::new();
+    client.channel().wake();
+    let mut busy = a.accept().await;
+    until(&client, "b").await;
+    // One call stays with the first.
+    let held = loop {
+        spawn_call(&mut calls, &client);
+        tokio::select! {
+            request = busy.request() => break request.stream,
+            _ = calls.join_next() => {}
+        }
+    };
+    assert_eq!(answers(&client, 10).await, "bbbbbbbbbb");
+    busy.ok(held, b"a").await;
+    calls.join_all().await;
+}
+
+#[tokio::test]
+async fn the_first_that_can_be_reached_is_enough() {
+    let (a, b, channel) = two(Balance::PickFirst).await;
+    let client = client(channel);
+    let first = a.address();
+    let answering = a.answer_always("a");
+    assert_eq!(answers(&client, 4).await, "aaaa");
+    assert!(!b.is_connected_to().await);
+    answering.abort();
+    b.answer_always("b");
+    until(&client, "bb").await;
+    ScriptedServer::bind_to(first).await.answer_always("a");
+    until(&client, "aa").await;
+}
+
+#[tokio::test]
+async fn an_endpoint_where_calls_fail_is_left_out_and_tried_again() {
+    let (a, b, channel) = two(Balance::RoundRobin).await;
+    b.answer_always("b");
+    let client = client(channel.ejection(Duration::from_millis(300)));
+    client.channel().wake();
+    let mut failing = a.accept().await;
+    until(&client, "b").await;
+    let failures = tokio::spawn(async move {
+        for _ in 0..6 {
+            let stream = failing.request().await.stream;
+            failing.fail(stream, "14", &[]).await;
+        }
+        let stream = failing.request().await.stream;
+        failing.ok(stream, b"a").await;
+        failing
+    });
+    // Five failures put it out; the others do not stop meanwhile.
+    let names = answers(&client, 12).await;
+    assert_eq!(names.matches('!').count(), 5, "{names}");
+    assert!(names.ends_with("bb"), "{names}");
+    assert_eq!(answers(&client, 4).await, "bbbb");
+    // It comes back, fails once, is out for twice as long, and is back for good.
+    until(&client, "!").await;
+    assert_eq!(answers(&client, 4).await, "bbbb");
+    until(&client, "a").await;
+    failures.await.unwrap();
+}
+
+#[tokio::test]
+async fn an_endpoint_that_says_nothing_is_left_out() {
+    let (a, b, channel) = two(Balance::RoundRobin).await;
+    b.answer_always("b");
+    let client = client(channel.timeout(Duration::from_millis(50)));
+    client.channel().wake();
+    let _silent = a.accept().await;
+    let mut failed = 0;
+    for _ in 0..40 {
+        let call = client.call(GREET).unary::<_, RawMessage, _, _>(reply("x"));
+        failed += usize::from(call.await.is_err());
+    }
+    assert_eq!(failed, 5);
+}
+
+#[tokio::test]
+async fn an_endpoint_that_cannot_be_reached_stops_nobody() {
+    let (a, b, channel) = two(Balance::RoundRobin).await;
+    let gone = a.address();
+    drop(a);
+    b.answer_always("b");
+    let client = client(channel);
+    assert_eq!(answers(&client, 5).await, "bbbbb");
+    ScriptedServer::bind_to(gone).await.answer_always("a");
+    until(&client, "ab").await;
+}
