@@ -39,6 +39,7 @@ mod endpoint;
 mod failure;
 mod hedging;
 mod receiving;
+mod reflection;
 mod retry;
 mod sending;
 mod service_config;
@@ -52,6 +53,7 @@ pub use backoff::Backoff;
 pub use builder::ChannelBuilder;
 pub use call::{Call, Client, ClientStreaming};
 pub use channel::{Balance, Channel};
+pub use reflection::Reflect;
 pub use streaming::{Requests, Responses};
 pub use subchannel::ConnectivityState;
 #[cfg(feature = "tls")]
