@@ -12,7 +12,7 @@ use super::{
 
 pub(super) fn run(arguments: &CheckArguments) -> Result<(), Failure> {
     let loaded = arguments.input.load(&arguments.input_limits)?;
-    if !arguments.input.keep_going && !loaded.schema.notes().is_empty() {
+    if !arguments.input.sources.keep_going && !loaded.schema.notes().is_empty() {
         console::show_diagnostics(loaded.schema.notes());
     }
     let plan = arguments.answers.plan(&loaded.schema)?;

@@ -8,7 +8,7 @@ use std::{
 use reflectd::Schema;
 
 use super::{
-    arguments::{Input, InputLimits},
+    arguments::{Input, InputLimits, Sources},
     console,
     failure::Failure,
     progress,
@@ -29,15 +29,30 @@ impl Input {
     /// # Errors
     /// Files that cannot be read or compiled; with `--keep-going` only if nothing could be tried.
     pub(super) fn load(&self, limits: &InputLimits) -> Result<Loaded, Failure> {
-        let (sets, files) = self
-            .files
+        self.sources.load(&self.files, limits)
+    }
+}
+
+impl Sources {
+    /// Whether any file was named.
+    pub(super) fn name_files(&self) -> bool {
+        !self.proto.is_empty() || !self.descriptor_set.is_empty()
+    }
+
+    /// Compiles these and `files`, as [`Input::load`] does.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn load(&self, files: &[PathBuf], limits: &InputLimits) -> Result<Loaded, Failure> {
+        let (sets, files) = files
             .iter()
             .partition::<Vec<&PathBuf>, _>(|path| is_set(path));
-        if sets.is_empty() && files.is_empty() && self.descriptor_set.is_empty() {
+        if sets.is_empty() && files.is_empty() && !self.name_files() {
             return Err(Failure::usage(NOTHING_NAMED));
         }
         let mut builder = Schema::builder()
             .files(files)
+            .files(self.proto.iter().map(|proto| self.located(proto)))
             .import_paths(&self.import_path)
             .untrusted(self.untrusted)
             .file_bytes_max(limits.proto_file_bytes)
@@ -65,6 +80,13 @@ impl Input {
             schema,
             has_errors: diagnostics.has_errors(),
         })
+    }
+
+    /// Where a `--proto` is: below the first import path that has it, as protoc looks for files.
+    fn located(&self, proto: &Path) -> PathBuf {
+        let below = self.import_path.iter().map(|root| root.join(proto));
+        let found = below.into_iter().find(|path| path.is_file());
+        found.unwrap_or_else(|| proto.to_owned())
     }
 }
 

@@ -36,7 +36,8 @@ impl Collection {
             }
             self.bytes += file.len();
             self.files.push(file);
-            self.descriptors.insert(descriptor.name().to_owned(), descriptor);
+            self.descriptors
+                .insert(descriptor.name().to_owned(), descriptor);
             self.check()?;
         }
         Ok(())

@@ -36,8 +36,11 @@ impl Conversation {
     pub(super) async fn services(&mut self) -> Result<Vec<String>, Error> {
         match self.ask(Question::ListServices("*".to_owned())).await? {
             Answer::ListServicesResponse(services) => {
-                let mut names: Vec<String> =
-                    services.service.into_iter().map(|listed| listed.name).collect();
+                let mut names: Vec<String> = services
+                    .service
+                    .into_iter()
+                    .map(|listed| listed.name)
+                    .collect();
                 names.sort();
                 names.dedup();
                 Ok(names)
@@ -129,7 +132,9 @@ async fn exchange(stream: &mut Stream, request: Request) -> Result<Answer, Statu
         Some(response) => response
             .message_response
             .ok_or_else(|| Status::internal("the server's answer is empty")),
-        None => Err(Status::internal("the server ended the call instead of answering")),
+        None => Err(Status::internal(
+            "the server ended the call instead of answering",
+        )),
     }
 }
 
