@@ -11,16 +11,17 @@
 
 #[path = "suites/compat.rs"]
 mod compat;
+#[path = "suites/payload.rs"]
+mod payload;
 
-use std::{error::Error, fmt::Display, time::Duration};
+use std::{error::Error, time::Duration};
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue};
+use payload::{Any, Failure, Header, Payload, Reply, RequestInfo, headers, internal, metadata};
 use reflectd::{
-    Call, Code, Message, Metadata, Replies, Response, Schema, Server, ServerBuilder, Status,
-    Streaming,
+    Call, Code, Message, Replies, Response, Schema, Server, ServerBuilder, Status, Streaming,
 };
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
@@ -209,69 +210,19 @@ struct StreamDefinition {
     response_trailers: Vec<Header>,
 }
 
-#[derive(Deserialize)]
-struct Failure {
-    code: u32,
-    message: Option<String>,
-    details: Vec<Any>,
-}
-
-/// Every reply of the service has the same fields.
-#[derive(Serialize)]
-struct Reply {
-    payload: Payload,
-}
-
-#[derive(Serialize)]
-struct Payload {
-    data: Bytes,
-    request_info: Option<RequestInfo>,
-}
-
-#[derive(Default, Serialize)]
-struct RequestInfo {
-    request_headers: Vec<Header>,
-    timeout_ms: Option<u64>,
-    requests: Vec<Any>,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Header {
-    name: String,
-    value: Vec<String>,
-}
-
-#[derive(Deserialize, Serialize)]
-struct Any {
-    type_url: String,
-    value: Bytes,
-}
-
 impl Reply {
     fn new(data: Bytes, request_info: Option<RequestInfo>) -> Self {
         Self {
-            payload: Payload { data, request_info },
+            payload: Some(Payload { data, request_info }),
         }
     }
 }
 
 impl RequestInfo {
     fn of(call: &Call, requests: Vec<Any>) -> Self {
-        let mut request_headers: Vec<Header> = Vec::new();
-        for (name, value) in call.metadata().iter() {
-            let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
-            match request_headers.last_mut() {
-                // The values of a name follow one another.
-                Some(last) if last.name == name.as_str() => last.value.push(value),
-                _ => request_headers.push(Header {
-                    name: name.to_string(),
-                    value: vec![value],
-                }),
-            }
-        }
         let timeout = call.time_left().map(|left| left.as_millis());
         Self {
-            request_headers,
+            request_headers: headers(call.metadata()),
             timeout_ms: timeout.map(|ms| ms.try_into().unwrap_or(u64::MAX)),
             requests,
         }
@@ -332,24 +283,8 @@ where
     )
 }
 
-/// Values of `-bin` names are base64 already, as they travel.
-fn metadata(headers: &[Header]) -> Result<Metadata, Status> {
-    let mut map = HeaderMap::new();
-    for header in headers {
-        let name: HeaderName = header.name.parse().map_err(internal)?;
-        for value in &header.value {
-            map.append(&name, HeaderValue::from_str(value).map_err(internal)?);
-        }
-    }
-    Ok(map.into())
-}
-
 async fn wait(delay_ms: u32) {
     if delay_ms > 0 {
         tokio::time::sleep(Duration::from_millis(delay_ms.into())).await;
     }
-}
-
-fn internal(error: impl Display) -> Status {
-    Status::internal(error.to_string())
 }

@@ -27,7 +27,7 @@ enum Kind {
     #[cfg(feature = "client")]
     Reflection {
         context: String,
-        source: Box<dyn std::error::Error + Send + Sync>,
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
     },
 }
 
@@ -92,7 +92,15 @@ impl Error {
     ) -> Self {
         Self::from_kind(Kind::Reflection {
             context: context.into(),
-            source: source.into(),
+            source: Some(source.into()),
+        })
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn reflection_lacks(what: impl Into<String>) -> Self {
+        Self::from_kind(Kind::Reflection {
+            context: what.into(),
+            source: None,
         })
     }
 
@@ -117,7 +125,10 @@ impl fmt::Display for Error {
             Kind::Io { context, source } => write!(f, "{context}: {source}"),
             Kind::Store { context, source } => write!(f, "{context}: {source}"),
             #[cfg(feature = "client")]
-            Kind::Reflection { context, source } => write!(f, "{context}: {source}"),
+            Kind::Reflection { context, source } => match source {
+                Some(source) => write!(f, "{context}: {source}"),
+                None => f.write_str(context),
+            },
         }
     }
 }
@@ -134,7 +145,10 @@ impl std::error::Error for Error {
             Kind::Io { source, .. } => Some(source),
             Kind::Store { source, .. } => Some(source),
             #[cfg(feature = "client")]
-            Kind::Reflection { source, .. } => Some(&**source),
+            Kind::Reflection { source, .. } => match source {
+                Some(source) => Some(&**source),
+                None => None,
+            },
             Kind::Schema(_) | Kind::Configuration(_) => None,
         }
     }

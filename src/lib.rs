@@ -12,6 +12,9 @@ pub mod message;
 pub mod schema;
 pub mod store;
 
+#[cfg(any(test, fuzzing))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gateway;
 mod grpc;
 mod http2;

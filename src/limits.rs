@@ -22,6 +22,17 @@ pub const PROTO_NESTING_MAX: usize = 100;
 /// Longest message that is received, in bytes, its prefix not counted: what gRPC's own servers take.
 pub const MESSAGE_RECEIVE_BYTES: usize = 4 * 1024 * 1024;
 
+/// How much memory a message may take when it is decoded, as a multiple of the longest message that
+/// is received: 96 MiB where that is 4 MiB. Its encoding is not counted.
+///
+/// Dynamic messages are large: 56 bytes an element of a list, some 700 more for one that is a message
+/// with fields. A full message of 4 MiB that people send on purpose takes up to 20 times its length:
+/// 3 times as strings of 40 bytes, 7 as a list of 8-byte numbers, 14 as one of 4-byte numbers, 20 as
+/// rows of 40 bytes. What is sent to use up memory takes more: 28 times as empty sub-messages, 56 as
+/// packed `bool`s, over 400 at the worst. The limit lies between the two, and grows with the length
+/// that is received, so that whoever takes longer messages need not know of it.
+pub const MESSAGE_DECODE_FACTOR: usize = 24;
+
 /// Longest message that is sent, in bytes: what gRPC's own clients take unless told otherwise.
 pub const MESSAGE_SEND_BYTES: usize = 4 * 1024 * 1024;
 
@@ -53,7 +64,15 @@ pub const DATA_FRAME_OVERHEAD: usize = 26;
 /// (CVE-2023-44487). Clients that cancel a burst of calls stay well below it.
 pub const RESETS_BEFORE_START_MAX: usize = 200;
 
-/// How long a client may take for its TLS handshake, and then for its HTTP/2 preface.
+/// Streams of one connection that a client may make the server reset by what it sends on them
+/// (CVE-2025-8671, MadeYouReset).
+///
+/// The h2 crate counts the streams it refuses among them, and a client that does not know
+/// [`STREAMS_MAX`] yet may well open a thousand at once.
+pub const ERROR_RESETS_MAX: usize = 1024;
+
+/// How long a client may take for its TLS handshake, and then for its HTTP/2 preface, and for the
+/// SETTINGS that belong to it.
 pub const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a client may take from the first byte of a header block to its last.
@@ -89,6 +108,11 @@ pub const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// How much of a message must come in that time for it not to count as stalled: slower than any
 /// modem, and more than what those send who want to keep many messages half-way.
 pub const STALL_PROGRESS_BYTES: u64 = 1024;
+
+/// How much is read from a connection before its calls take what has come, in bytes.
+///
+/// Until then each frame costs the h2 crate some hundred bytes, however short it is.
+pub const READ_BYTES_PER_TURN: usize = 32 * 1024;
 
 /// What the calls of a server may hold at once in requests and unsent replies, in bytes.
 ///
@@ -129,9 +153,17 @@ pub const LOGGED_TEXT_BYTES: usize = 1024;
 /// How long a connection that is closed may take for its last bytes.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
+/// How much is still read from a connection that is closed, in bytes: more than a client may have
+/// under way (a window of [`STREAM_WINDOW_BYTES`] for each of [`STREAMS_MAX`] streams), and no flood.
+pub const CLOSE_READ_BYTES: u64 = 8 * 1024 * 1024;
+
 /// Longest `grpc-message` and `grpc-status-details-bin` together, in bytes: clients take header
-/// lists of 8 KiB, and some of that is for other trailers.
-pub const STATUS_BYTES: usize = 7 * 1024;
+/// lists of 8 KiB, and half a KiB is for the other fields of a response. What trailing metadata
+/// takes is subtracted.
+pub const STATUS_BYTES: usize = 8 * 1024 - 512;
+
+/// What they may have however long the trailing metadata is: the start of a sentence.
+pub const STATUS_BYTES_MIN: usize = 256;
 
 /// Largest page of a scan, in bytes of keys and values; a page ends early rather than exceed it,
 /// but has one row at least.
@@ -264,3 +296,17 @@ pub const CLIENT_REFLECTION_DEPTH_MAX: usize = 100;
 /// Most questions that a client asks a server's reflection service: two for each file. A server can
 /// list more services, and numbers of extensions, than anybody wants to wait for.
 pub const CLIENT_REFLECTION_QUESTIONS_MAX: usize = 20_000;
+
+/// How long a server that is shut down still accepts those who are connecting: far longer than it
+/// takes to empty the backlog, and too short to be noticed.
+pub const BACKLOG_TIMEOUT: Duration = Duration::from_millis(50);
+
+/// So many calls in a row that fail with UNAVAILABLE, and an endpoint is left out: as many as Envoy
+/// takes for it.
+pub const CLIENT_EJECTION_FAILURES: u32 = 5;
+
+/// How long an endpoint is left out, the first time (gRFC A50: `baseEjectionTime`).
+pub const CLIENT_EJECTION: Duration = Duration::from_secs(30);
+
+/// How long an endpoint is left out at the most (gRFC A50: `maxEjectionTime`).
+pub const CLIENT_EJECTION_MAX: Duration = Duration::from_secs(300);

@@ -51,7 +51,7 @@ fn check_prints_the_plan_as_one_json_document() {
             "reason": "UserId → User: `UserId` is a key of `User` (Value ↔ id)",
             "fix": null,
         },
-    ]});
+    ], "diagnostics": []});
     assert_eq!(document, expected);
 }
 
@@ -109,6 +109,42 @@ fn errors_of_all_files_are_told_one_a_line() {
         );
     }
     assert!(!folder.path().join("reflectd_data").exists());
+}
+
+#[test]
+fn a_missing_import_is_told_with_the_folders_as_one_would_write_them() {
+    let folder = folder();
+    let text = "syntax = \"proto3\";\nimport \"none.proto\";\n";
+    fs::create_dir(folder.path().join("in")).unwrap();
+    fs::write(folder.path().join("in/a.proto"), text).unwrap();
+    let ran = run(folder.path(), &["check", "in/a.proto"]);
+    let expected = "in/a.proto:2:8: import \"none.proto\" is not found below in, ., the folders \
+                    above (give the folder that it is relative to as import path (-I))";
+    assert_eq!(ran.failed(100), expected);
+}
+
+#[test]
+fn with_json_the_errors_are_part_of_the_document() {
+    let folder = broken();
+    for (flags, methods) in [(&[][..], 0), (&["--keep-going"], 2)] {
+        let arguments = [&["check", "--json", "."], flags].concat();
+        let ran = run(folder.path(), &arguments);
+        assert_eq!((ran.code, ran.stderr.lines().count()), (Some(100), 3));
+        let document: serde_json::Value = serde_json::from_str(&ran.stdout).unwrap();
+        assert_eq!(document["methods"].as_array().unwrap().len(), methods);
+        let told = document["diagnostics"].as_array().unwrap();
+        assert_eq!(told.len(), 3);
+        let second = json!({
+            "severity": "error",
+            "file": "./two.proto",
+            "line": 3,
+            "column": 3,
+            "length": 7,
+            "message": "name 'Missing' is not defined",
+            "help": null,
+        });
+        assert_eq!(told[1], second);
+    }
 }
 
 /// `file:line:` of a diagnostic.

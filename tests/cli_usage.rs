@@ -29,6 +29,20 @@ fn without_arguments_there_is_help() {
 }
 
 #[test]
+fn a_negative_number_is_a_wrong_value_and_no_flag() {
+    let folder = folder();
+    let typed = ["user.proto", "--message-receive-bytes", "-1"];
+    let told = "error: \"-1\" is no value for --message-receive-bytes: sizes are bytes or, for \
+                example, 512KiB, 16MiB, 1GiB; see `reflectd serve --help`";
+    assert_eq!(run(folder.path(), &typed).failed(2), told);
+    let told = "error: `reflectd check` has no flag -1; see `reflectd check --help`";
+    assert_eq!(
+        run(folder.path(), &["check", "user.proto", "-1"]).failed(2),
+        told
+    );
+}
+
+#[test]
 fn wrong_arguments_are_told_in_one_line() {
     let folder = folder();
     for (typed, told) in [

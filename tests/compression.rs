@@ -4,11 +4,16 @@
 
 #[path = "support/peer.rs"]
 mod peer;
+#[cfg(all(target_os = "linux", feature = "cli"))]
+#[path = "support/reflectd.rs"]
+mod program;
 
 use std::{io::Read, net::SocketAddr};
 
 use flate2::{Compression, read};
 use peer::{Answer, Peer, message};
+#[cfg(all(target_os = "linux", feature = "cli"))]
+use program::Running;
 use reflectd::{
     Call, MessageEncoding, RawMessage, Replies, Schema, Server, ServerBuilder, Status, Streaming,
 };
@@ -151,6 +156,66 @@ async fn a_message_is_refused_when_it_grows_beyond_the_limit() {
             );
         }
     }
+}
+
+#[cfg(all(target_os = "linux", feature = "cli"))]
+#[tokio::test]
+async fn a_bomb_costs_no_more_memory_than_a_message() {
+    let path = "/user.UserInfo/addUser";
+    for encoding in ENCODINGS {
+        let bomb = flagged(&compress(encoding, &vec![0; 256 << 20]));
+        let arguments = ["user.proto", "--listen", "127.0.0.1:0", "--store", "memory"];
+        let server = Running::start(program::reflectd(&program::protos(), &arguments));
+        let more = [("grpc-encoding", encoding)];
+        // What any message of that length on the wire costs, and the decoder.
+        let mut plain = message(&vec![0; bomb.len() - 5]);
+        call_in_frames(server.address(), path, &more, &plain).await;
+        plain = flagged(&compress(encoding, &plain));
+        call_in_frames(server.address(), path, &more, &plain).await;
+        let before = peak_bytes(server.id());
+        let answer = call_in_frames(server.address(), path, &more, &bomb).await;
+        assert_eq!(answer.status(), Some("8"), "{encoding}: {answer:?}");
+        // The limit is 4 MiB; zstd has a window of as much beside it.
+        let windows = if encoding == "zstd" { 2 } else { 1 };
+        let grown = peak_bytes(server.id()) - before;
+        assert!(grown < (windows << 22) + (1 << 20), "{encoding}: {grown}");
+    }
+}
+
+#[cfg(all(target_os = "linux", feature = "cli"))]
+async fn call_in_frames(
+    address: SocketAddr,
+    path: &str,
+    more: &[(&str, &str)],
+    body: &[u8],
+) -> Answer {
+    let mut client = Peer::connect(address).await;
+    client.send_request(1, path, more, false).await;
+    let mut window = 65_535;
+    for chunk in body.chunks(16_384) {
+        while window < chunk.len() {
+            match client.recv().await.expect("the connection closed") {
+                peer::Frame::WindowUpdate { stream: 1, bytes } => window += bytes as usize,
+                peer::Frame::Headers { .. } | peer::Frame::Reset { .. } => {
+                    panic!("an answer came too early")
+                }
+                _ => {}
+            }
+        }
+        client.send_data(1, chunk, false).await;
+        window -= chunk.len();
+    }
+    client.send_data(1, &[], true).await;
+    client.answer(1).await
+}
+
+/// The most memory that a process has had at once.
+#[cfg(all(target_os = "linux", feature = "cli"))]
+fn peak_bytes(process: u32) -> usize {
+    let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kilobytes = line.unwrap().trim().trim_end_matches(" kB");
+    kilobytes.parse::<usize>().unwrap() * 1024
 }
 
 #[tokio::test]

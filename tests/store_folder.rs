@@ -83,6 +83,23 @@ fn a_creation_that_was_cut_short_is_begun_again() {
     assert!(data.exists());
 }
 
+#[test]
+fn a_file_is_no_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("notes.txt");
+    fs::write(&file, "keep me").unwrap();
+    for path in [file.clone(), file.join("data")] {
+        let told = refused(&path).to_string();
+        let expected = format!(
+            "data folder {} cannot be created: it, or what it would lie in, is a file; name a \
+             folder with --data",
+            path.display()
+        );
+        assert_eq!(told, expected);
+    }
+    assert_eq!(fs::read_to_string(&file).unwrap(), "keep me");
+}
+
 fn refused(path: &Path) -> StoreError {
     RedbStore::open(path, &RedbOptions::default()).unwrap_err()
 }

@@ -5,7 +5,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use reflectd::Schema;
+use reflectd::{Schema, schema::Diagnostics};
 
 use super::{
     arguments::{Input, InputLimits, Sources},
@@ -18,8 +18,8 @@ use super::{
 #[derive(Debug)]
 pub(super) struct Loaded {
     pub(super) schema: Schema,
-    /// Whether something was left out because of errors (`--keep-going`).
-    pub(super) has_errors: bool,
+    /// What is to be told of the files; with `--keep-going`, errors too.
+    pub(super) diagnostics: Diagnostics,
 }
 
 impl Input {
@@ -30,6 +30,17 @@ impl Input {
     /// Files that cannot be read or compiled; with `--keep-going` only if nothing could be tried.
     pub(super) fn load(&self, limits: &InputLimits) -> Result<Loaded, Failure> {
         self.sources.load(&self.files, limits)
+    }
+
+    /// The same, with what is wrong with the files as the inner error, and nothing told.
+    ///
+    /// # Errors
+    /// Files that cannot be read.
+    pub(super) fn compile(
+        &self,
+        limits: &InputLimits,
+    ) -> Result<Result<Loaded, Diagnostics>, Failure> {
+        self.sources.compile(&self.files, limits)
     }
 }
 
@@ -44,6 +55,19 @@ impl Sources {
     /// # Errors
     /// As there.
     pub(super) fn load(&self, files: &[PathBuf], limits: &InputLimits) -> Result<Loaded, Failure> {
+        let compiled = self.compile(files, limits)?;
+        let loaded = compiled.map_err(|diagnostics| Failure::proto(&diagnostics))?;
+        if self.keep_going && !loaded.diagnostics.is_empty() {
+            console::show_diagnostics(&loaded.diagnostics);
+        }
+        Ok(loaded)
+    }
+
+    fn compile(
+        &self,
+        files: &[PathBuf],
+        limits: &InputLimits,
+    ) -> Result<Result<Loaded, Diagnostics>, Failure> {
         let (sets, files) = files
             .iter()
             .partition::<Vec<&PathBuf>, _>(|path| is_set(path));
@@ -65,21 +89,23 @@ impl Sources {
             let bar = progress::Bar::new();
             builder = builder.on_progress(move |progress| bar.show(progress));
         }
-        if !self.keep_going {
-            let schema = builder.build()?;
-            return Ok(Loaded {
+        let built = match self.keep_going {
+            true => builder.build_keep_going(),
+            false => builder.build().map(|schema| {
+                let notes = schema.notes().clone();
+                (schema, notes)
+            }),
+        };
+        match built {
+            Ok((schema, diagnostics)) => Ok(Ok(Loaded {
                 schema,
-                has_errors: false,
-            });
+                diagnostics,
+            })),
+            Err(error) => match error.diagnostics() {
+                Some(diagnostics) => Ok(Err(diagnostics.clone())),
+                None => Err(error.into()),
+            },
         }
-        let (schema, diagnostics) = builder.build_keep_going()?;
-        if !diagnostics.is_empty() {
-            console::show_diagnostics(&diagnostics);
-        }
-        Ok(Loaded {
-            schema,
-            has_errors: diagnostics.has_errors(),
-        })
     }
 
     /// Where a `--proto` is: below the first import path that has it, as protoc looks for files.

@@ -29,7 +29,7 @@ pub(super) fn parse(mut typed: Vec<OsString>) -> Result<Command, Failure> {
         typed.insert(1, "serve".into());
     }
     dashes::double(&mut typed, &mut Arguments::command());
-    let parsed = without_empty_variables(Arguments::command())
+    let parsed = with_values_as_meant(Arguments::command())
         .try_get_matches_from(&typed)
         .and_then(|mut matches| Arguments::from_arg_matches_mut(&mut matches));
     let command = match parsed {
@@ -47,9 +47,14 @@ pub(super) fn parse(mut typed: Vec<OsString>) -> Result<Command, Failure> {
 
 /// An environment variable that is set to nothing counts as unset: that is how compose files and
 /// unit files leave one out.
-fn without_empty_variables(command: clap::Command) -> clap::Command {
+///
+/// And what looks like a negative number after a flag is its value, so that its value is what is told
+/// to be wrong.
+fn with_values_as_meant(command: clap::Command) -> clap::Command {
     command.mut_subcommands(|command| {
         command.mut_args(|argument| {
+            let takes_value = !argument.is_positional() && argument.get_action().takes_values();
+            let argument = argument.allow_negative_numbers(takes_value);
             let value = argument.get_env().and_then(env::var_os);
             match value {
                 Some(value) if value.is_empty() => argument.env(Resettable::Reset),

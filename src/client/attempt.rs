@@ -1,7 +1,7 @@
 //! One attempt at a call: a request on a connection, and the halves of its stream.
 
 use http::{
-    HeaderValue, Request, Uri,
+    HeaderMap, HeaderValue, Request, Uri,
     header::{CONTENT_TYPE, TE, USER_AGENT},
     uri::{self, PathAndQuery},
 };
@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::{
     Channel,
     channel::Placed,
-    failure::{Failure, Reach},
+    failure::{Failure, Reach, deadline_exceeded},
     receiving::Receiving,
     sending::Sending,
 };
@@ -43,9 +43,15 @@ impl Attempt {
         previous: u32,
     ) -> Result<Self, Failure> {
         loop {
-            let placed = channel.inner.place(head.wait_for_ready).await?;
-            let request = request(channel, &placed, head, previous)?;
-            match placed.place.start(request, head.receive_bytes_max).await {
+            let mut placed = channel.inner.place(head.wait_for_ready).await?;
+            let started = match placed.place.stream().await {
+                Ok(()) => {
+                    let request = request(channel, &placed, head, previous)?;
+                    placed.place.start(request, head.receive_bytes_max)
+                }
+                Err(failure) => Err(failure),
+            };
+            match started {
                 Ok((sending, receiving)) => {
                     return Ok(Self {
                         sending,
@@ -82,30 +88,17 @@ fn request(
     *request.method_mut() = http::Method::POST;
     *request.uri_mut() = uri;
     let headers = request.headers_mut();
-    headers.reserve(8 + head.metadata.len());
-    if let Some(deadline) = head.deadline {
-        let left = deadline.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Err(super::failure::deadline_exceeded());
+    match head.deadline {
+        None => headers.clone_from(&options.headers),
+        Some(deadline) => {
+            // Right after the pseudo-headers.
+            headers.insert("grpc-timeout", timeout(deadline)?);
+            headers.extend(options.headers.clone());
         }
-        let timeout = HeaderValue::try_from(format_timeout(left));
-        headers.insert(
-            "grpc-timeout",
-            timeout.map_err(|_| no_header("grpc-timeout"))?,
-        );
     }
-    headers.insert(TE, HeaderValue::from_static("trailers"));
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
-    headers.insert(USER_AGENT, options.user_agent.clone());
     if head.encoding != MessageEncoding::Identity {
-        headers.insert(
-            "grpc-encoding",
-            HeaderValue::from_static(head.encoding.name()),
-        );
-    }
-    if MessageEncoding::ALL.len() > 1 {
-        let accepted = HeaderValue::from_static(MessageEncoding::accepted());
-        headers.insert("grpc-accept-encoding", accepted);
+        let name = HeaderValue::from_static(head.encoding.name());
+        headers.insert("grpc-encoding", name);
     }
     if previous > 0 {
         headers.insert("grpc-previous-rpc-attempts", previous.into());
@@ -116,6 +109,24 @@ fn request(
     Ok(request)
 }
 
-fn no_header(name: &str) -> Status {
-    Status::internal(format!("{name} cannot be sent"))
+fn timeout(deadline: Instant) -> Result<HeaderValue, Status> {
+    let left = deadline.saturating_duration_since(Instant::now());
+    if left.is_zero() {
+        return Err(deadline_exceeded());
+    }
+    HeaderValue::try_from(format_timeout(left))
+        .map_err(|_| Status::internal("grpc-timeout cannot be sent"))
+}
+
+/// The headers that all calls of a channel have.
+pub(super) fn headers(user_agent: HeaderValue) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(TE, HeaderValue::from_static("trailers"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+    headers.insert(USER_AGENT, user_agent);
+    if MessageEncoding::ALL.len() > 1 {
+        let accepted = HeaderValue::from_static(MessageEncoding::accepted());
+        headers.insert("grpc-accept-encoding", accepted);
+    }
+    headers
 }

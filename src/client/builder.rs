@@ -4,10 +4,10 @@ use std::{fmt, ops::RangeInclusive, sync::Arc, time::Duration};
 
 #[cfg(feature = "tls")]
 use super::tls::{ClientTls, ClientTlsSession};
-use http::{HeaderValue, uri::Authority};
+use http::{HeaderMap, HeaderValue, uri::Authority};
 
 use super::{
-    Backoff, Channel, channel::Balance, endpoint::Endpoint, service_config::ServiceConfig,
+    Backoff, Channel, attempt, channel::Balance, endpoint::Endpoint, service_config::ServiceConfig,
 };
 use crate::{Error, MessageEncoding, Metadata, Status, limits};
 
@@ -32,6 +32,7 @@ pub(super) struct Options {
     pub(super) pool_max: usize,
     pub(super) pool_idle_timeout: Duration,
     pub(super) connect_timeout: Duration,
+    pub(super) ejection: Duration,
     pub(super) backoff: Backoff,
     pub(super) keepalive: Option<Duration>,
     pub(super) keepalive_timeout: Duration,
@@ -42,7 +43,8 @@ pub(super) struct Options {
     pub(super) stream_window_bytes: u32,
     pub(super) connection_window_bytes: u32,
     pub(super) authority: Option<Authority>,
-    pub(super) user_agent: HeaderValue,
+    /// What all requests have.
+    pub(super) headers: HeaderMap,
     pub(super) encoding: MessageEncoding,
     pub(super) timeout: Option<Duration>,
     pub(super) interceptors: Vec<Interceptor>,
@@ -62,6 +64,7 @@ impl Default for Options {
             pool_max: 1,
             pool_idle_timeout: limits::CLIENT_POOL_IDLE_TIMEOUT,
             connect_timeout: limits::CLIENT_CONNECT_TIMEOUT,
+            ejection: limits::CLIENT_EJECTION,
             backoff: Backoff::default(),
             keepalive: None,
             keepalive_timeout: limits::KEEPALIVE_TIMEOUT,
@@ -72,7 +75,7 @@ impl Default for Options {
             stream_window_bytes: limits::CLIENT_STREAM_WINDOW_BYTES,
             connection_window_bytes: limits::CLIENT_CONNECTION_WINDOW_BYTES,
             authority: None,
-            user_agent: HeaderValue::from_static(USER_AGENT),
+            headers: attempt::headers(HeaderValue::from_static(USER_AGENT)),
             encoding: MessageEncoding::Identity,
             timeout: None,
             interceptors: Vec::new(),
@@ -113,6 +116,13 @@ impl ChannelBuilder {
     /// How calls are dealt to several endpoints; in turn unless set.
     pub fn balance(mut self, balance: Balance) -> Self {
         self.options.balance = balance;
+        self
+    }
+
+    /// How long one of several endpoints is left out when five calls in a row failed there with
+    /// UNAVAILABLE; 30 seconds unless set. It is longer each time until a call succeeds.
+    pub fn ejection(mut self, time: Duration) -> Self {
+        self.options.ejection = time;
         self
     }
 
@@ -252,9 +262,10 @@ impl ChannelBuilder {
             options.authority = Some(parsed);
         }
         if let Some(user_agent) = &self.user_agent {
-            options.user_agent = HeaderValue::from_str(user_agent).map_err(|_| {
+            let value = HeaderValue::from_str(user_agent).map_err(|_| {
                 Error::configuration(format!("{user_agent:?} cannot be sent as user-agent"))
             })?;
+            options.headers = attempt::headers(value);
         }
         if let Some(json) = &self.service_config {
             options.service_config = Arc::new(ServiceConfig::parse(json)?);

@@ -10,10 +10,11 @@ use super::{
     attempt::Head,
     receiving::cardinality,
     streaming::{self, Decode, Encode},
-    unary,
+    unary::{self, Reply},
 };
 use crate::{
     grpc::{MessageEncoding, Metadata, RawMessage, Status},
+    limits,
     rpc::{FromMessage, IntoMessage, Response},
     schema::{Method, Schema},
 };
@@ -35,13 +36,15 @@ pub struct Call<'a> {
     timeout: Option<Duration>,
     encoding: Option<MessageEncoding>,
     wait_for_ready: Option<bool>,
+    receive_bytes_max: Option<usize>,
 }
 
 /// A client-streaming call: requests are sent, then the reply is waited for.
 #[derive(Debug)]
 pub struct ClientStreaming<I, O> {
-    requests: Requests<I>,
+    // It is dropped first: a call that is given up must not look like one whose requests are whole.
     responses: Responses<O>,
+    requests: Requests<I>,
 }
 
 impl Client {
@@ -70,6 +73,7 @@ impl Client {
             timeout: None,
             encoding: None,
             wait_for_ready: None,
+            receive_bytes_max: None,
         }
     }
 
@@ -86,7 +90,7 @@ impl Client {
     }
 }
 
-impl Call<'_> {
+impl<'a> Call<'a> {
     /// Adds metadata.
     pub fn metadata(mut self, metadata: Metadata) -> Self {
         self.metadata.extend(metadata);
@@ -102,6 +106,12 @@ impl Call<'_> {
     /// Compresses the requests.
     pub fn compress(mut self, encoding: MessageEncoding) -> Self {
         self.encoding = Some(encoding);
+        self
+    }
+
+    /// Longest message received, in bytes, in place of the channel's.
+    pub fn receive_bytes_max(mut self, bytes: usize) -> Self {
+        self.receive_bytes_max = Some(bytes);
         self
     }
 
@@ -121,9 +131,8 @@ impl Call<'_> {
         I: IntoMessage<ViaI>,
         O: FromMessage<ViaO>,
     {
-        self.unary_response(request)
-            .await
-            .map(Response::into_message)
+        let (reply, read) = self.exchange(request).await?;
+        read(reply.message)
     }
 
     /// Makes a unary call, for whoever wants the reply's metadata, too.
@@ -135,13 +144,8 @@ impl Call<'_> {
         I: IntoMessage<ViaI>,
         O: FromMessage<ViaO>,
     {
-        let method = self.method()?.clone();
-        let request = request.into_raw(method.input())?;
-        let channel = self.client.channel.clone();
-        let head = self.head()?;
-        let request = compress(request, head.encoding, head.send_bytes_max)?;
-        let reply = unary::unary(&channel, &head, request).await?;
-        reply.try_map(|reply| O::from_raw(method.output(), reply))
+        let (reply, read) = self.exchange(request).await?;
+        reply.into_response().try_map(read)
     }
 
     /// Makes a server-streaming call.
@@ -188,18 +192,40 @@ impl Call<'_> {
         I: IntoMessage<ViaI>,
         O: FromMessage<ViaO>,
     {
-        let method = self.method()?.clone();
+        let method = self.method()?;
         let channel = self.client.channel.clone();
         let head = self.head()?;
         let (input, output) = (method.input().clone(), method.output().clone());
         let (encoding, bytes_max) = (head.encoding, head.send_bytes_max);
         let encode: Encode<I> =
             Arc::new(move |request: I| compress(request.into_raw(&input)?, encoding, bytes_max));
-        let decode: Decode<O> = Arc::new(move |reply| O::from_raw(&output, reply));
+        let decode_bytes_max = decode_bytes_max(&head);
+        let decode: Decode<O> =
+            Arc::new(move |reply| O::from_raw(&output, reply, decode_bytes_max));
         streaming::open(channel, head, encode, decode).await
     }
 
-    fn method(&self) -> Result<&Method, Status> {
+    /// Sends a request and waits for the reply; what reads it is there, too.
+    async fn exchange<I, O, ViaI, ViaO>(
+        self,
+        request: I,
+    ) -> Result<(Reply, impl FnOnce(RawMessage) -> Result<O, Status>), Status>
+    where
+        I: IntoMessage<ViaI>,
+        O: FromMessage<ViaO>,
+    {
+        let method = self.method()?;
+        let channel = &self.client.channel;
+        let request = request.into_raw(method.input())?;
+        let head = self.head()?;
+        let request = compress(request, head.encoding, head.send_bytes_max)?;
+        let decode_bytes_max = decode_bytes_max(&head);
+        let reply = unary::unary(channel, &head, request).await?;
+        let read = move |reply| O::from_raw(method.output(), reply, decode_bytes_max);
+        Ok((reply, read))
+    }
+
+    fn method(&self) -> Result<&'a Method, Status> {
         self.client.schema.method(self.path).ok_or_else(|| {
             Status::unimplemented(format!(
                 "the client's schema has no method with the path {:?}",
@@ -219,6 +245,7 @@ impl Call<'_> {
         let configured = config.and_then(|config| config.timeout);
         let timeout = self.timeout.or(options.timeout);
         let timeout = timeout.into_iter().chain(configured).min();
+        let receive_bytes_max = self.receive_bytes_max.unwrap_or(options.receive_bytes_max);
         let path = PathAndQuery::try_from(self.path)
             .map_err(|_| Status::internal(format!("{:?} is no path", self.path)))?;
         Ok(Head {
@@ -236,8 +263,8 @@ impl Call<'_> {
                 .min(options.send_bytes_max),
             receive_bytes_max: config
                 .and_then(|config| config.response_bytes_max)
-                .unwrap_or(options.receive_bytes_max)
-                .min(options.receive_bytes_max),
+                .unwrap_or(receive_bytes_max)
+                .min(receive_bytes_max),
         })
     }
 }
@@ -267,16 +294,29 @@ impl<I, O> ClientStreaming<I, O> {
     pub async fn response(self) -> Result<Response<O>, Status> {
         let mut responses = self.responses;
         self.requests.close();
-        let Some(reply) = responses.message().await? else {
-            return Err(cardinality("none"));
-        };
-        if responses.message().await?.is_some() {
-            return Err(cardinality("more than one"));
+        let received = receive(&mut responses).await;
+        let (metadata, trailers) = responses.into_metadata();
+        match received {
+            Ok(reply) => Ok(Response::from_parts(reply, metadata, trailers)),
+            Err(status) => Err(status.with_initial_metadata(metadata)),
         }
-        let metadata = responses.metadata().await?.clone();
-        let trailers = responses.trailers().clone();
-        Ok(Response::from_parts(reply, metadata, trailers))
     }
+}
+
+async fn receive<O>(responses: &mut Responses<O>) -> Result<O, Status> {
+    let Some(reply) = responses.message().await? else {
+        return Err(cardinality("none"));
+    };
+    match responses.message().await? {
+        None => Ok(reply),
+        Some(_) => Err(cardinality("more than one")),
+    }
+}
+
+/// What a decoded reply may take in memory.
+fn decode_bytes_max(head: &Head) -> usize {
+    let factor = limits::MESSAGE_DECODE_FACTOR;
+    head.receive_bytes_max.saturating_mul(factor)
 }
 
 fn compress(

@@ -91,9 +91,13 @@ impl Channel {
     pub(super) fn new(endpoints: Vec<Endpoint>, options: Options) -> Self {
         let (changes, _) = watch::channel(0);
         let shared = Arc::new(options.clone());
+        let is_balanced = endpoints.len() > 1;
         let subchannels = endpoints
             .into_iter()
-            .map(|endpoint| Subchannel::new(endpoint, Arc::clone(&shared), changes.clone()))
+            .map(|endpoint| {
+                let options = Arc::clone(&shared);
+                Subchannel::new(endpoint, options, changes.clone(), is_balanced)
+            })
             .collect();
         let throttle = options
             .service_config

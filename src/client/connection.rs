@@ -2,7 +2,8 @@
 
 use std::{
     fmt,
-    future::poll_fn,
+    future::{Future, poll_fn},
+    pin::{Pin, pin},
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -20,6 +21,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::{
     builder::Options,
+    concurrent_streams::ConcurrentStreams,
     connector::{self, Greeted, Socket},
     endpoint::Endpoint,
     failure::Failure,
@@ -30,6 +32,7 @@ use super::{
 /// A connection that is up. It closes when nobody holds it and its last call has ended.
 pub(super) struct Connection {
     requests: SendRequest<Bytes>,
+    streams: Arc<ConcurrentStreams>,
     calls: AtomicUsize,
     /// It takes no more calls.
     gone: AtomicBool,
@@ -39,11 +42,14 @@ pub(super) struct Connection {
 #[derive(Debug)]
 pub(super) struct Place {
     connection: Arc<Connection>,
+    /// Whether it has one of the streams that the server allows.
+    has_stream: bool,
 }
 
 /// What keeps a connection going; to be run until it ends.
 pub(super) struct Driver {
     connection: client::Connection<Greeted<Socket>, Bytes>,
+    streams: Arc<ConcurrentStreams>,
     keepalive: Option<Keepalive>,
 }
 
@@ -112,8 +118,12 @@ impl Connection {
                 timeout: options.keepalive_timeout,
                 without_calls: options.keepalive_without_calls,
             });
+        let streams = Arc::new(ConcurrentStreams::new(
+            connection.max_concurrent_send_streams(),
+        ));
         let opened = Arc::new(Self {
             requests,
+            streams: Arc::clone(&streams),
             calls: AtomicUsize::new(0),
             gone: AtomicBool::new(false),
         });
@@ -121,6 +131,7 @@ impl Connection {
             opened,
             Driver {
                 connection,
+                streams,
                 keepalive,
             },
         ))
@@ -133,7 +144,7 @@ impl Connection {
 
     /// How many the server lets it carry (SETTINGS_MAX_CONCURRENT_STREAMS).
     pub(super) fn calls_max(&self) -> usize {
-        self.requests.current_max_send_streams()
+        self.streams.max()
     }
 
     /// Whether it takes no more calls.
@@ -144,6 +155,7 @@ impl Connection {
     /// No more calls, please.
     pub(super) fn retire(&self) {
         self.gone.store(true, Ordering::Relaxed);
+        self.streams.close();
     }
 
     /// A place for one call.
@@ -151,27 +163,37 @@ impl Connection {
         self.calls.fetch_add(1, Ordering::Relaxed);
         Place {
             connection: Arc::clone(self),
+            has_stream: false,
         }
     }
 }
 
 impl Place {
-    /// Opens a stream. The server's limit on streams may make it wait within HTTP/2.
-    pub(super) async fn start(
+    /// Waits until the server allows one more stream.
+    ///
+    /// # Errors
+    /// If the connection has gone meanwhile.
+    pub(super) async fn stream(&mut self) -> Result<(), Failure> {
+        let connection = &self.connection;
+        if !connection.streams.take().await {
+            return Err(Failure::unsent("the connection takes no more calls"));
+        }
+        self.has_stream = true;
+        let mut requests = connection.requests.clone();
+        poll_fn(|cx| requests.poll_ready(cx))
+            .await
+            .map_err(|error| Failure::unsent(&error.to_string()))
+    }
+
+    /// Opens the stream that was waited for.
+    pub(super) fn start(
         &self,
         request: Request<()>,
         receive_bytes_max: usize,
     ) -> Result<(Sending, Receiving), Failure> {
-        let connection = &self.connection;
-        let mut requests = connection.requests.clone();
-        let opened = match poll_fn(|cx| requests.poll_ready(cx)).await {
-            Ok(()) => requests.send_request(request, false),
-            Err(error) => Err(error),
-        };
-        let (response, stream) = opened.map_err(|error| {
-            connection.retire();
-            Failure::unsent(&error)
-        })?;
+        let mut requests = self.connection.requests.clone();
+        let opened = requests.send_request(request, false);
+        let (response, stream) = opened.map_err(|error| Failure::unopened(&error))?;
         let receiving = Receiving::new(response, receive_bytes_max);
         Ok((Sending::new(stream), receiving))
     }
@@ -184,6 +206,9 @@ impl Place {
 impl Drop for Place {
     fn drop(&mut self) {
         self.connection.calls.fetch_sub(1, Ordering::Relaxed);
+        if self.has_stream {
+            self.connection.streams.give_back();
+        }
     }
 }
 
@@ -192,8 +217,14 @@ impl Driver {
     pub(super) async fn run(self, connection: Weak<Connection>) -> End {
         let Self {
             connection: mut http2,
+            streams,
             keepalive,
         } = self;
+        let mut http2 = pin!(poll_fn(|cx| {
+            let polled = Pin::new(&mut http2).poll(cx);
+            streams.allow(http2.max_concurrent_send_streams());
+            polled
+        }));
         let ended = match keepalive {
             None => http2.await,
             Some(keepalive) => tokio::select! {
@@ -205,10 +236,16 @@ impl Driver {
             },
         };
         match ended {
-            Err(error) if error.reason() == Some(Reason::ENHANCE_YOUR_CALM) => End::TooManyPings,
+            Err(error) if is_too_many_pings(&error) => End::TooManyPings,
             _ => End::Other,
         }
     }
+}
+
+/// The debug data tells it from other reasons to be calm; h2 shows them to people only.
+fn is_too_many_pings(error: &h2::Error) -> bool {
+    error.reason() == Some(Reason::ENHANCE_YOUR_CALM)
+        && error.to_string().contains("too_many_pings")
 }
 
 impl Keepalive {

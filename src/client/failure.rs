@@ -1,5 +1,7 @@
 //! How an attempt at a call failed, and whether the server can have seen it.
 
+use tokio::time::Instant;
+
 use crate::grpc::{CANCEL, Code, REFUSED_STREAM, Status, code_of_reset};
 
 /// Why an attempt failed.
@@ -20,16 +22,26 @@ pub(super) enum Reach {
     Unprocessed,
     /// A handler may have seen it.
     Processed,
+    /// The server has sent Response-Headers, which commit the call: it is not made again.
+    Answered,
 }
 
 impl Failure {
     /// The connection could not take the call.
-    pub(super) fn unsent(error: &h2::Error) -> Self {
+    pub(super) fn unsent(why: &str) -> Self {
         Self {
-            status: Status::unavailable(format!("the connection is gone: {error}")),
+            status: Status::unavailable(format!("the connection is gone: {why}")),
             reach: Reach::Unsent,
             pushback: None,
         }
+    }
+
+    /// HTTP/2 did not open a stream: for the connection's sake, or because of the request.
+    pub(super) fn unopened(error: &h2::Error) -> Self {
+        if error.is_io() || error.is_go_away() || error.is_reset() || error.is_library() {
+            return Self::unsent(&error.to_string());
+        }
+        Status::internal(format!("the request cannot be sent: {error}")).into()
     }
 }
 
@@ -46,7 +58,11 @@ impl From<Status> for Failure {
 /// What broke a stream that had been opened.
 impl From<h2::Error> for Failure {
     fn from(error: h2::Error) -> Self {
-        if error.is_go_away() && error.is_remote() {
+        if error.is_go_away() && !error.is_remote() {
+            let message = format!("the connection is closed, the server broke HTTP/2: {error}");
+            return Status::unavailable(message).into();
+        }
+        if error.is_go_away() {
             // Streams up to the GOAWAY's last one go on; this was above it (RFC 9113, 6.8).
             return Self {
                 status: Status::unavailable(format!("the server goes away: {error}")),
@@ -58,6 +74,9 @@ impl From<h2::Error> for Failure {
             return Status::unavailable(format!("the connection is lost: {error}")).into();
         };
         let reason = u32::from(reason);
+        if !error.is_remote() && reason == CANCEL {
+            return Status::cancelled("the call was cancelled").into();
+        }
         if !error.is_remote() {
             return Status::internal(format!("the server broke the protocol: {error}")).into();
         }
@@ -75,6 +94,15 @@ impl From<h2::Error> for Failure {
             pushback: None,
         }
     }
+}
+
+/// A server that gives up at the deadline says CANCEL; it is the deadline that has passed.
+pub(super) fn at_deadline(mut failure: Failure, deadline: Option<Instant>) -> Failure {
+    let passed = deadline.is_some_and(|deadline| deadline <= Instant::now());
+    if passed && failure.status.code() == Code::Cancelled {
+        failure.status = deadline_exceeded();
+    }
+    failure
 }
 
 /// Nothing came back in time.

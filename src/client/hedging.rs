@@ -12,17 +12,14 @@ use tokio::time::{Instant, sleep_until};
 use super::{
     Channel,
     attempt::Head,
-    failure::Failure,
+    failure::{Failure, Reach, at_deadline},
     retry::{Pushback, pushback},
     service_config::HedgingPolicy,
-    unary::attempt,
+    unary::{Reply, attempt},
 };
-use crate::{
-    grpc::{RawMessage, Status},
-    rpc::Response,
-};
+use crate::grpc::{RawMessage, Status};
 
-type Running<'a> = Pin<Box<dyn Future<Output = Result<Response<RawMessage>, Failure>> + Send + 'a>>;
+type Running<'a> = Pin<Box<dyn Future<Output = Result<Reply, Failure>> + Send + 'a>>;
 
 /// Makes attempts until one is answered, or fails in a way that the others would, too.
 pub(super) async fn hedged(
@@ -30,16 +27,20 @@ pub(super) async fn hedged(
     head: &Head,
     message: RawMessage,
     policy: &HedgingPolicy,
-) -> Result<Response<RawMessage>, Status> {
+) -> Result<Reply, Status> {
     let throttle = channel.inner.throttle.as_ref();
     let mut running: Vec<Running<'_>> = Vec::new();
     let mut made = 0;
     let mut next = Some(Instant::now());
     loop {
         if made < policy.attempts_max && next.is_some_and(|next| next <= Instant::now()) {
-            running.push(Box::pin(attempt(channel, head, message.clone(), made)));
-            made += 1;
-            next = Some(Instant::now() + policy.delay);
+            if made == 0 || throttle.is_none_or(|throttle| throttle.allows()) {
+                running.push(Box::pin(replayed(channel, head, message.clone(), made)));
+                made += 1;
+                next = Some(Instant::now() + policy.delay);
+            } else {
+                next = None;
+            }
         }
         let more = next.filter(|_| made < policy.attempts_max);
         let failure = match first(&mut running, more).await {
@@ -69,11 +70,27 @@ pub(super) async fn hedged(
     }
 }
 
+/// One attempt, and another in its place if no handler has seen it ("Transparent Retries").
+async fn replayed(
+    channel: &Channel,
+    head: &Head,
+    message: RawMessage,
+    previous: u32,
+) -> Result<Reply, Failure> {
+    match attempt(channel, head, message.clone(), previous).await {
+        Err(failure) if failure.reach == Reach::Unprocessed => {
+            attempt(channel, head, message, previous).await
+        }
+        ended => ended,
+    }
+    .map_err(|failure| at_deadline(failure, head.deadline))
+}
+
 /// The first of the attempts that ends; `None`: it is time for the next one.
 async fn first(
     running: &mut Vec<Running<'_>>,
     next: Option<Instant>,
-) -> Option<Result<Response<RawMessage>, Failure>> {
+) -> Option<Result<Reply, Failure>> {
     let ended = poll_fn(|cx| {
         for index in 0..running.len() {
             if let Poll::Ready(ended) = running[index].as_mut().poll(cx) {

@@ -5,10 +5,10 @@ use std::future::poll_fn;
 use h2::{RecvStream, client::ResponseFuture};
 use http::{HeaderMap, Response, StatusCode, header::CONTENT_TYPE};
 
-use super::failure::Failure;
+use super::failure::{Failure, Reach};
 use crate::grpc::{
     Code, ContentType, LengthPrefixed, MessageEncoding, Metadata, RawMessage, Status,
-    code_of_http_status, received_status,
+    code_of_http_status, malformed_bin, received_status,
 };
 
 /// What a server sends in answer to one attempt.
@@ -20,8 +20,10 @@ pub(super) struct Receiving {
     encoding: Encoding,
     head: HeaderMap,
     trailers: HeaderMap,
-    /// Whether any DATA came, for what a status in the head is worth.
+    /// Whether any bytes came, for what a status in the head is worth.
     has_data: bool,
+    /// Whether Response-Headers came, other than those of Trailers-Only.
+    answered: bool,
 }
 
 #[derive(Debug)]
@@ -49,6 +51,7 @@ impl Receiving {
             head: HeaderMap::new(),
             trailers: HeaderMap::new(),
             has_data: false,
+            answered: false,
         }
     }
 
@@ -64,6 +67,16 @@ impl Receiving {
 
     /// Waits for the next message; `None`: the call has ended with OK.
     pub(super) async fn message(&mut self) -> Result<Option<RawMessage>, Failure> {
+        let mut received = self.receive().await;
+        if let Err(failure) = &mut received
+            && self.answered
+        {
+            failure.reach = Reach::Answered;
+        }
+        received
+    }
+
+    async fn receive(&mut self) -> Result<Option<RawMessage>, Failure> {
         self.head().await?;
         loop {
             if let Some(message) = self.incoming.next()? {
@@ -77,7 +90,7 @@ impl Receiving {
                     let data = data?;
                     // It fails only if more is given back than was received.
                     let _ = body.flow_control().release_capacity(data.len());
-                    self.has_data = true;
+                    self.has_data |= !data.is_empty();
                     self.incoming.push(data);
                 }
                 None => {
@@ -99,6 +112,11 @@ impl Receiving {
         self.head.is_empty()
     }
 
+    /// The headers before the messages, and those after them.
+    pub(super) fn take_headers(&mut self) -> [HeaderMap; 2] {
+        [&mut self.head, &mut self.trailers].map(std::mem::take)
+    }
+
     /// Initial metadata; empty before the head is there.
     pub(super) fn take_metadata(&mut self) -> Metadata {
         Metadata::from(std::mem::take(&mut self.head))
@@ -112,6 +130,11 @@ impl Receiving {
     fn open(&mut self, response: Response<RecvStream>) -> Result<(), Failure> {
         let (head, body) = response.into_parts();
         self.head = head.headers;
+        let over = body.is_end_stream();
+        self.state = match over {
+            true => State::Ended,
+            false => State::Open(body),
+        };
         let content_type = self.head.get(CONTENT_TYPE);
         let content_type = content_type.and_then(|value| ContentType::parse(value.as_bytes()));
         if head.status != StatusCode::OK {
@@ -129,21 +152,23 @@ impl Receiving {
                 return Err(Status::unknown(status).into());
             }
         }
-        if body.is_end_stream() {
+        if over {
             // Trailers-Only: there is no initial metadata, what came is trailers.
             let trailers = std::mem::take(&mut self.head);
-            self.state = State::Ended;
             return self.end(Some(trailers));
         }
         self.encoding = encoding(&self.head);
-        self.state = State::Open(body);
-        Ok(())
+        self.answered = true;
+        Ok(check_bin(&self.head)?)
     }
 
     /// Judges how the call ended.
     fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Failure> {
         let said = match &trailers {
-            Some(trailers) => received_status(trailers),
+            Some(trailers) => {
+                check_bin(trailers)?;
+                received_status(trailers)
+            }
             // Neither DATA nor trailers: an empty frame has ended what was Trailers-Only otherwise.
             None if !self.has_data => received_status(&self.head),
             None => None,
@@ -183,6 +208,15 @@ fn not_ok(http_status: StatusCode, content_type: Option<ContentType>, head: &Hea
         format!("the server answered with HTTP status {http_status}"),
     )
     .with_metadata(Metadata::from(head.clone()))
+}
+
+fn check_bin(headers: &HeaderMap) -> Result<(), Status> {
+    match malformed_bin(headers) {
+        None => Ok(()),
+        Some(name) => Err(Status::internal(format!(
+            "the server sent {name:?} with a value that is not base64"
+        ))),
+    }
 }
 
 fn pushback(trailers: &HeaderMap) -> Option<String> {

@@ -139,9 +139,8 @@ async fn all(conversation: &mut Conversation, collection: &mut Collection) -> Re
             let what = "the server can describe none of the services that it lists";
             Err(Error::reflection(what, status))
         }
-        _ if collection.is_empty() => Err(Error::reflection(
+        _ if collection.is_empty() => Err(Error::reflection_lacks(
             "the server's reflection service lists no service",
-            Status::not_found("none"),
         )),
         _ => Ok(()),
     }
@@ -166,7 +165,10 @@ async fn named(
     {
         what += &format!(" (did you mean {meant:?}?)");
     }
-    Err(Error::reflection(what, status))
+    Err(match status.code() {
+        Code::NotFound => Error::reflection_lacks(what),
+        _ => Error::reflection(what, status),
+    })
 }
 
 /// What the files import that did not come with them, and what that imports.

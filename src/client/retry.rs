@@ -51,6 +51,7 @@ impl Attempts {
                 return Some(Duration::ZERO);
             }
             Reach::Unprocessed | Reach::Processed => {}
+            Reach::Answered => return None,
         }
         let policy = self.policy.as_ref()?;
         let pushback = pushback(failure);
@@ -129,6 +130,12 @@ impl Throttle {
     pub(super) fn failed(&self) -> bool {
         let mut tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         *tokens = (*tokens - 1.0).max(0.0);
+        *tokens > self.config.tokens_max / 2.0
+    }
+
+    /// Whether calls may be made once more.
+    pub(super) fn allows(&self) -> bool {
+        let tokens = self.tokens.lock().unwrap_or_else(PoisonError::into_inner);
         *tokens > self.config.tokens_max / 2.0
     }
 

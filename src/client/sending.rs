@@ -12,14 +12,17 @@ use crate::grpc::{RawMessage, prefix};
 #[derive(Debug)]
 pub(super) struct Sending {
     stream: SendStream<Bytes>,
-    ended: bool,
+    closed: bool,
+    /// Whether there may be more waiting than one write has taken along.
+    long: bool,
 }
 
 impl Sending {
     pub(super) fn new(stream: SendStream<Bytes>) -> Self {
         Self {
             stream,
-            ended: false,
+            closed: false,
+            long: false,
         }
     }
 
@@ -41,6 +44,7 @@ impl Sending {
     /// Sends a message: what there is no room for is kept. That an attempt has failed is told by its
     /// other half.
     pub(super) fn send(&mut self, message: RawMessage) {
+        self.long |= message.bytes.len() > COPIED_BYTES_MAX;
         for part in parts(message) {
             let _ = self.stream.send_data(part, false);
         }
@@ -49,28 +53,33 @@ impl Sending {
     /// Sends the only message of a call, and that it is the last: what the server has no room for
     /// yet is kept.
     pub(super) fn send_only(&mut self, message: RawMessage) -> Result<(), Failure> {
+        self.long = message.bytes.len() > COPIED_BYTES_MAX;
         let parts = parts(message);
         let last = parts.len() - 1;
         for (index, part) in parts.into_iter().enumerate() {
             self.stream.send_data(part, index == last)?;
         }
-        self.ended = true;
+        self.closed = true;
         Ok(())
     }
 
     /// Tells the server that nothing follows. A call that has ended already does not mind.
     pub(super) fn close(&mut self) {
-        if !self.ended {
-            self.ended = self.stream.send_data(Bytes::new(), true).is_ok();
+        if !self.closed {
+            self.closed = self.stream.send_data(Bytes::new(), true).is_ok();
         }
     }
 
     /// The server has ended the call: what was not sent will not be (RFC 9113, 8.1).
     pub(super) fn finish(&mut self) {
-        if !self.ended {
+        if !self.closed || self.long {
             self.stream.send_reset(Reason::NO_ERROR);
-            self.ended = true;
         }
+    }
+
+    /// The call is not wanted any more; what has come of it can still be taken.
+    pub(super) fn cancel(&mut self) {
+        self.stream.send_reset(Reason::CANCEL);
     }
 }
 

@@ -10,10 +10,7 @@
 
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex, PoisonError, RwLock, Weak,
-        atomic::{AtomicBool, AtomicU32, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak},
     time::{Duration, Instant},
 };
 
@@ -24,6 +21,7 @@ use super::{
     builder::Options,
     connection::{Connection, Driver, End, Place},
     endpoint::Endpoint,
+    outlier::Outlier,
 };
 
 /// Whether a channel is connected (grpc/grpc, doc/connectivity-semantics-and-api.md).
@@ -46,12 +44,12 @@ pub(super) struct Subchannel {
     options: Arc<Options>,
     connections: RwLock<Vec<Arc<Connection>>>,
     status: Mutex<ConnectionStatus>,
-    /// Whether a task is about to connect.
-    connecting: AtomicBool,
     /// Bumped with every change, for all endpoints of a channel.
     changes: watch::Sender<u64>,
     keepalive: Mutex<Option<Duration>>,
-    outliers: Outliers,
+    outlier: Outlier,
+    /// Whether there are other endpoints.
+    is_balanced: bool,
 }
 
 #[derive(Debug)]
@@ -59,14 +57,8 @@ struct ConnectionStatus {
     state: ConnectivityState,
     /// Why the last attempt failed.
     error: Option<Arc<str>>,
-}
-
-/// Whether calls fail here that would not elsewhere.
-#[derive(Debug, Default)]
-struct Outliers {
-    failures: AtomicU32,
-    ejections: AtomicU32,
-    until: Mutex<Option<Instant>>,
+    /// Whether a task is about to connect.
+    connecting: bool,
 }
 
 impl Subchannel {
@@ -74,8 +66,10 @@ impl Subchannel {
         endpoint: Endpoint,
         options: Arc<Options>,
         changes: watch::Sender<u64>,
+        is_balanced: bool,
     ) -> Arc<Self> {
         let keepalive = Mutex::new(options.keepalive);
+        let outlier = Outlier::new(options.ejection);
         Arc::new(Self {
             endpoint,
             options,
@@ -83,11 +77,12 @@ impl Subchannel {
             status: Mutex::new(ConnectionStatus {
                 state: ConnectivityState::Idle,
                 error: None,
+                connecting: false,
             }),
-            connecting: AtomicBool::new(false),
             changes,
             keepalive,
-            outliers: Outliers::default(),
+            outlier,
+            is_balanced,
         })
     }
 
@@ -124,30 +119,42 @@ impl Subchannel {
     }
 
     pub(super) fn state(&self) -> ConnectivityState {
-        self.status
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .state
+        self.status().state
     }
 
     /// Why the last attempt to connect failed.
     pub(super) fn error(&self) -> Option<Arc<str>> {
-        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
-        status.error.clone()
+        self.status().error.clone()
     }
 
     /// Lets a task connect, unless one is at it.
     pub(super) fn connect(self: &Arc<Self>) {
-        if !self.connecting.swap(true, Ordering::AcqRel) {
-            if self.is_empty() {
-                self.enter(ConnectivityState::Connecting, None);
-            }
-            tokio::spawn(connect(Arc::downgrade(self)));
+        let mut status = self.status();
+        if std::mem::replace(&mut status.connecting, true) {
+            return;
         }
+        if self.is_empty() {
+            status.state = ConnectivityState::Connecting;
+        }
+        drop(status);
+        self.changed();
+        tokio::spawn(connect(Arc::downgrade(self)));
+    }
+
+    /// The task that connects has done what it can.
+    fn rest(&self) {
+        let mut status = self.status();
+        status.connecting = false;
+        if self.is_empty() {
+            // It was lost again at once, and who waits for it must ask anew.
+            status.state = ConnectivityState::Idle;
+        }
+        drop(status);
+        self.changed();
     }
 
     /// A connection takes no more calls; those that it has go on.
-    pub(super) fn retire(&self, connection: &Arc<Connection>) {
+    pub(super) fn retire(self: &Arc<Self>, connection: &Arc<Connection>) {
         connection.retire();
         let mut connections = self
             .connections
@@ -155,39 +162,68 @@ impl Subchannel {
             .unwrap_or_else(PoisonError::into_inner);
         let before = connections.len();
         connections.retain(|other| !Arc::ptr_eq(other, connection));
-        let lost_last = connections.is_empty() && before > 0;
+        let left = connections.len();
         drop(connections);
-        if lost_last && !self.connecting.load(Ordering::Acquire) {
-            self.enter(ConnectivityState::Idle, None);
+        if left == before {
+            return;
         }
+        if left > 0 {
+            if left < self.options.pool_min {
+                self.connect();
+            }
+            return;
+        }
+        let mut status = self.status();
+        if self.is_empty() {
+            status.state = match status.connecting {
+                true => ConnectivityState::Connecting,
+                false => ConnectivityState::Idle,
+            };
+        }
+        drop(status);
+        self.changed();
     }
 
     /// A call has ended: `failed` if the endpoint seems to be at fault.
     pub(super) fn judge(&self, failed: bool) {
-        self.outliers.judge(failed);
+        if self.is_balanced {
+            self.outlier.judge(failed, Instant::now());
+        }
     }
 
     /// Whether it is left out for a while because calls failed.
     pub(super) fn is_ejected(&self) -> bool {
-        self.outliers.is_ejected(Instant::now())
+        self.outlier.is_ejected(Instant::now())
     }
 
-    fn is_empty(&self) -> bool {
+    fn connections(&self) -> usize {
         let connections = self
             .connections
             .read()
             .unwrap_or_else(PoisonError::into_inner);
-        connections.is_empty()
+        connections.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.connections() == 0
     }
 
     fn enter(&self, state: ConnectivityState, error: Option<Arc<str>>) {
-        let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut status = self.status();
         status.state = state;
         if error.is_some() || state == ConnectivityState::Ready {
             status.error = error;
         }
         drop(status);
+        self.changed();
+    }
+
+    fn changed(&self) {
         self.changes.send_modify(|version| *version += 1);
+    }
+
+    fn status(&self) -> MutexGuard<'_, ConnectionStatus> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn add(self: &Arc<Self>, connection: Arc<Connection>, driver: Driver) -> usize {
@@ -215,7 +251,7 @@ impl Subchannel {
         count
     }
 
-    fn ended(&self, connection: &Arc<Connection>, end: End) {
+    fn ended(self: &Arc<Self>, connection: &Arc<Connection>, end: End) {
         if end == End::TooManyPings {
             let mut keepalive = self
                 .keepalive
@@ -257,21 +293,25 @@ async fn connect(subchannel: Weak<Subchannel>) {
             Ok((connection, driver)) => {
                 failures = 0;
                 if this.add(connection, driver) >= options.pool_min {
-                    return this.connecting.store(false, Ordering::Release);
+                    return this.rest();
                 }
-            }
-            Err(_) if !this.is_empty() => {
-                // It was for the pool to grow; the others do meanwhile.
-                return this.connecting.store(false, Ordering::Release);
             }
             Err(error) => {
                 failures += 1;
                 tracing::debug!(error, failures, "an attempt to connect failed");
-                this.enter(ConnectivityState::TransientFailure, Some(error.into()));
+                if this.is_empty() {
+                    this.enter(ConnectivityState::TransientFailure, Some(error.into()));
+                }
                 drop(this);
                 tokio::time::sleep(options.backoff.delay(failures, random())).await;
-                if let Some(this) = subchannel.upgrade() {
-                    this.enter(ConnectivityState::Connecting, None);
+                let Some(this) = subchannel.upgrade() else {
+                    return;
+                };
+                match this.connections() {
+                    0 => this.enter(ConnectivityState::Connecting, None),
+                    // It was for the pool to grow; the others do meanwhile.
+                    count if count >= options.pool_min => return this.rest(),
+                    _ => {}
                 }
             }
         }
@@ -297,37 +337,6 @@ async fn shrink(subchannel: Weak<Subchannel>, connection: Weak<Connection>, idle
     }
 }
 
-impl Outliers {
-    fn judge(&self, failed: bool) {
-        if !failed {
-            if self.failures.load(Ordering::Relaxed) > 0 {
-                self.failures.store(0, Ordering::Relaxed);
-                self.ejections.store(0, Ordering::Relaxed);
-            }
-            return;
-        }
-        if self.failures.fetch_add(1, Ordering::Relaxed) + 1 >= FAILURES_MAX {
-            self.failures.store(0, Ordering::Relaxed);
-            let times = self.ejections.fetch_add(1, Ordering::Relaxed) + 1;
-            let time = (EJECTION * times).min(EJECTION_MAX);
-            *self.until.lock().unwrap_or_else(PoisonError::into_inner) =
-                Some(Instant::now() + time);
-        }
-    }
-
-    fn is_ejected(&self, now: Instant) -> bool {
-        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        match *until {
-            Some(end) if end > now => true,
-            Some(_) => {
-                *until = None;
-                false
-            }
-            None => false,
-        }
-    }
-}
-
 impl fmt::Debug for Subchannel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Subchannel")
@@ -336,11 +345,3 @@ impl fmt::Debug for Subchannel {
             .finish_non_exhaustive()
     }
 }
-
-/// So many calls in a row that fail with UNAVAILABLE, and an endpoint is left out.
-const FAILURES_MAX: u32 = 5;
-
-/// For how long, the first time; twice that the second, and so on.
-const EJECTION: Duration = Duration::from_secs(30);
-
-const EJECTION_MAX: Duration = Duration::from_secs(300);

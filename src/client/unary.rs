@@ -1,25 +1,41 @@
 //! Calls with one request and one reply: made, made again, hedged.
 
+use http::HeaderMap;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::{
     Channel,
     attempt::{Attempt, Head},
-    failure::{Failure, deadline_exceeded},
-    receiving::cardinality,
+    failure::{Failure, at_deadline, deadline_exceeded},
+    receiving::{Receiving, cardinality},
     retry::Attempts,
 };
 use crate::{
-    grpc::{RawMessage, Status},
+    grpc::{Metadata, RawMessage, Status},
     rpc::Response,
 };
+
+/// What a unary call was answered with. Its headers become metadata when somebody asks.
+#[derive(Debug)]
+pub(super) struct Reply {
+    pub(super) message: RawMessage,
+    /// Those before the message, and those after it.
+    headers: [HeaderMap; 2],
+}
+
+impl Reply {
+    pub(super) fn into_response(self) -> Response<RawMessage> {
+        let [metadata, trailers] = self.headers.map(Metadata::from);
+        Response::from_parts(self.message, metadata, trailers)
+    }
+}
 
 /// Makes a call and waits for its reply; never beyond its deadline.
 pub(super) async fn unary(
     channel: &Channel,
     head: &Head,
     message: RawMessage,
-) -> Result<Response<RawMessage>, Status> {
+) -> Result<Reply, Status> {
     let call = attempts(channel, head, message);
     let Some(deadline) = head.deadline else {
         return call.await;
@@ -32,11 +48,7 @@ pub(super) async fn unary(
         .unwrap_or_else(|_| Err(deadline_exceeded()))
 }
 
-async fn attempts(
-    channel: &Channel,
-    head: &Head,
-    message: RawMessage,
-) -> Result<Response<RawMessage>, Status> {
+async fn attempts(channel: &Channel, head: &Head, message: RawMessage) -> Result<Reply, Status> {
     let inner = &channel.inner;
     let config = inner.options.service_config.method(head.path.as_str());
     if let Some(hedging) = config.and_then(|config| config.hedging.as_ref()) {
@@ -51,6 +63,7 @@ async fn attempts(
             }
             Err(failure) => failure,
         };
+        let failure = at_deadline(failure, head.deadline);
         match attempts.again(&failure) {
             Some(delay) if delay.is_zero() => {}
             Some(delay) => sleep(delay).await,
@@ -65,25 +78,39 @@ pub(super) async fn attempt(
     head: &Head,
     message: RawMessage,
     previous: u32,
-) -> Result<Response<RawMessage>, Failure> {
+) -> Result<Reply, Failure> {
     let mut attempt = Attempt::start(channel, head, previous).await?;
     let reply = exchange(&mut attempt, message).await;
     attempt.placed.judge(reply.as_ref().err());
     reply
 }
 
-async fn exchange(
-    attempt: &mut Attempt,
-    message: RawMessage,
-) -> Result<Response<RawMessage>, Failure> {
-    attempt.sending.send_only(message)?;
-    let receiving = &mut attempt.receiving;
+async fn exchange(attempt: &mut Attempt, message: RawMessage) -> Result<Reply, Failure> {
+    // A stream that the server has ended already: how, its other half tells.
+    let _ = attempt.sending.send_only(message);
+    let received = receive(&mut attempt.receiving).await;
+    if attempt.receiving.has_ended() {
+        attempt.sending.finish();
+    }
+    match received {
+        Ok(reply) => Ok(reply),
+        Err(mut failure) => {
+            let metadata = attempt.receiving.take_metadata();
+            failure.status = failure.status.with_initial_metadata(metadata);
+            Err(failure)
+        }
+    }
+}
+
+async fn receive(receiving: &mut Receiving) -> Result<Reply, Failure> {
     let Some(reply) = receiving.message().await? else {
         return Err(cardinality("none").into());
     };
     if receiving.message().await?.is_some() {
         return Err(cardinality("more than one").into());
     }
-    let (metadata, trailers) = (receiving.take_metadata(), receiving.take_trailers());
-    Ok(Response::from_parts(reply, metadata, trailers))
+    Ok(Reply {
+        message: reply,
+        headers: receiving.take_headers(),
+    })
 }

@@ -1,20 +1,23 @@
 //! Where `http::Request` and `HeaderMap` begin and end: their heads in gRPC's terms, and back.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName, HeaderValue, Response, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, header::CONTENT_TYPE, uri::PathAndQuery};
 
 use crate::{
     grpc::{CallHead, HttpMethod, MessageEncoding, Metadata, ResponseHead, Trailers},
-    limits,
     rpc::Router,
 };
 
 /// A request's head, in gRPC's terms.
 pub(crate) fn call_head(request: &http::request::Parts, router: &Router) -> CallHead {
-    let path = request
-        .uri
-        .path_and_query()
-        .map_or("", http::uri::PathAndQuery::as_str);
+    // A `Uri` without a path calls itself "/" in all ways but one.
+    let path = match request.uri.path() {
+        "" => "",
+        path => request
+            .uri
+            .path_and_query()
+            .map_or(path, PathAndQuery::as_str),
+    };
     let mut head = CallHead {
         method: match request.method {
             http::Method::POST => HttpMethod::Post,
@@ -69,11 +72,12 @@ pub(crate) fn response_of(head: &ResponseHead, trailers: Option<Trailers>) -> Re
 
 /// Writes what ends a call into HTTP's trailers.
 pub(crate) fn write_trailers(headers: &mut HeaderMap, trailers: Trailers) {
+    let status_bytes_max = trailers.status_bytes_max();
     let Some(status) = trailers.status else {
         headers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
         return append(headers, &trailers.metadata);
     };
-    let encoded = status.encode(limits::STATUS_BYTES);
+    let encoded = status.encode(status_bytes_max);
     headers.insert(GRPC_STATUS, HeaderValue::from_static(encoded.code));
     if let Ok(message) = HeaderValue::from_str(&encoded.message)
         && !message.is_empty()

@@ -38,6 +38,9 @@ pub(crate) struct LengthPrefixed {
     message_bytes_max: usize,
     state: State,
     chunks: VecDeque<Bytes>,
+    /// What follows the chunks: small ones that wait for more, copied. A chunk keeps the whole buffer
+    /// alive that it was read into, and a message can come in frames of one byte.
+    tail: BytesMut,
     buffered: usize,
 }
 
@@ -54,14 +57,19 @@ impl LengthPrefixed {
             message_bytes_max,
             state: State::Prefix,
             chunks: VecDeque::new(),
+            tail: BytesMut::new(),
             buffered: 0,
         }
     }
 
     /// Takes what a DATA frame carried.
     pub(crate) fn push(&mut self, chunk: Bytes) {
-        if !chunk.is_empty() {
-            self.buffered += chunk.len();
+        let waits = self.buffered > 0;
+        self.buffered += chunk.len();
+        if waits && chunk.len() < CHUNK_BYTES_MIN {
+            self.tail.extend_from_slice(&chunk);
+        } else if !chunk.is_empty() {
+            self.end_tail();
             self.chunks.push_back(chunk);
         }
     }
@@ -74,6 +82,7 @@ impl LengthPrefixed {
     pub(crate) fn next(&mut self) -> Result<Option<RawMessage>, Status> {
         if let State::Prefix = self.state {
             if self.buffered < PREFIX_BYTES {
+                self.keep();
                 return Ok(None);
             }
             self.state = self.read_prefix()?;
@@ -86,7 +95,30 @@ impl LengthPrefixed {
                     compressed,
                 }))
             }
-            State::Message { .. } | State::Prefix => Ok(None),
+            State::Message { .. } | State::Prefix => {
+                self.keep();
+                Ok(None)
+            }
+        }
+    }
+
+    /// What is there waits for more: if it is little, without the buffer that it was read into.
+    fn keep(&mut self) {
+        if self.tail.is_empty()
+            && self.buffered < CHUNK_BYTES_MIN
+            && let Some(chunk) = self.chunks.pop_front()
+        {
+            self.tail.extend_from_slice(&chunk);
+            for chunk in self.chunks.drain(..) {
+                self.tail.extend_from_slice(&chunk);
+            }
+        }
+    }
+
+    fn end_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.chunks
+                .push_back(std::mem::take(&mut self.tail).freeze());
         }
     }
 
@@ -151,6 +183,7 @@ impl LengthPrefixed {
             "callers check that the bytes are there"
         );
         self.buffered -= count;
+        self.end_tail();
         if let Some(first) = self.chunks.front_mut()
             && first.len() >= count
         {
@@ -183,6 +216,10 @@ pub(crate) fn prefix(message: &RawMessage) -> [u8; PREFIX_BYTES] {
     let [a, b, c, d] = length.to_be_bytes();
     [u8::from(message.compressed), a, b, c, d]
 }
+
+/// A chunk that is shorter is copied when it has to wait. Longer ones are at least a quarter of the
+/// buffer that they keep alive, which has room for one frame of the default length.
+const CHUNK_BYTES_MIN: usize = 4 * 1024;
 
 #[cfg(test)]
 mod tests {

@@ -123,13 +123,13 @@ impl MessageEncoding {
         let bytes = read.map_err(|error| {
             Status::internal(format!("the message is not {}: {error}", self.name()))
         })?;
-        if bytes.len() > bytes_max {
-            return Err(Status::resource_exhausted(format!(
+        let bytes = bytes.ok_or_else(|| {
+            Status::resource_exhausted(format!(
                 "the message has more than {bytes_max} bytes when it is decompressed"
-            )));
-        }
+            ))
+        })?;
         Ok(RawMessage {
-            bytes: bytes.into(),
+            bytes,
             compressed: true,
         })
     }
@@ -196,27 +196,43 @@ impl MessageEncoding {
     }
 }
 
-/// Reads to the end, or to one byte more than `bytes_max`. The buffer grows as bytes come, and never
-/// beyond that: what they say of their length is not believed.
-fn read_up_to(mut reader: impl Read, bytes_max: usize) -> io::Result<Vec<u8>> {
-    let limit = bytes_max.saturating_add(1);
-    let mut bytes = Vec::new();
-    let mut chunk = [0; 8 * 1024];
-    while bytes.len() < limit {
-        let wanted = chunk.len().min(limit - bytes.len());
-        let read = match reader.read(chunk.get_mut(..wanted).unwrap_or_default()) {
-            Ok(0) => break,
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(error),
-        };
-        if bytes.capacity() - bytes.len() < read {
-            bytes.reserve_exact((bytes.len().max(read)).min(limit - bytes.len()));
+/// Reads to the end; `None` if that is beyond `bytes_max`.
+///
+/// In pieces, as bytes come: what they say of their length is not believed, and a vector that grows
+/// would be copied, and so be there twice, when it is largest.
+fn read_up_to(mut reader: impl Read, bytes_max: usize) -> io::Result<Option<Bytes>> {
+    let mut pieces = Vec::new();
+    let mut length = 0_usize;
+    loop {
+        let room = bytes_max.saturating_add(1).saturating_sub(length);
+        let wanted = length.clamp(PIECE_BYTES_MIN, PIECE_BYTES_MAX).min(room);
+        let mut piece = Vec::with_capacity(wanted);
+        let read = reader
+            .by_ref()
+            .take(wanted as u64)
+            .read_to_end(&mut piece)?;
+        length += read;
+        if length > bytes_max {
+            return Ok(None);
         }
-        bytes.extend_from_slice(chunk.get(..read).unwrap_or_default());
+        pieces.push(piece);
+        if read < wanted {
+            break;
+        }
     }
-    Ok(bytes)
+    let one = if pieces.len() == 1 {
+        pieces.pop()
+    } else {
+        None
+    };
+    Ok(Some(one.unwrap_or_else(|| pieces.concat()).into()))
 }
+
+/// Most messages are shorter.
+const PIECE_BYTES_MIN: usize = 4 * 1024;
+
+/// What a message that is too long may cost beyond the limit.
+const PIECE_BYTES_MAX: usize = 64 * 1024;
 
 /// RFC 8878, 3.1.1.1.2: a window of 8 MiB is what every decoder should take, and no more is taken.
 #[cfg(feature = "zstd")]

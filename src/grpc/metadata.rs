@@ -7,7 +7,7 @@ use base64::{
     alphabet::STANDARD,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::Status;
@@ -15,7 +15,8 @@ use super::Status;
 /// The metadata of one direction of a call: pairs of a name and a value, in order, names repeatable.
 ///
 /// Names are lower-case. A name that ends in `-bin` carries bytes, which travel as base64; every
-/// other name carries printable ASCII. Names that gRPC or HTTP/2 keep for themselves are refused.
+/// other name carries printable ASCII, without the white space at its ends. Names that gRPC or HTTP/2
+/// keep for themselves are refused.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Metadata {
     map: HeaderMap,
@@ -92,7 +93,8 @@ impl Metadata {
             .flatten()
     }
 
-    /// Adds a text after those that the name already has.
+    /// Adds a text after those that the name already has. White space at its ends is left out, as
+    /// HTTP/2 forbids it (RFC 9113, 8.2.1).
     ///
     /// # Errors
     /// If the name or the value cannot be metadata.
@@ -104,9 +106,12 @@ impl Metadata {
                 "bytes: use append_bytes",
             ));
         }
+        let text = text.trim_ascii();
+        // ASCII-Value → 1*( %x20-%x7E )
+        let printable = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
         let value = HeaderValue::from_str(text)
             .ok()
-            .filter(|value| value.to_str().is_ok())
+            .filter(|_| printable)
             .ok_or_else(|| MetadataError::Value(name.to_owned()))?;
         self.map.append(key, value);
         Ok(())
@@ -152,6 +157,14 @@ impl Metadata {
         self.map.iter()
     }
 
+    /// The bytes it takes of a header list: names, values, and 32 for each (RFC 9113, 6.5.2).
+    pub(crate) fn list_bytes(&self) -> usize {
+        let pairs = self.map.iter();
+        pairs
+            .map(|(name, value)| name.as_str().len() + value.len() + 32)
+            .sum()
+    }
+
     /// The pairs as a header map, `-bin` values in base64.
     pub fn as_header_map(&self) -> &HeaderMap {
         &self.map
@@ -174,22 +187,13 @@ impl fmt::Debug for Metadata {
 
 impl From<HeaderMap> for Metadata {
     /// Takes over all headers but the reserved ones.
-    fn from(map: HeaderMap) -> Self {
-        let mut metadata = Self::new();
-        metadata.extend(Self { map });
-        for name in RESERVED {
-            metadata.map.remove(*name);
+    fn from(mut map: HeaderMap) -> Self {
+        let reserved = |name: &&HeaderName| is_reserved(name.as_str().as_bytes());
+        let reserved: Vec<_> = map.keys().filter(reserved).cloned().collect();
+        for name in reserved {
+            map.remove(name);
         }
-        let grpc: Vec<_> = metadata
-            .map
-            .keys()
-            .filter(|name| name.as_str().starts_with("grpc-"))
-            .cloned()
-            .collect();
-        for name in grpc {
-            metadata.map.remove(name);
-        }
-        metadata
+        Self { map }
     }
 }
 
@@ -206,9 +210,12 @@ impl fmt::Debug for RawMetadata {
 }
 
 impl RawMetadata {
-    /// Adds a header that has no slot of its own; reserved names are dropped here.
-    pub(crate) fn push(&mut self, name: &[u8], value: Bytes) {
+    /// Adds a header that has no slot of its own; reserved names are dropped here, and white space
+    /// around values ("it may be stripped", "Custom-Metadata").
+    pub(crate) fn push(&mut self, name: &[u8], mut value: Bytes) {
         if !is_reserved(name) {
+            value.truncate(value.trim_ascii_end().len());
+            value.advance(value.len() - value.trim_ascii_start().len());
             self.fields.push((Bytes::copy_from_slice(name), value));
         }
     }
@@ -233,6 +240,19 @@ impl RawMetadata {
         }
         Metadata { map }
     }
+}
+
+/// The name of a `-bin` header whose value is not base64, if there is one among the metadata.
+#[cfg(feature = "client")]
+pub(crate) fn malformed_bin(headers: &HeaderMap) -> Option<&str> {
+    let bins = headers.iter().filter(|(name, _)| {
+        let name = name.as_str().as_bytes();
+        is_bin(name) && !is_reserved(name)
+    });
+    let malformed = |value: &HeaderValue| decode_bin(value.as_bytes()).any(|b| b.is_none());
+    bins.filter(|(_, value)| malformed(value))
+        .map(|(name, _)| name.as_str())
+        .next()
 }
 
 /// Base64 without padding, one value a line: what every peer reads ("Custom-Metadata").
@@ -387,6 +407,10 @@ mod tests {
         );
         assert_eq!(
             metadata.append("k", "a\nb"),
+            Err(MetadataError::Value("k".to_owned()))
+        );
+        assert_eq!(
+            metadata.append("k", "a\tb"),
             Err(MetadataError::Value("k".to_owned()))
         );
         assert!(metadata.append("k-bin", "x").is_err());

@@ -27,6 +27,8 @@ pub use message_encoding::MessageEncoding;
 pub(crate) use metadata::RawMetadata;
 use metadata::encode_bin;
 pub use metadata::{Metadata, MetadataError};
+#[cfg(any(test, fuzzing))]
+pub(crate) use percent::encode as percent_encode;
 pub(crate) use response_head::{ResponseHead, Trailers};
 pub use status::{Code, Status};
 pub(crate) use timeout::parse_timeout;
@@ -34,6 +36,7 @@ pub(crate) use timeout::parse_timeout;
 #[cfg(feature = "client")]
 pub(crate) use {
     http_status::code_of_http_status,
+    metadata::malformed_bin,
     received_status::received_status,
     reset::{CANCEL, REFUSED_STREAM, code_of_reset},
     timeout::format_timeout,

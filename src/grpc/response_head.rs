@@ -1,6 +1,7 @@
 //! Response-Headers, Trailers and Trailers-Only (PROTOCOL-HTTP2.md, "Responses").
 
 use super::{ContentType, MessageEncoding, Metadata, Status};
+use crate::limits;
 
 /// What opens a response.
 #[derive(Debug)]
@@ -51,6 +52,18 @@ pub(crate) struct Trailers {
     pub(crate) status: Option<Status>,
     /// Trailing metadata, beside that of the status.
     pub(crate) metadata: Metadata,
+}
+
+impl Trailers {
+    /// How long Status-Message and Status-Details may be together, so that what is sent stays within
+    /// what every client takes.
+    pub(crate) fn status_bytes_max(&self) -> usize {
+        let of_status = self.status.as_ref().map(Status::metadata);
+        let metadata = [Some(&self.metadata), of_status].into_iter().flatten();
+        limits::STATUS_BYTES
+            .saturating_sub(metadata.map(Metadata::list_bytes).sum())
+            .max(limits::STATUS_BYTES_MIN)
+    }
 }
 
 impl From<Status> for Trailers {

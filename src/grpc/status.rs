@@ -3,7 +3,7 @@
 use std::{borrow::Cow, fmt};
 
 use bytes::Bytes;
-use prost::encoding::{WireType, encode_key, encode_varint};
+use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint};
 
 use super::{Metadata, encode_bin, percent};
 
@@ -25,6 +25,7 @@ struct Inner {
     /// The `google.protobuf.Any`s of `google.rpc.Status.details`: type URL and value.
     details: Vec<(String, Bytes)>,
     metadata: Metadata,
+    initial_metadata: Option<Box<Metadata>>,
 }
 
 /// The codes a call can end with.
@@ -111,6 +112,7 @@ impl Status {
             message: message.into(),
             details: Vec::new(),
             metadata: Metadata::default(),
+            initial_metadata: None,
         };
         Self {
             inner: Box::new(inner),
@@ -141,6 +143,11 @@ impl Status {
         &self.inner.metadata
     }
 
+    /// The initial metadata that a server had sent before a call failed; `None` if it had sent none.
+    pub fn initial_metadata(&self) -> Option<&Metadata> {
+        self.inner.initial_metadata.as_deref()
+    }
+
     /// Adds a detail: a type URL and an encoded message, as in `google.protobuf.Any`.
     #[must_use]
     pub fn with_detail_bytes(
@@ -159,19 +166,46 @@ impl Status {
         self
     }
 
+    /// Keeps the initial metadata that came before it.
+    #[cfg(feature = "client")]
+    pub(crate) fn with_initial_metadata(mut self, metadata: Metadata) -> Self {
+        self.inner.initial_metadata = (!metadata.is_empty()).then(|| Box::new(metadata));
+        self
+    }
+
     /// `grpc-message` and `grpc-status-details-bin` as they are sent, within `bytes_max` together.
     ///
-    /// The message is cut to fit, and alike in both; details that do not fit are left out.
+    /// The message is cut to fit, and alike in both. Details that leave next to nothing of it are
+    /// left out: without them it says more.
     pub(crate) fn encode(&self, bytes_max: usize) -> EncodedStatus<'_> {
-        let (message, kept) = percent::encode(&self.inner.message, bytes_max);
-        let details = (!self.inner.details.is_empty())
-            .then(|| encode_bin(&self.encode_details(kept)))
-            .filter(|details| details.len() + message.len() <= bytes_max);
+        let (message, details) = self.encode_with_details(bytes_max).unwrap_or_else(|| {
+            let (message, _) = percent::encode(self.message(), |encoded, _| encoded <= bytes_max);
+            (message, None)
+        });
         EncodedStatus {
             code: self.inner.code.decimal(),
             message,
             details,
         }
+    }
+
+    /// `None` where there are no details, or no room for both.
+    fn encode_with_details(&self, bytes_max: usize) -> Option<(Cow<'_, str>, Option<String>)> {
+        if self.inner.details.is_empty() {
+            return None;
+        }
+        let without_message = self.encode_details(0).len();
+        let fits = |encoded_bytes: usize, kept: usize| {
+            // The message is a field of the details, too: key, length, text.
+            let bytes = without_message + 1 + encoded_len_varint(kept as u64) + kept;
+            encoded_bytes + (bytes * 4).div_ceil(3) <= bytes_max
+        };
+        let least = self.message().len().min(MESSAGE_BYTES_MIN);
+        let (message, kept) = percent::encode(self.message(), fits);
+        (kept >= least && fits(message.len(), kept)).then(|| {
+            let details = encode_bin(&self.encode_details(kept));
+            (message, Some(details))
+        })
     }
 
     /// A serialised `google.rpc.Status`: code = 1, message = 2, details = 3.
@@ -202,6 +236,9 @@ fn encode_bytes(number: u32, bytes: &[u8], buffer: &mut Vec<u8>) {
         buffer.extend_from_slice(bytes);
     }
 }
+
+/// Of a message that is longer, more than this must be left for its details to be sent with it.
+const MESSAGE_BYTES_MIN: usize = 256;
 
 /// The header values of a status.
 #[derive(Debug)]
@@ -348,12 +385,35 @@ mod tests {
             details,
         };
         assert_eq!(RpcStatus::decode(&*bytes).unwrap(), expected);
+    }
 
-        let cut = Status::not_found("x".repeat(1000))
-            .with_detail_bytes("u", &b""[..])
-            .encode(300)
-            .details;
-        assert_eq!(cut, None, "details that do not fit are left out");
+    #[test]
+    fn a_long_message_is_cut_alike_and_long_details_are_left_out() {
+        let long = |bytes: usize| {
+            Status::not_found("☺".repeat(1000)).with_detail_bytes("u", vec![7; bytes])
+        };
+        let status = long(900);
+        let both = status.encode(8000);
+        let details = both.details.as_ref().unwrap();
+        assert!(both.message.len() + details.len() <= 8000);
+        assert!(
+            both.message.len() + details.len() > 7980,
+            "cut without need"
+        );
+        let bytes = BASE64_STANDARD_NO_PAD.decode(details).unwrap();
+        let details = RpcStatus::decode(&*bytes).unwrap();
+        let message = percent_encoding::percent_decode_str(&both.message);
+        assert_eq!(details.message, message.decode_utf8().unwrap());
+        assert_eq!(details.details[0].value.len(), 900);
+
+        for bytes in [5_600, 6_000, 1_000_000] {
+            let status = long(bytes);
+            let alone = status.encode(8000);
+            assert!(alone.details.is_none(), "{bytes}");
+            assert_eq!(alone.message.len(), 7_992);
+        }
+        let silent = Status::new(Code::NotFound, "").with_detail_bytes("u", vec![7; 9_000]);
+        assert_eq!(silent.encode(8000).details, None);
     }
 
     #[test]

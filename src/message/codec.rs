@@ -7,7 +7,8 @@ use prost::Message as _;
 use prost_reflect::{DynamicMessage, Value as Reflected};
 
 use crate::{
-    message::{Message, MessageRef, lending::Lender},
+    limits::{MESSAGE_DECODE_FACTOR, MESSAGE_RECEIVE_BYTES},
+    message::{Message, MessageRef, decode_cost, lending::Lender},
     schema::MessageType,
 };
 
@@ -17,19 +18,39 @@ impl Message {
     /// Fields that the schema does not know are kept and written again. A proto2 `required` field
     /// may be missing: [`is_initialized`](Self::is_initialized) tells.
     ///
+    /// A message may take [`MESSAGE_DECODE_FACTOR`] times the length of its encoding in memory, or
+    /// of [`MESSAGE_RECEIVE_BYTES`] if that is more; see [`decode_within`](Self::decode_within).
+    ///
     /// # Errors
     /// If the bytes are no encoding of this type: cut short, another wire type, a string that is
     /// not UTF-8, or nested deeper than
-    /// [`MESSAGE_NESTING_MAX`](crate::limits::MESSAGE_NESTING_MAX).
+    /// [`MESSAGE_NESTING_MAX`](crate::limits::MESSAGE_NESTING_MAX). And if the message would take
+    /// too much memory ([`DecodeError::is_too_large`]).
     pub fn decode(
         message_type: &MessageType,
         encoded: impl Into<Bytes>,
     ) -> Result<Self, DecodeError> {
+        let encoded = encoded.into();
+        let memory_bytes_max = memory_bytes_max(encoded.len());
+        Self::decode_within(message_type, encoded, memory_bytes_max)
+    }
+
+    /// Decodes a message that may take at most `memory_bytes_max` bytes in memory, its encoding not
+    /// counted. `usize::MAX` is for bytes that this program has encoded itself.
+    ///
+    /// A few bytes can become many: a byte of a packed list of `bool` becomes 56, an empty
+    /// sub-message of two bytes as well, one with a field in it some 700. What a message will take
+    /// is found before anything of it is decoded.
+    ///
+    /// # Errors
+    /// As for [`decode`](Self::decode).
+    pub fn decode_within(
+        message_type: &MessageType,
+        encoded: impl Into<Bytes>,
+        memory_bytes_max: usize,
+    ) -> Result<Self, DecodeError> {
         let mut message = Self::new(message_type);
-        message
-            .inner
-            .merge(encoded.into())
-            .map_err(|source| DecodeError::new(message_type, source))?;
+        message.merge_checked(encoded.into(), memory_bytes_max)?;
         Ok(message)
     }
 
@@ -37,14 +58,27 @@ impl Message {
     /// replace, lists are appended, sub-messages are merged in turn.
     ///
     /// # Errors
-    /// As for [`decode`](Self::decode); the message is then as it was.
+    /// As for [`decode`](Self::decode), what is added counted; the message is then as it was.
     pub fn merge(&mut self, encoded: impl Into<Bytes>) -> Result<(), DecodeError> {
-        let mut merged = self.inner.clone();
-        merged
-            .merge(encoded.into())
-            .map_err(|source| DecodeError::new(&self.message_type, source))?;
-        self.inner = merged;
+        let encoded = encoded.into();
+        let memory_bytes_max = memory_bytes_max(encoded.len());
+        let mut merged = self.clone();
+        merged.merge_checked(encoded, memory_bytes_max)?;
+        self.inner = merged.inner;
         Ok(())
+    }
+
+    fn merge_checked(
+        &mut self,
+        encoded: Bytes,
+        memory_bytes_max: usize,
+    ) -> Result<(), DecodeError> {
+        if decode_cost::exceeds(self.message_type.descriptor(), &encoded, memory_bytes_max) {
+            return Err(DecodeError::too_large(&self.message_type, memory_bytes_max));
+        }
+        self.inner
+            .merge(encoded)
+            .map_err(|source| DecodeError::new(&self.message_type, source))
     }
 
     /// Appends the message's protobuf encoding to a buffer.
@@ -94,6 +128,13 @@ impl MessageRef<'_> {
     }
 }
 
+/// What a message of that length may take where nobody has said so.
+pub(super) fn memory_bytes_max(encoded_bytes: usize) -> usize {
+    encoded_bytes
+        .max(MESSAGE_RECEIVE_BYTES)
+        .saturating_mul(MESSAGE_DECODE_FACTOR)
+}
+
 fn detach_fields(message: &mut DynamicMessage) {
     for (_, value) in message.fields_mut() {
         detach_value(value);
@@ -116,25 +157,48 @@ fn detach_value(value: &mut Reflected) {
 /// Why bytes could not be decoded as a message.
 pub struct DecodeError {
     message_type: Box<str>,
-    source: prost::DecodeError,
+    kind: DecodeErrorKind,
+}
+
+enum DecodeErrorKind {
+    Malformed(prost::DecodeError),
+    TooLarge { memory_bytes_max: usize },
 }
 
 impl DecodeError {
+    /// Whether the message would take more memory than it may.
+    pub fn is_too_large(&self) -> bool {
+        matches!(self.kind, DecodeErrorKind::TooLarge { .. })
+    }
+
     pub(super) fn new(message_type: &MessageType, source: prost::DecodeError) -> Self {
         Self {
             message_type: message_type.full_name().into(),
-            source,
+            kind: DecodeErrorKind::Malformed(source),
+        }
+    }
+
+    fn too_large(message_type: &MessageType, memory_bytes_max: usize) -> Self {
+        Self {
+            message_type: message_type.full_name().into(),
+            kind: DecodeErrorKind::TooLarge { memory_bytes_max },
         }
     }
 }
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            message_type,
-            source,
-        } = self;
-        write!(f, "the bytes are no `{message_type}`: {source}")
+        let message_type = &self.message_type;
+        match &self.kind {
+            DecodeErrorKind::Malformed(source) => {
+                write!(f, "the bytes are no `{message_type}`: {source}")
+            }
+            DecodeErrorKind::TooLarge { memory_bytes_max } => write!(
+                f,
+                "the `{message_type}` would take more than {memory_bytes_max} bytes of memory when \
+                 it is decoded: too many elements"
+            ),
+        }
     }
 }
 
@@ -146,7 +210,10 @@ impl fmt::Debug for DecodeError {
 
 impl std::error::Error for DecodeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.source)
+        match &self.kind {
+            DecodeErrorKind::Malformed(source) => Some(source),
+            DecodeErrorKind::TooLarge { .. } => None,
+        }
     }
 }
 

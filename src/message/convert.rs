@@ -32,7 +32,8 @@ impl Message {
         message_type: &MessageType,
         message: &M,
     ) -> Result<Self, DecodeError> {
-        Self::decode(message_type, message.encode_to_vec())
+        // It is in memory already.
+        Self::decode_within(message_type, message.encode_to_vec(), usize::MAX)
     }
 
     /// A message of a generated type with what this one holds, by way of its encoding.

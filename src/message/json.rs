@@ -10,7 +10,7 @@ use crate::{
     limits::MESSAGE_NESTING_MAX,
     message::{
         Message, MessageRef,
-        nesting::{is_json_within_limit, is_within_limit, is_within_limit_expanded},
+        nesting::{Unfit, fits_expanded, is_json_within_limit, is_within_limit},
     },
     schema::MessageType,
 };
@@ -152,9 +152,10 @@ impl MessageRef<'_> {
         serializer: S,
         options: &JsonOptions,
     ) -> Result<S::Ok, S::Error> {
-        if !is_within_limit_expanded(self.reflected()) {
-            return Err(serde::ser::Error::custom(TooDeep));
-        }
+        fits_expanded(self.reflected()).map_err(|unfit| match unfit {
+            Unfit::TooDeep => serde::ser::Error::custom(TooDeep),
+            Unfit::TooLarge => serde::ser::Error::custom(TOO_LARGE),
+        })?;
         let options = SerializeOptions::new()
             .use_proto_field_name(options.proto_names)
             .use_enum_numbers(options.enum_numbers)
@@ -250,3 +251,5 @@ impl fmt::Display for TooDeep {
         write!(f, "it nests deeper than {MESSAGE_NESTING_MAX} levels")
     }
 }
+
+const TOO_LARGE: &str = "the payload of an Any in it would take too much memory when it is decoded";

@@ -7,6 +7,7 @@
 
 mod codec;
 mod convert;
+pub(crate) mod decode_cost;
 mod equality;
 mod field_error;
 mod field_key;

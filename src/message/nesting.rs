@@ -3,19 +3,32 @@
 //! The wire decoder stops at [`MESSAGE_NESTING_MAX`]; the checks here hold the other ways in and
 //! out to the same limit.
 
-use prost_reflect::{DynamicMessage, ReflectMessage as _, Value as Reflected};
+use bytes::Bytes;
+use prost_reflect::{DynamicMessage, MessageDescriptor, ReflectMessage as _, Value as Reflected};
 
-use crate::limits::MESSAGE_NESTING_MAX;
+use crate::{
+    limits::MESSAGE_NESTING_MAX,
+    message::{codec::memory_bytes_max, decode_cost},
+};
+
+/// Why a message cannot be written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unfit {
+    /// It nests deeper than [`MESSAGE_NESTING_MAX`].
+    TooDeep,
+    /// The payload of an `Any` would take too much memory.
+    TooLarge,
+}
 
 /// Whether a message could be decoded again from its encoding, by any implementation.
 pub(super) fn is_within_limit(message: &DynamicMessage) -> bool {
-    fits(message, MESSAGE_NESTING_MAX, Payloads::Opaque)
+    fits(message, MESSAGE_NESTING_MAX, Payloads::Opaque).is_ok()
 }
 
 /// Whether a message nests within the limit when the payload of each `google.protobuf.Any` counts
 /// as lying inside it. JSON writes payloads out, and on the wire they are only bytes: a message of
-/// one megabyte can hold 20,000 of them inside each other.
-pub(super) fn is_within_limit_expanded(message: &DynamicMessage) -> bool {
+/// one megabyte can hold 20,000 of them inside each other, or one that takes half a gigabyte.
+pub(super) fn fits_expanded(message: &DynamicMessage) -> Result<(), Unfit> {
     fits(message, MESSAGE_NESTING_MAX, Payloads::Expanded)
 }
 
@@ -74,37 +87,56 @@ enum Payloads {
 }
 
 /// Whether at most `levels` messages lie inside each other below `message`.
-fn fits(message: &DynamicMessage, levels: usize, payloads: Payloads) -> bool {
-    let payload = match payloads {
-        Payloads::Opaque => None,
-        Payloads::Expanded => any_payload(message),
-    };
-    payload.is_none_or(|payload| levels > 0 && fits(&payload, levels - 1, payloads))
-        && message
-            .fields()
-            .all(|(_, value)| value_fits(value, levels, payloads))
-        && message
-            .extensions()
-            .all(|(_, value)| value_fits(value, levels, payloads))
+fn fits(message: &DynamicMessage, levels: usize, payloads: Payloads) -> Result<(), Unfit> {
+    if payloads == Payloads::Expanded {
+        payload_fits(message, levels)?;
+    }
+    for (_, value) in message.fields() {
+        value_fits(value, levels, payloads)?;
+    }
+    for (_, value) in message.extensions() {
+        value_fits(value, levels, payloads)?;
+    }
+    Ok(())
 }
 
-fn value_fits(value: &Reflected, levels: usize, payloads: Payloads) -> bool {
+fn value_fits(value: &Reflected, levels: usize, payloads: Payloads) -> Result<(), Unfit> {
     match value {
-        Reflected::Message(message) => levels > 0 && fits(message, levels - 1, payloads),
-        Reflected::List(items) => items.iter().all(|item| value_fits(item, levels, payloads)),
+        Reflected::Message(message) => fits(message, below(levels)?, payloads),
+        Reflected::List(items) => items
+            .iter()
+            .try_for_each(|item| value_fits(item, levels, payloads)),
         // On the wire an entry is a message with the value inside it, and prost counts it.
         Reflected::Map(entries) => {
-            levels > 0
-                && entries
-                    .values()
-                    .all(|value| value_fits(value, levels - 1, payloads))
+            let levels = below(levels)?;
+            entries
+                .values()
+                .try_for_each(|value| value_fits(value, levels, payloads))
         }
-        _ => true,
+        _ => Ok(()),
     }
 }
 
-/// The message inside an `Any`, if its type is known and its bytes are one.
-fn any_payload(message: &DynamicMessage) -> Option<DynamicMessage> {
+fn below(levels: usize) -> Result<usize, Unfit> {
+    levels.checked_sub(1).ok_or(Unfit::TooDeep)
+}
+
+/// Whether the message inside an `Any` fits, if its type is known and its bytes are one.
+fn payload_fits(message: &DynamicMessage, levels: usize) -> Result<(), Unfit> {
+    let Some((payload_type, encoded)) = any_payload(message) else {
+        return Ok(());
+    };
+    if decode_cost::exceeds(&payload_type, &encoded, memory_bytes_max(encoded.len())) {
+        return Err(Unfit::TooLarge);
+    }
+    match DynamicMessage::decode(payload_type, encoded) {
+        Ok(payload) => fits(&payload, below(levels)?, Payloads::Expanded),
+        // The writer tells what is no message of its type.
+        Err(_) => Ok(()),
+    }
+}
+
+fn any_payload(message: &DynamicMessage) -> Option<(MessageDescriptor, Bytes)> {
     let descriptor = message.descriptor();
     if descriptor.full_name() != "google.protobuf.Any" {
         return None;
@@ -113,5 +145,5 @@ fn any_payload(message: &DynamicMessage) -> Option<DynamicMessage> {
     let (_, name) = type_url.as_str()?.rsplit_once('/')?;
     let payload_type = descriptor.parent_pool().get_message_by_name(name)?;
     let value = message.get_field_by_number(2)?;
-    DynamicMessage::decode(payload_type, value.as_bytes()?.clone()).ok()
+    Some((payload_type, value.as_bytes()?.clone()))
 }

@@ -101,7 +101,7 @@ impl ActiveCall {
         let method = admitted.route.method.clone();
         let deadline = admitted.deadline;
         let route = head.route;
-        let call = Call::new(method, head, peer, deadline, &limits.compression);
+        let call = Call::new(method, head, peer, deadline, limits);
         Self {
             span: CallSpan::new(&call),
             call,
@@ -392,7 +392,9 @@ impl ActiveCall {
         self.close(Some(&Status::cancelled(why)), interceptors);
     }
 
-    /// Ends a call that has sent no headers as Trailers-Only; else gives the trailers that are due.
+    /// Ends a call without initial metadata that has sent no headers as Trailers-Only; else gives the
+    /// trailers that are due. The two kinds of metadata are never sent in one list, where a client
+    /// could not tell them apart.
     fn end_headers(
         mut self,
         status: Option<Status>,
@@ -401,6 +403,9 @@ impl ActiveCall {
         if let Some(added) = self.call.take_trailers() {
             self.trailing.extend(added);
         }
+        if self.call.has_metadata() {
+            self.send_headers(Metadata::default(), http2);
+        }
         let trailers = Trailers {
             status,
             metadata: self.trailing,
@@ -408,8 +413,7 @@ impl ActiveCall {
         if self.headers_sent {
             return Some(trailers);
         }
-        let metadata = self.call.take_metadata().unwrap_or_default();
-        let head = ResponseHead::grpc(self.content_type, metadata);
+        let head = ResponseHead::grpc(self.content_type, Metadata::default());
         http2.headers_only(self.stream, head, Some(trailers));
         None
     }

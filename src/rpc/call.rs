@@ -11,7 +11,7 @@ use std::{
 
 use tokio::sync::Notify;
 
-use super::Peer;
+use super::{Peer, router::Limits};
 use crate::{
     grpc::{CallHead, MessageEncoding, Metadata},
     schema::Method,
@@ -30,6 +30,8 @@ struct Inner {
     head: Box<CallHead>,
     peer: Peer,
     deadline: Option<Instant>,
+    /// What one of its requests may take in memory.
+    decode_bytes_max: usize,
     /// Made from the head when it is first asked for.
     metadata: OnceLock<Metadata>,
     extensions: Mutex<http::Extensions>,
@@ -58,10 +60,10 @@ impl Call {
         head: Box<CallHead>,
         peer: Peer,
         deadline: Option<Instant>,
-        compression: &[MessageEncoding],
+        limits: &Limits,
     ) -> Self {
         let accept = head.accept_encoding.as_deref();
-        let configured = MessageEncoding::choose(compression, accept);
+        let configured = MessageEncoding::choose(&limits.compression, accept);
         let compress = configured != MessageEncoding::Identity;
         let reply_encoding = if compress {
             configured
@@ -77,6 +79,7 @@ impl Call {
             head,
             peer,
             deadline,
+            decode_bytes_max: limits.decode_bytes_max(),
             metadata: OnceLock::new(),
             extensions: Mutex::default(),
             added: OnceLock::new(),
@@ -204,6 +207,15 @@ impl Call {
         Some(std::mem::take(&mut added.initial))
     }
 
+    /// Whether there is initial metadata that was added and not sent.
+    pub(super) fn has_metadata(&self) -> bool {
+        let Some(added) = self.inner.added.get() else {
+            return false;
+        };
+        let added = added.lock().unwrap_or_else(PoisonError::into_inner);
+        !added.initial.is_empty()
+    }
+
     /// Takes the trailing metadata that was added.
     pub(super) fn take_trailers(&self) -> Option<Metadata> {
         let mut added = self
@@ -234,6 +246,11 @@ impl Call {
 
     pub(crate) fn set_request_compressed(&self) {
         self.inner.request_compressed.store(true, Ordering::Relaxed);
+    }
+
+    /// What one of its requests may take in memory.
+    pub(crate) fn decode_bytes_max(&self) -> usize {
+        self.inner.decode_bytes_max
     }
 
     /// Whether the next reply is to be compressed.

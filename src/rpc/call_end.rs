@@ -109,7 +109,7 @@ pub(super) fn tell_refusal(
 ) {
     if let Some(status) = refusal.status() {
         let method = router.method(head.route).cloned();
-        let call = Call::new(method, head, peer, None, &[]);
+        let call = Call::new(method, head, peer, None, router.limits());
         let span = CallSpan::new(&call);
         CallEnd::new(&call, Some(status), started, Default::default())
             .tell(&span, router.interceptors());

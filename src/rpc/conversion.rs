@@ -35,11 +35,16 @@ pub trait FromMessage<Via>: Sized + Send + 'static {
         Ok(())
     }
 
-    /// Reads one received message.
+    /// Reads one received message, which may take at most `decode_bytes_max` bytes of memory when it
+    /// is decoded.
     ///
     /// # Errors
-    /// INTERNAL if the bytes are no message of that type.
-    fn from_raw(message_type: &MessageType, raw: RawMessage) -> Result<Self, Status>;
+    /// INTERNAL if the bytes are no message of that type; RESOURCE_EXHAUSTED if it would take more.
+    fn from_raw(
+        message_type: &MessageType,
+        raw: RawMessage,
+        decode_bytes_max: usize,
+    ) -> Result<Self, Status>;
 }
 
 /// A type that a reply can be made of: [`Message`], [`DynamicMessage`], any type with serde's
@@ -82,24 +87,35 @@ pub struct ViaResponse<Via>(Via);
 pub struct ViaBare<Via>(Via);
 
 impl FromMessage<ViaMessage> for Message {
-    fn from_raw(message_type: &MessageType, raw: RawMessage) -> Result<Self, Status> {
-        Self::decode(message_type, raw.bytes).map_err(|error| {
-            Status::internal(format!(
+    fn from_raw(
+        message_type: &MessageType,
+        raw: RawMessage,
+        decode_bytes_max: usize,
+    ) -> Result<Self, Status> {
+        Self::decode_within(message_type, raw.bytes, decode_bytes_max).map_err(|error| match error
+            .is_too_large()
+        {
+            true => Status::resource_exhausted(format!("{error}; {RAISE_DECODE_BYTES}")),
+            false => Status::internal(format!(
                 "the request is not a {}: {error}",
                 message_type.full_name()
-            ))
+            )),
         })
     }
 }
 
 impl FromMessage<ViaDynamic> for DynamicMessage {
-    fn from_raw(message_type: &MessageType, raw: RawMessage) -> Result<Self, Status> {
-        Message::from_raw(message_type, raw).map(Self::from)
+    fn from_raw(
+        message_type: &MessageType,
+        raw: RawMessage,
+        decode_bytes_max: usize,
+    ) -> Result<Self, Status> {
+        Message::from_raw(message_type, raw, decode_bytes_max).map(Self::from)
     }
 }
 
 impl FromMessage<ViaRaw> for RawMessage {
-    fn from_raw(_: &MessageType, raw: RawMessage) -> Result<Self, Status> {
+    fn from_raw(_: &MessageType, raw: RawMessage, _: usize) -> Result<Self, Status> {
         Ok(raw)
     }
 }
@@ -109,8 +125,12 @@ impl<T: DeserializeOwned + Send + 'static> FromMessage<ViaSerde> for T {
         crate::message::check_deserialize::<T>(message_type).map_err(|error| error.to_string())
     }
 
-    fn from_raw(message_type: &MessageType, raw: RawMessage) -> Result<Self, Status> {
-        let message = Message::from_raw(message_type, raw)?;
+    fn from_raw(
+        message_type: &MessageType,
+        raw: RawMessage,
+        decode_bytes_max: usize,
+    ) -> Result<Self, Status> {
+        let message = Message::from_raw(message_type, raw, decode_bytes_max)?;
         message
             .deserialize()
             .map_err(|error| Status::internal(error.to_string()))
@@ -174,3 +194,6 @@ fn encode(message: &Message, expected: &MessageType) -> Result<RawMessage, Statu
     }
     Ok(RawMessage::new(message.encode_to_bytes()))
 }
+
+const RAISE_DECODE_BYTES: &str =
+    "the server's limit is --message-decode-bytes, or decode_bytes_max of its builder";

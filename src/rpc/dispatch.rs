@@ -119,7 +119,7 @@ impl Dispatcher {
     pub(crate) fn expire(&mut self, now: Instant, http2: &mut impl Commands) {
         while let Some(stream) = self.deadlines.expired(now) {
             // The stream's number is never used again, so an entry left behind finds nothing.
-            let status = Status::deadline_exceeded("the deadline passed");
+            let status = Status::deadline_exceeded(LATE);
             if self.calls.contains_key(&stream) {
                 self.fail(stream, status, http2);
             } else if http2.is_sending(stream) {
@@ -259,6 +259,14 @@ impl Dispatcher {
             return;
         };
         let before = Instant::now();
+        if active
+            .call
+            .deadline()
+            .is_some_and(|deadline| deadline <= before)
+        {
+            let status = Status::deadline_exceeded(LATE);
+            return self.fail(stream, status, http2);
+        }
         let span = active.span.clone();
         let started =
             span.in_scope(|| running::start(&route.handler, active, &self.outbox, stream));
@@ -358,3 +366,5 @@ impl Drop for Dispatcher {
         }
     }
 }
+
+const LATE: &str = "the deadline passed";

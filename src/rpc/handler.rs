@@ -146,7 +146,7 @@ macro_rules! unary {
                 let (input, output) = (method.input().clone(), method.output().clone());
                 Ok(Handler::new(Form::Unary(Box::new(move |_call, raw| {
                     let output = output.clone();
-                    let running = I::from_raw(&input, raw)
+                    let running = I::from_raw(&input, raw, _call.decode_bytes_max())
                         .map(|request| self($(<$call>::from(_call),)? request));
                     Box::pin(async move {
                         match running {
@@ -173,7 +173,7 @@ macro_rules! unary_sync {
                 I::check(method.input())?;
                 let (input, output) = (method.input().clone(), method.output().clone());
                 Ok(Handler::new(Form::UnarySync(Box::new(move |_call, raw| {
-                    I::from_raw(&input, raw)
+                    I::from_raw(&input, raw, _call.decode_bytes_max())
                         .and_then(|request| self($(<$call>::from(_call),)? request))
                         .and_then(|reply| reply.into_reply(&output))
                         .into()
@@ -236,7 +236,7 @@ macro_rules! server_streaming {
                 let (input, encode) = (method.input().clone(), encode(method));
                 Ok(Handler::new(Form::ServerStreaming(Box::new(move |_call, raw, outbound| {
                     let replies = Replies::new(outbound, Arc::clone(&encode));
-                    let running = I::from_raw(&input, raw)
+                    let running = I::from_raw(&input, raw, _call.decode_bytes_max())
                         .map(|request| self($(<$call>::from(_call),)? request, replies));
                     Box::pin(async move {
                         match running {
@@ -303,7 +303,7 @@ with_and_without_call!(bidi);
 
 fn decode<T: FromMessage<Via>, Via>(method: &Method) -> Decode<T> {
     let input = method.input().clone();
-    Arc::new(move |raw| T::from_raw(&input, raw))
+    Arc::new(move |raw, bytes_max| T::from_raw(&input, raw, bytes_max))
 }
 
 fn encode<T: IntoMessage<Via>, Via>(method: &Method) -> Encode<T> {
@@ -322,7 +322,7 @@ impl Handler {
         F: Fn(Call, Streaming<RawMessage>, Replies<RawMessage>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), Status>> + Send + 'static,
     {
-        let decode: Decode<RawMessage> = Arc::new(Ok);
+        let decode: Decode<RawMessage> = Arc::new(|raw, _| Ok(raw));
         let encode: Encode<RawMessage> = Arc::new(Ok);
         Self::new(Form::RequestStreaming(Box::new(
             move |call, inbound, outbound| {

@@ -33,6 +33,8 @@ pub(crate) struct Route {
 pub(crate) struct Limits {
     /// Longest message received.
     pub(crate) receive_bytes_max: usize,
+    /// Most memory that a decoded message may take, if set.
+    pub(crate) decode_bytes_max: Option<usize>,
     /// Longest message sent.
     pub(crate) send_bytes_max: usize,
     /// How replies are compressed, best first; empty: not unless a handler asks.
@@ -43,10 +45,21 @@ pub(crate) struct Limits {
     pub(crate) call_timeout_default: Option<Duration>,
 }
 
+impl Limits {
+    /// Most memory that a decoded message may take.
+    pub(crate) fn decode_bytes_max(&self) -> usize {
+        self.decode_bytes_max.unwrap_or_else(|| {
+            self.receive_bytes_max
+                .saturating_mul(limits::MESSAGE_DECODE_FACTOR)
+        })
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
             receive_bytes_max: limits::MESSAGE_RECEIVE_BYTES,
+            decode_bytes_max: None,
             send_bytes_max: limits::MESSAGE_SEND_BYTES,
             compression: Vec::new(),
             call_timeout_max: limits::CALL_TIMEOUT_MAX,

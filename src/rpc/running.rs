@@ -56,7 +56,13 @@ pub(super) fn start(
             catch(HANDLER, || run(call, request, outbound())).and_then(poll_once)
         }
         (Form::RequestStreaming(run), Requests::Many { inbox, .. }) => {
-            let inbound = Inbound::new(Arc::clone(inbox), Arc::clone(outbox), stream);
+            let decode_bytes_max = call.decode_bytes_max();
+            let inbound = Inbound::new(
+                Arc::clone(inbox),
+                Arc::clone(outbox),
+                stream,
+                decode_bytes_max,
+            );
             catch(HANDLER, || run(call, inbound, outbound())).and_then(poll_once)
         }
         // A call's requests are chosen by its handler's form.

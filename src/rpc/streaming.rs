@@ -25,8 +25,9 @@ pub struct Streaming<T> {
     was_compressed: bool,
 }
 
-/// How a request is read; made once for a method, shared by its calls.
-pub(super) type Decode<T> = Arc<dyn Fn(RawMessage) -> Result<T, Status> + Send + Sync>;
+/// How a request is read, and within how many bytes of memory; made once for a method, shared by its
+/// calls.
+pub(super) type Decode<T> = Arc<dyn Fn(RawMessage, usize) -> Result<T, Status> + Send + Sync>;
 
 impl<T> Streaming<T> {
     pub(super) fn new(inbound: Inbound, decode: Decode<T>) -> Self {
@@ -57,7 +58,7 @@ impl<T> Streaming<T> {
         Poll::Ready(next.map(|raw| {
             let raw = raw?;
             self.was_compressed = raw.compressed;
-            (self.decode)(raw)
+            (self.decode)(raw, self.inbound.decode_bytes_max)
         }))
     }
 }
@@ -82,14 +83,22 @@ pub(crate) struct Inbound {
     inbox: Arc<Inbox>,
     outbox: Arc<Outbox>,
     stream: StreamId,
+    /// What one message may take in memory.
+    decode_bytes_max: usize,
 }
 
 impl Inbound {
-    pub(super) fn new(inbox: Arc<Inbox>, outbox: Arc<Outbox>, stream: StreamId) -> Self {
+    pub(super) fn new(
+        inbox: Arc<Inbox>,
+        outbox: Arc<Outbox>,
+        stream: StreamId,
+        decode_bytes_max: usize,
+    ) -> Self {
         Self {
             inbox,
             outbox,
             stream,
+            decode_bytes_max,
         }
     }
 

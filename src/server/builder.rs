@@ -179,6 +179,15 @@ impl ServerBuilder {
         self
     }
 
+    /// Most memory that a request may take when it is decoded, its encoding not counted, in bytes;
+    /// [24](limits::MESSAGE_DECODE_FACTOR) times the longest message received unless set. What would
+    /// take more is refused with RESOURCE_EXHAUSTED before it is decoded. [`RawMessage`]s are not
+    /// decoded.
+    pub fn decode_bytes_max(mut self, bytes: usize) -> Self {
+        self.limits.decode_bytes_max = Some(bytes);
+        self
+    }
+
     /// Longest message sent, in bytes; 4 MiB unless set.
     pub fn send_bytes_max(mut self, bytes: usize) -> Self {
         self.limits.send_bytes_max = bytes;

@@ -27,15 +27,14 @@ use crate::{
 };
 
 /// Serves a connection, from its preface on, until it closes or the server is shut down.
-pub(super) async fn serve<Io>(io: Io, service: &Service, peer: Peer, mut shutdown: Shutdown)
+pub(super) async fn serve<Io>(io: Io, service: &Service, peer: Peer, shutdown: Shutdown)
 where
     Io: AsyncRead + AsyncWrite + Unpin,
 {
     let limits = &service.connection_limits;
     let (io, watch) = Watched::new(io);
     let handshake = tokio::select! {
-        // Nothing has been asked yet, so nothing is lost.
-        _ = shutdown.changed() => return,
+        () = shutdown.is_too_late() => return,
         handshake = timeout(limits.handshake_timeout, Http2ByH2::handshake(io, limits)) => handshake,
     };
     let http2 = match handshake {
@@ -122,6 +121,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
         if !self.dispatcher.wait(cx.waker()) {
             self.dispatcher.run(&mut self.http2);
         }
+        self.watch.begin_turn();
         let polled = self.http2.poll(cx, &self.router, &mut self.events);
         let now = Instant::now();
         if polled.is_ready() {
@@ -146,6 +146,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     fn see(&mut self, now: Instant) -> bool {
         let seen = Seen {
             heard: self.watch.take_heard(),
+            greeted: self.watch.is_greeted(),
             in_header_block: self.watch.is_in_header_block(),
             idle: self.dispatcher.is_idle() && self.http2.is_idle(),
         };

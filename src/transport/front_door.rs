@@ -1,13 +1,12 @@
 //! From a socket to the protocol that its client speaks.
 
 use std::{
-    io,
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, sink},
     time::timeout,
 };
 
@@ -20,12 +19,12 @@ use super::{
 use crate::{gateway, limits, rpc::Peer};
 
 /// Serves a client that has just connected, whatever it speaks.
-pub(super) async fn serve<Io>(io: Io, peer: Peer, service: Service, mut shutdown: Shutdown)
+pub(super) async fn serve<Io>(io: Io, peer: Peer, service: Service, shutdown: Shutdown)
 where
     Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let sniffed = tokio::select! {
-        _ = shutdown.changed() => return,
+        () = shutdown.is_too_late() => return,
         sniffed = timeout(service.connection_limits.handshake_timeout, sniff(io)) => sniffed,
     };
     let (protocol, io) = match sniffed {
@@ -55,7 +54,7 @@ async fn serve_tls<Io>(
     io: Rewound<Io>,
     peer: Peer,
     service: Service,
-    mut shutdown: Shutdown,
+    shutdown: Shutdown,
 ) where
     Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -75,10 +74,10 @@ async fn serve_tls<Io>(
     let shaken = async {
         let accepted = tls.accept(io).await?;
         let sniffed = sniff(accepted.stream).await?;
-        io::Result::Ok((sniffed, accepted.identity, accepted.chose_h2))
+        std::io::Result::Ok((sniffed, accepted.identity, accepted.chose_h2))
     };
     let shaken = tokio::select! {
-        _ = shutdown.changed() => return,
+        () = shutdown.is_too_late() => return,
         shaken = timeout(handshake_timeout, shaken) => shaken,
     };
     let ((protocol, stream), identity, chose_h2) = match shaken {
@@ -102,20 +101,25 @@ async fn serve_tls<Io>(
 
 async fn serve_http<Io>(
     protocol: Protocol,
-    io: Rewound<Io>,
+    mut io: Rewound<Io>,
     peer: Peer,
     service: Service,
-    mut shutdown: Shutdown,
+    shutdown: Shutdown,
 ) where
     Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     match protocol {
-        Protocol::Http2 => connection::serve(io, &service, peer, shutdown).await,
+        Protocol::Http2 => {
+            connection::serve(&mut io, &service, peer, shutdown.clone()).await;
+            close(io).await;
+            // Until here the server waits for the connection.
+            drop(shutdown);
+        }
         Protocol::Http1 => {
             let timeout = service.connection_limits.header_timeout;
             let http = gateway::GrpcService::new(service.router, service.budget);
             tokio::select! {
-                _ = shutdown.changed() => {}
+                () = shutdown.is_too_late() => {}
                 () = gateway::serve_http1(io, http, peer, timeout) => {}
             }
         }
@@ -123,18 +127,24 @@ async fn serve_http<Io>(
     }
 }
 
-/// Says why and closes in order: a socket that is closed with unread bytes resets the connection, and
-/// the client may never see the answer.
+/// Says why and closes.
 async fn refuse<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io, answer: &[u8]) {
-    let close = async {
-        io.write_all(answer).await?;
+    let written = timeout(limits::CLOSE_TIMEOUT, io.write_all(answer)).await;
+    if let Ok(Ok(())) = written {
+        close(io).await;
+    }
+}
+
+/// Closes in order, and takes what the client still sends: a socket that is closed with unread bytes
+/// resets the connection, and the client may never see the last of what it was sent.
+async fn close<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io) {
+    let closed = async {
         io.shutdown().await?;
-        let mut rest = [0; 1024];
-        while io.read(&mut rest).await? > 0 {}
-        io::Result::Ok(())
+        let mut rest = io.take(limits::CLOSE_READ_BYTES);
+        copy(&mut rest, &mut sink()).await
     };
     // Whether it works or not, the connection ends here.
-    let _ = timeout(limits::CLOSE_TIMEOUT, close).await;
+    let _ = timeout(limits::CLOSE_TIMEOUT, closed).await;
 }
 
 /// What is told now and then: a client that is wrong is wrong many times a second.

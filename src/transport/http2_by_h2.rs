@@ -86,6 +86,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Http2ByH2<Io> {
             .initial_connection_window_size(window)
             .data_frame_budget((window as usize).saturating_mul(limits::DATA_FRAME_OVERHEAD))
             .max_pending_accept_reset_streams(limits::RESETS_BEFORE_START_MAX)
+            .max_local_error_reset_streams(Some(limits::ERROR_RESETS_MAX))
             .max_send_buffer_size(limits::REPLIES_UNSENT_BYTES)
             .handshake(io)
             .await?;

@@ -20,6 +20,8 @@ use crate::limits;
 #[derive(Debug)]
 pub(super) struct Lifetime {
     limits: Arc<ConnectionLimits>,
+    /// Until when the client may take for its preface.
+    greet_until: Option<Instant>,
     heard_at: Instant,
     /// Since when the client owes the answer to a PING.
     asked_at: Option<Instant>,
@@ -44,6 +46,8 @@ struct Draining {
 pub(super) struct Seen {
     /// Whether anything was received.
     pub(super) heard: bool,
+    /// Whether the preface is whole.
+    pub(super) greeted: bool,
     /// Whether a header block has begun that is not whole.
     pub(super) in_header_block: bool,
     /// Whether no call is open, and all that was sent has left.
@@ -72,6 +76,7 @@ impl Lifetime {
         let old_at = limits.age_max.and_then(|age| now.checked_add(jitter(age)));
         Self {
             sweep_at: now + limits.stall_timeout,
+            greet_until: Some(now + limits.handshake_timeout),
             limits,
             heard_at: now,
             asked_at: None,
@@ -87,6 +92,9 @@ impl Lifetime {
         if seen.heard {
             self.heard_at = now;
             self.asked_at = None;
+        }
+        if seen.greeted {
+            self.greet_until = None;
         }
         let was_in_header_block = self.header_block_since.is_some();
         self.header_block_since = seen
@@ -143,6 +151,9 @@ impl Lifetime {
         let header_block = self
             .header_block_since
             .map(|since| (since + limits.header_timeout, Due::Expel(SLOW_HEADERS)));
+        let greeting = self
+            .greet_until
+            .map(|until| (until, Due::Close(SLOW_PREFACE)));
         let idle = limits
             .idle_timeout
             .zip(self.idle_since)
@@ -163,9 +174,8 @@ impl Lifetime {
             .draining
             .as_ref()
             .and_then(|draining| Some((draining.calls_until?, Due::EndCalls)));
-        [keepalive, header_block, idle, old, sweep, drained, calls]
-            .into_iter()
-            .flatten()
+        let closing = [keepalive, greeting, header_block, drained, calls];
+        closing.into_iter().chain([idle, old, sweep]).flatten()
     }
 }
 
@@ -181,6 +191,7 @@ const MAX_AGE: &str = "max_age";
 const MAX_IDLE: &str = "max_idle";
 const DRAINED: &str = "drained";
 const SILENT: &str = "the client did not answer a PING";
+const SLOW_PREFACE: &str = "no SETTINGS came in time";
 const SLOW_HEADERS: &str = "a header block was not sent to its end in time";
 
 #[cfg(test)]
@@ -189,11 +200,13 @@ mod tests {
 
     const BUSY: Seen = Seen {
         heard: true,
+        greeted: true,
         in_header_block: false,
         idle: false,
     };
     const IDLE: Seen = Seen {
         heard: false,
+        greeted: true,
         in_header_block: false,
         idle: true,
     };
@@ -212,6 +225,7 @@ mod tests {
     #[test]
     fn a_silent_client_is_asked_once_and_then_given_up() {
         let (mut lifetime, start) = lifetime(|_| {});
+        lifetime.observe(IDLE, start);
         assert_eq!(lifetime.due(start + seconds(119)), None);
         assert_eq!(lifetime.due(start + seconds(120)), Some(Due::Ping));
         assert_eq!(lifetime.due(start + seconds(139)), None);
@@ -223,6 +237,19 @@ mod tests {
         };
         lifetime.observe(heard, start + seconds(139));
         assert_eq!(lifetime.next(), Some(start + seconds(259)));
+    }
+
+    #[test]
+    fn a_preface_without_settings_is_not_waited_for() {
+        let (mut lifetime, start) = lifetime(|_| {});
+        let half = Seen {
+            greeted: false,
+            ..IDLE
+        };
+        lifetime.observe(half, start + seconds(9));
+        assert_eq!(lifetime.due(start + seconds(9)), None);
+        let closed = Some(Due::Close(SLOW_PREFACE));
+        assert_eq!(lifetime.due(start + seconds(10)), closed);
     }
 
     #[test]

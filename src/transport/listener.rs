@@ -19,7 +19,10 @@ use super::{
     front_door::{self, Occasionally},
     shutdown::{Phase, Shutdown, ShutdownTrigger},
 };
-use crate::rpc::{Budget, Peer, Router};
+use crate::{
+    limits,
+    rpc::{Budget, Peer, Router},
+};
 
 /// What a server listens on.
 #[derive(Debug)]
@@ -152,7 +155,7 @@ async fn accept(listener: Listener, acceptor: Acceptor) {
     loop {
         let accepted = tokio::select! {
             biased;
-            _ = stop.changed() => return,
+            _ = stop.changed() => break,
             accepted = listener.accept(&acceptor) => accepted,
         };
         if let Err(error) = accepted {
@@ -165,6 +168,10 @@ async fn accept(listener: Listener, acceptor: Acceptor) {
             }
         }
     }
+    // Whoever is in the backlog has connected, and may have sent calls, which closing the socket
+    // would reset. It is told by GOAWAY instead.
+    let backlog = async { while listener.accept(&acceptor).await.is_ok() {} };
+    let _ = tokio::time::timeout(limits::BACKLOG_TIMEOUT, backlog).await;
 }
 
 /// Replies are gathered before they are written; the kernel must not wait for more.

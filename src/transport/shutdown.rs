@@ -1,6 +1,8 @@
 //! From serving to draining to stopped: one trigger, heard by every connection.
 
-use tokio::sync::watch;
+use tokio::{sync::watch, time::timeout};
+
+use crate::limits;
 
 /// How far a server's shutdown is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -48,6 +50,19 @@ impl Shutdown {
         match self.phase.changed().await {
             Ok(()) => *self.phase.borrow_and_update(),
             Err(_) => Phase::Stopped,
+        }
+    }
+
+    /// Waits until nobody waits any more for a client in the middle of its handshake.
+    ///
+    /// Such a client may have sent its first calls already. So it has a moment to finish, and is then
+    /// told by GOAWAY which of them are not answered; to close at once would leave it in doubt.
+    pub(super) async fn is_too_late(&self) {
+        // The connection itself is still to hear of the phase.
+        let mut phases = self.clone();
+        if phases.changed().await == Phase::Draining {
+            // Whether it is time or the next phase that ends it does not matter.
+            let _ = timeout(limits::CLOSE_TIMEOUT, phases.changed()).await;
         }
     }
 }

@@ -93,6 +93,7 @@ impl TlsConfig {
                     self.key.display()
                 ))
             })?;
+        warn_if_readable_by_all(&self.key);
         config.alpn_protocols = vec![ALPN_H2.to_vec(), ALPN_HTTP1.to_vec()];
         Ok(config)
     }
@@ -114,6 +115,20 @@ impl TlsConfig {
             ClientAuth::Off | ClientAuth::Required => builder,
         };
         builder.build().map(Some).map_err(|error| wrong(&error))
+    }
+}
+
+/// A private key that others can read is none.
+#[cfg_attr(not(unix), expect(unused_variables))]
+fn warn_if_readable_by_all(key: &Path) {
+    #[cfg(unix)]
+    if let Ok(metadata) = key.metadata()
+        && std::os::unix::fs::PermissionsExt::mode(&metadata.permissions()) & 0o004 != 0
+    {
+        tracing::warn!(
+            file = %key.display(),
+            "every user of this machine can read the private key; chmod 600 it"
+        );
     }
 }
 

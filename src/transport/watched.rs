@@ -5,12 +5,14 @@ use std::{
     pin::Pin,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll, ready},
 };
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use crate::limits;
 
 /// A socket that notes what is read from it.
 pub(super) struct Watched<Io> {
@@ -24,9 +26,17 @@ pub(super) struct Watched<Io> {
 pub(super) struct Watch {
     heard: AtomicBool,
     in_header_block: AtomicBool,
+    greeted: AtomicBool,
+    /// What was read in this turn.
+    read_bytes: AtomicUsize,
 }
 
 impl Watch {
+    /// From here on a turn's worth may be read, [`limits::READ_BYTES_PER_TURN`].
+    pub(super) fn begin_turn(&self) {
+        self.read_bytes.store(0, Ordering::Relaxed);
+    }
+
     /// Whether anything was read since this was asked last.
     pub(super) fn take_heard(&self) -> bool {
         self.heard.swap(false, Ordering::Relaxed)
@@ -35,6 +45,11 @@ impl Watch {
     /// Whether a header block has begun whose end has not been read.
     pub(super) fn is_in_header_block(&self) -> bool {
         self.in_header_block.load(Ordering::Relaxed)
+    }
+
+    /// Whether the preface is whole, and the frame that belongs to it: SETTINGS (RFC 9113, 3.4).
+    pub(super) fn is_greeted(&self) -> bool {
+        self.greeted.load(Ordering::Relaxed)
     }
 }
 
@@ -57,16 +72,24 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Watched<Io> {
         cx: &mut Context<'_>,
         buf: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if self.watch.read_bytes.load(Ordering::Relaxed) >= limits::READ_BYTES_PER_TURN {
+            // What was read is looked at before there is more of it.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
         let read = &buf.filled()[before..];
         if !read.is_empty() {
             self.frames.read(read);
             let watch = &self.watch;
+            watch.read_bytes.fetch_add(read.len(), Ordering::Relaxed);
             watch.heard.store(true, Ordering::Relaxed);
             watch
                 .in_header_block
                 .store(self.frames.in_header_block, Ordering::Relaxed);
+            let greeted = self.frames.frame_ended;
+            watch.greeted.store(greeted, Ordering::Relaxed);
         }
         Poll::Ready(Ok(()))
     }
@@ -112,6 +135,9 @@ struct FrameTracker {
     /// From the head of a HEADERS frame to the end of the one with END_HEADERS.
     in_header_block: bool,
     ends_header_block: bool,
+    /// Whether a frame has begun, and one ended.
+    frame_started: bool,
+    frame_ended: bool,
 }
 
 impl Default for FrameTracker {
@@ -122,6 +148,8 @@ impl Default for FrameTracker {
             payload_left: super::first_bytes::PREFACE.len(),
             in_header_block: false,
             ends_header_block: false,
+            frame_started: false,
+            frame_ended: false,
         }
     }
 }
@@ -147,6 +175,7 @@ impl FrameTracker {
     }
 
     fn end_frame(&mut self) {
+        self.frame_ended |= self.frame_started && self.payload_left == 0;
         if self.payload_left == 0 && self.ends_header_block {
             (self.in_header_block, self.ends_header_block) = (false, false);
         }
@@ -155,6 +184,7 @@ impl FrameTracker {
     fn start_frame(&mut self) {
         let [high, middle, low, kind, flags, ..] = self.head;
         self.head_read = 0;
+        self.frame_started = true;
         self.payload_left = u32::from_be_bytes([0, high, middle, low]) as usize;
         if matches!(kind, HEADERS | CONTINUATION) {
             self.in_header_block = true;
@@ -192,6 +222,11 @@ mod tests {
             let mut tracker = FrameTracker::default();
             tracker.read(&bytes[..cut]);
             let inside = cut > before && cut < end;
+            assert_eq!(
+                tracker.frame_ended,
+                cut > before - FRAME_HEAD_BYTES,
+                "after {cut} bytes"
+            );
             assert_eq!(tracker.in_header_block, inside, "after {cut} bytes");
             tracker.read(&bytes[cut..]);
             assert!(!tracker.in_header_block, "cut at {cut}");

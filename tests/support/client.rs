@@ -11,7 +11,12 @@ use h2::{
     client::{ResponseFuture, SendRequest},
 };
 use http::{HeaderMap, HeaderName, HeaderValue, Method, Request};
-use tokio::{net::TcpStream, sync::Mutex, task::JoinHandle};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    sync::Mutex,
+    task::JoinHandle,
+};
 
 use super::{Reply, soon};
 
@@ -29,9 +34,15 @@ impl Client {
             .await
             .unwrap();
         socket.set_nodelay(true).unwrap();
-        let handshake = h2::client::Builder::new()
-            .enable_push(false)
-            .handshake(socket);
+        Self::over(socket, address).await
+    }
+
+    /// On a connection that is there.
+    pub async fn over<Io>(io: Io, address: SocketAddr) -> Self
+    where
+        Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        let handshake = h2::client::Builder::new().enable_push(false).handshake(io);
         let (requests, connection) = soon("the HTTP/2 preface", handshake).await.unwrap();
         Self {
             requests,

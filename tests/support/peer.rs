@@ -1,4 +1,5 @@
 //! A scripted HTTP/2 client: it sends what it is told to, right or wrong, and hands over what comes.
+//! `scripted_server.rs` makes a server of it.
 
 #![allow(
     unreachable_pub,
@@ -14,7 +15,7 @@ use tokio::{
     time::timeout,
 };
 
-/// The client's end of one connection.
+/// One end of a connection.
 pub struct Peer {
     socket: TcpStream,
     decoder: loona_hpack::Decoder<'static>,
@@ -118,7 +119,11 @@ impl Peer {
 
     /// Connects and sends nothing.
     pub async fn open(address: SocketAddr) -> Self {
-        let socket = TcpStream::connect(address).await.unwrap();
+        Self::on(TcpStream::connect(address).await.unwrap())
+    }
+
+    /// Sends nothing yet.
+    pub fn on(socket: TcpStream) -> Self {
         socket.set_nodelay(true).unwrap();
         Self {
             socket,
@@ -127,9 +132,28 @@ impl Peer {
         }
     }
 
+    /// The server's end of a connection whose client has sent its preface.
+    pub async fn accepted(socket: TcpStream) -> Self {
+        socket.set_nodelay(true).unwrap();
+        let mut peer = Self {
+            socket,
+            decoder: loona_hpack::Decoder::new(),
+            received: Vec::new(),
+        };
+        let preface = timeout(PATIENCE, peer.read_exactly(PREFACE.len())).await;
+        let preface = preface.expect("the client sent no preface");
+        assert_eq!(preface.as_deref(), Some(PREFACE));
+        peer
+    }
+
     /// Sends bytes as they are.
     pub async fn send_bytes(&mut self, bytes: &[u8]) {
         self.socket.write_all(bytes).await.unwrap();
+    }
+
+    /// The same; an error if the server has closed the connection.
+    pub async fn send_bytes_until_closed(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.socket.write_all(bytes).await
     }
 
     /// Sends one frame, whatever it says.
@@ -197,6 +221,25 @@ impl Peer {
                 return frame;
             }
         }
+    }
+
+    /// All frames that the server sends until it has read, and answered where it need not wait, what
+    /// was sent by now: until it has answered two PINGs, one after the other.
+    pub async fn recv_until_pong(&mut self) -> Vec<Frame> {
+        let mut frames = Vec::new();
+        for data in [b"ping one", b"ping two"] {
+            self.send_frame(PING, 0, 0, data).await;
+            loop {
+                match self.recv().await.expect("the connection closed first") {
+                    Frame::Ping {
+                        ack: true,
+                        data: pong,
+                    } if pong == data => break,
+                    frame => frames.push(frame),
+                }
+            }
+        }
+        frames
     }
 
     /// Gathers what comes on a stream until it ends, and a reset that follows at once.
@@ -337,17 +380,21 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
+/// The headers that every gRPC request has.
+pub const REQUEST: [(&str, &str); 6] = [
+    (":method", "POST"),
+    (":scheme", "http"),
+    (":path", "/greeter.Greeter/Greet"),
+    (":authority", "localhost"),
+    ("te", "trailers"),
+    ("content-type", "application/grpc"),
+];
+
 /// The HEADERS frame of a gRPC request. Literals without indexing, so that its bytes do not depend
 /// on what went before.
 pub fn request(stream: u32, path: &str, more: &[(&str, &str)], end: bool) -> Vec<u8> {
-    let mut headers = vec![
-        (":method", "POST"),
-        (":scheme", "http"),
-        (":path", path),
-        (":authority", "localhost"),
-        ("te", "trailers"),
-        ("content-type", "application/grpc"),
-    ];
+    let mut headers = REQUEST.to_vec();
+    headers[2].1 = path;
     for (name, value) in more {
         let place = headers.iter().position(|(known, _)| known == name);
         match place {
@@ -358,22 +405,28 @@ pub fn request(stream: u32, path: &str, more: &[(&str, &str)], end: bool) -> Vec
     self::headers(stream, &headers, end)
 }
 
-/// A HEADERS frame with these headers and no others.
-pub fn headers(stream: u32, headers: &[(&str, &str)], end: bool) -> Vec<u8> {
+/// HEADERS with these headers and no others, and CONTINUATION where one frame cannot hold them.
+pub fn headers<Value: AsRef<[u8]>>(stream: u32, headers: &[(&str, Value)], end: bool) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in headers {
         block.push(0);
-        for text in [name, value] {
+        for text in [name.as_bytes(), value.as_ref()] {
             push_integer(&mut block, text.len());
-            block.extend(text.as_bytes());
+            block.extend(text);
         }
     }
-    frame(
-        HEADERS,
-        END_HEADERS | (u8::from(end) * END_STREAM),
-        stream,
-        &block,
-    )
+    let mut wire = Vec::new();
+    let mut kind = HEADERS;
+    let mut flags = u8::from(end) * END_STREAM;
+    let mut fragments = block.chunks(FRAME_BYTES_MAX).peekable();
+    while let Some(fragment) = fragments.next() {
+        if fragments.peek().is_none() {
+            flags |= END_HEADERS;
+        }
+        wire.extend(frame(kind, flags, stream, fragment));
+        (kind, flags) = (CONTINUATION, 0);
+    }
+    wire
 }
 
 /// An HPACK integer with a prefix of seven bits (RFC 7541, 5.1).

@@ -140,8 +140,9 @@ impl Running {
             Err(_) => {
                 let mut stderr = String::new();
                 let _ = self.child.kill();
-                let mut errors = self.child.stderr.take().unwrap();
-                errors.read_to_string(&mut stderr).unwrap();
+                if let Some(errors) = &mut self.child.stderr {
+                    errors.read_to_string(&mut stderr).unwrap();
+                }
                 panic!("no event: {line:?}, standard error: {stderr}");
             }
         }
@@ -168,8 +169,9 @@ impl Running {
             stderr: String::new(),
         };
         self.stdout.read_to_string(&mut ran.stdout).unwrap();
-        let mut stderr = self.child.stderr.take().unwrap();
-        stderr.read_to_string(&mut ran.stderr).unwrap();
+        if let Some(stderr) = &mut self.child.stderr {
+            stderr.read_to_string(&mut ran.stderr).unwrap();
+        }
         ran.code = self.child.wait().unwrap().code();
         ran
     }

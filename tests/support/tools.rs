@@ -21,6 +21,18 @@ pub fn grpcurl() -> Option<&'static Path> {
     found(GRPCURL.get_or_init(|| find("grpcurl", install_grpcurl)))
 }
 
+/// A Python that has grpcio with reflection and health checking, in a virtual environment.
+pub fn grpcio() -> Option<&'static Path> {
+    static GRPCIO: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    found(GRPCIO.get_or_init(|| installed("grpcio", install_grpcio)))
+}
+
+/// A folder whose `node_modules` has @grpc/grpc-js and @grpc/proto-loader.
+pub fn grpc_js() -> Option<&'static Path> {
+    static GRPC_JS: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    found(GRPC_JS.get_or_init(|| installed("grpc-js", install_grpc_js)))
+}
+
 fn found(tool: &'static Result<PathBuf, String>) -> Option<&'static Path> {
     match tool {
         Ok(path) => Some(path),
@@ -57,6 +69,65 @@ fn find(name: &str, install: fn(&Path) -> Result<PathBuf, String>) -> Result<Pat
     } else {
         install(&bin)
     }
+}
+
+/// Installs packages into a folder of their own below `target/tools`, once for each list of them; what
+/// `install` gives is what is looked for.
+fn installed(name: &str, install: fn(&Path) -> Result<PathBuf, String>) -> Result<PathBuf, String> {
+    let tools = target().join("tools");
+    fs::create_dir_all(&tools).map_err(|error| format!("{}: {error}", tools.display()))?;
+    let lock = fs::File::create(tools.join(format!("{name}.lock"))).map_err(|e| e.to_string())?;
+    lock.lock().map_err(|error| error.to_string())?;
+    install(&tools.join(name)).map_err(|why| format!("{name} cannot be installed: {why}"))
+}
+
+/// Whether the packages that a folder has are those that it should have; else it is emptied.
+fn is_complete(folder: &Path, packages: &[&str]) -> Result<bool, String> {
+    let complete = fs::read_to_string(folder.join("packages")).unwrap_or_default();
+    if complete == packages.join("\n") {
+        return Ok(true);
+    }
+    match fs::remove_dir_all(folder) {
+        Err(error) if folder.exists() => Err(error.to_string()),
+        _ => Ok(false),
+    }
+}
+
+fn set_complete(folder: &Path, packages: &[&str]) -> Result<(), String> {
+    fs::write(folder.join("packages"), packages.join("\n")).map_err(|error| error.to_string())
+}
+
+fn install_grpcio(folder: &Path) -> Result<PathBuf, String> {
+    const PACKAGES: &[&str] = &[
+        "grpcio==1.85.1",
+        "grpcio-reflection==1.85.1",
+        "grpcio-health-checking==1.85.1",
+        "protobuf==7.36.2",
+    ];
+    let python = folder.join("bin/python");
+    if !is_complete(folder, PACKAGES)? {
+        run(Command::new("python3").args(["-m", "venv"]).arg(folder))?;
+        let pip = ["-m", "pip", "-q", "install", "--only-binary", ":all:"];
+        run(Command::new(&python).args(pip).args(PACKAGES))?;
+        set_complete(folder, PACKAGES)?;
+    }
+    Ok(python)
+}
+
+fn install_grpc_js(folder: &Path) -> Result<PathBuf, String> {
+    const PACKAGES: &[&str] = &["@grpc/grpc-js@1.14.7", "@grpc/proto-loader@0.8.1"];
+    run(Command::new("node").arg("--version"))?;
+    if !is_complete(folder, PACKAGES)? {
+        fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+        let npm = ["install", "--no-audit", "--no-fund", "--ignore-scripts"];
+        run(Command::new("npm")
+            .args(npm)
+            .arg("--prefix")
+            .arg(folder)
+            .args(PACKAGES))?;
+        set_complete(folder, PACKAGES)?;
+    }
+    Ok(folder.to_owned())
 }
 
 fn install_grpcurl(bin: &Path) -> Result<PathBuf, String> {

@@ -256,7 +256,7 @@ fn fix(method: &Method, name: &MethodName, candidates: &Candidates<'_>) -> Optio
 fn streaming(method: &Method) -> String {
     format!(
         "it is a {} method; the store binding answers unary ones",
-        method.kind()
+        method.kind().as_str().replace('_', "-")
     )
 }
 

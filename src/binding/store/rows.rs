@@ -135,7 +135,8 @@ impl Rows {
     /// # Errors
     /// DATA_LOSS if the row is no encoding of the resource.
     pub(super) fn decode(&self, row: &Row) -> Result<Message, Status> {
-        Message::decode(self.message_type(), row.value.clone())
+        // What was taken once can be read: the limit was that of the call that brought it.
+        Message::decode_within(self.message_type(), row.value.clone(), usize::MAX)
             .map_err(|error| Status::data_loss(format!("a stored row cannot be read: {error}")))
     }
 

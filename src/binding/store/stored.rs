@@ -136,7 +136,7 @@ fn gone(name: &str, alike: Option<&str>) -> String {
     });
     format!(
         "the store holds rows of {name}, which is not in the schema; they stay where they are{}",
-        hint.unwrap_or_default()
+        hint.unwrap_or_else(|| ", and are served again when it is put back".to_owned())
     )
 }
 
@@ -229,7 +229,8 @@ mod tests {
         assert_eq!(
             told(&store, other, "u.Order").await,
             [
-                "the store holds rows of u.User, which is not in the schema; they stay where they are"
+                "the store holds rows of u.User, which is not in the schema; they stay where they \
+                 are, and are served again when it is put back"
             ]
         );
         assert!(told(&store, user, "u.User").await.is_empty());
@@ -260,7 +261,8 @@ mod tests {
             told,
             [
                 "u.User: field 2 was `mail`, and is `phone` now; rows that were written before \
-                 show there what they had as `mail`"
+                 show there what they had as `mail`: if `phone` means something else, give it a \
+                 number that was never used"
             ]
         );
         let again = check_what_is_stored(&bindings, &now, &store).await.unwrap();

@@ -195,8 +195,9 @@ impl Changes {
                 ));
             } else if *name != new.name {
                 self.renamed.push(format!(
-                    "{message}: field {number} was `{name}`, and is `{}` now; rows that were \
-                     written before show there what they had as `{name}`",
+                    "{message}: field {number} was `{name}`, and is `{0}` now; rows that were \
+                     written before show there what they had as `{name}`: if `{0}` means something \
+                     else, give it a number that was never used",
                     new.name
                 ));
             }
@@ -215,7 +216,8 @@ impl Changes {
                     "{of}: `{name}` had the number {number}, and has {is} now"
                 )),
                 None if now.values().any(|is| is == number) => self.renamed.push(format!(
-                    "{of}: the number {number} was `{name}`, and has another name now"
+                    "{of}: the number {number} was `{name}`, and has another name now: if that means \
+                     something else, give it a number that was never used"
                 )),
                 _ => {}
             }

@@ -103,7 +103,10 @@ async fn receive(
 ) -> Result<Option<Status>, Failure> {
     let headers = match incoming.metadata().await {
         Ok(metadata) => metadata.clone(),
-        Err(status) => return failed(status, report),
+        Err(status) => {
+            report.headers(&Metadata::new())?;
+            return failed(status, report);
+        }
     };
     report.headers(&headers)?;
     let mut replies = 0;

@@ -26,7 +26,17 @@ pub(super) struct Folder {
 impl Folder {
     /// Creates the folder if there is none, and takes it.
     pub(super) fn open(path: &Path) -> Result<Self, StoreError> {
-        create(path).map_err(|error| failure(path, "be created", error))?;
+        create(path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory => {
+                let path = path.display();
+                StoreError::unavailable(format!(
+                    "data folder {path} cannot be created: it, or what it would lie in, is a file; \
+                     name a folder with --data"
+                ))
+                .with_source(error)
+            }
+            _ => failure(path, "be created", error),
+        })?;
         refuse_foreign(path)?;
         let lock = lock(path)?;
         match fs::read_to_string(path.join(FORMAT)) {

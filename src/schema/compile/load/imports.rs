@@ -1,6 +1,6 @@
 //! From an import to the file that it means.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::{Loader, protobuf_source};
 use crate::{
@@ -121,6 +121,22 @@ impl Loader<'_> {
             .unwrap_or_default()
     }
 
+    /// The roots that were searched, as one would write them in the current folder. For a file in that
+    /// folder, those that lie above it are told in one: nobody means them.
+    fn searched(&self, home: &Home) -> String {
+        let is_above = |root: &PathBuf| self.current.starts_with(root) && *root != self.current;
+        let mut roots = self.roots.searched(home);
+        let all = roots.len();
+        if roots.iter().any(|root| root.starts_with(&self.current)) {
+            roots.retain(|root| !is_above(root));
+        }
+        let mut named: Vec<String> = roots.iter().map(|root| self.shortened(root)).collect();
+        if named.len() < all {
+            named.push("the folders above".to_owned());
+        }
+        named.join(", ")
+    }
+
     fn not_found(&self, id: UnitId, index: usize, name: &str) -> Diagnostic {
         let unit = &self.units[id];
         if unit.origin == Origin::DescriptorSet {
@@ -132,9 +148,10 @@ impl Loader<'_> {
                 .import_error(index, message)
                 .with_help("write the set with its imports (protoc --include_imports)");
         }
-        let roots = self.roots.searched(&unit.home);
-        let roots: Vec<String> = roots.iter().map(|root| self.shortened(root)).collect();
-        let message = format!("import \"{name}\" is not found below {}", roots.join(", "));
+        let message = format!(
+            "import \"{name}\" is not found below {}",
+            self.searched(&unit.home)
+        );
         let several = self.tail_matches(id, name);
         let help = match several.len() {
             0 => "give the folder that it is relative to as import path (-I)".to_owned(),

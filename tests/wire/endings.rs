@@ -1,0 +1,161 @@
+//! Calls that end before their handler does.
+
+use std::{
+    net::SocketAddr,
+    sync::{Arc, atomic::Ordering},
+};
+
+use reflectd::{Call, RawMessage, Replies};
+use tokio::sync::mpsc;
+
+use super::{
+    GREET, OnDrop, REPEAT, Seen, call,
+    peer::{Frame, Peer, message},
+    serve, start, trailers_only, wait_for,
+};
+
+/// RST_STREAM's code of a client that has lost interest (RFC 9113, 7).
+const CANCEL: u32 = 8;
+
+#[tokio::test]
+async fn the_deadline_ends_a_call_and_drops_its_handler() {
+    let (address, seen) = start().await;
+    let more = [("x-wait", "1"), ("grpc-timeout", "50m")];
+    trailers_only(&call(address, GREET, &more, &message(b"")).await, "4");
+    wait_for(&seen.dropped, 1).await;
+
+    // Also where the client never ends its request.
+    let mut peer = Peer::connect(address).await;
+    peer.send_request(1, GREET, &[("grpc-timeout", "50m")], false)
+        .await;
+    trailers_only(&peer.answer(1).await, "4");
+}
+
+#[tokio::test]
+async fn a_reset_drops_the_handler() {
+    let (address, seen) = start().await;
+    let mut peer = Peer::connect(address).await;
+    peer.send_request(1, GREET, &[("x-wait", "1")], false).await;
+    peer.send_data(1, &message(b""), true).await;
+    wait_for(&seen.started, 1).await;
+    peer.send_reset(1, CANCEL).await;
+    wait_for(&seen.dropped, 1).await;
+}
+
+#[tokio::test]
+async fn a_lost_connection_drops_the_handler() {
+    let (address, seen) = start().await;
+    let mut peer = Peer::connect(address).await;
+    peer.send_request(1, GREET, &[("x-wait", "1")], false).await;
+    peer.send_data(1, &message(b""), true).await;
+    wait_for(&seen.started, 1).await;
+    drop(peer);
+    wait_for(&seen.dropped, 1).await;
+}
+
+#[tokio::test]
+async fn a_handler_can_see_how_much_time_is_left() {
+    let address = serve(|builder| {
+        builder.unary_sync(GREET, |call: Call, _: RawMessage| {
+            let left = call.time_left().map(|left| left.as_millis().to_string());
+            Ok(RawMessage::new(left.unwrap_or_else(|| "no end".to_owned())))
+        })
+    })
+    .await;
+    let body = message(b"");
+    let left = async |timeout| {
+        let more: &[_] = match timeout {
+            "" => &[],
+            timeout => &[("grpc-timeout", timeout)],
+        };
+        let answer = call(address, GREET, more, &body).await;
+        assert_eq!(answer.status(), Some("0"), "{timeout:?}: {answer:?}");
+        String::from_utf8(answer.body[5..].to_vec()).unwrap()
+    };
+    assert_eq!(left("").await, "no end");
+    // Some time has passed, but not much.
+    for (timeout, milliseconds) in [
+        ("2H", 7_200_000),
+        ("90M", 5_400_000),
+        ("60S", 60_000),
+        ("60000m", 60_000),
+        ("60000000u", 60_000),
+        ("99999999n", 99),
+        ("99999999S", 99_999_999_000),
+        ("99999999H", 359_999_996_400_000),
+    ] {
+        let left: u64 = left(timeout).await.parse().unwrap();
+        let least = milliseconds - milliseconds.min(20_000);
+        assert!((least..=milliseconds).contains(&left), "{timeout}: {left}");
+    }
+    for past in ["0n", "0H", "1n"] {
+        trailers_only(
+            &call(address, GREET, &[("grpc-timeout", past)], &body).await,
+            "4",
+        );
+    }
+}
+
+/// A server that sends without end, with what tells that its calls are over.
+async fn endless() -> (SocketAddr, mpsc::UnboundedReceiver<()>, Seen) {
+    let (told, over) = mpsc::unbounded_channel();
+    let seen = Seen::default();
+    let counters = seen.clone();
+    let send = move |call: Call, request: RawMessage, mut replies: Replies<RawMessage>| {
+        let (told, dropped) = (told.clone(), OnDrop(Arc::clone(&counters.dropped)));
+        counters.started.fetch_add(1, Ordering::SeqCst);
+        // Work that the handler has handed to somebody else.
+        tokio::spawn(async move {
+            call.cancelled().await;
+            told.send(())
+        });
+        async move {
+            let _dropped = dropped;
+            loop {
+                replies.send(request.clone()).await?;
+            }
+        }
+    };
+    let address = serve(|builder| builder.server_streaming(REPEAT, send)).await;
+    (address, over, seen)
+}
+
+#[tokio::test]
+async fn after_a_reset_the_call_is_cancelled_and_nothing_more_is_sent() {
+    let (address, mut over, seen) = endless().await;
+    let mut peer = Peer::connect(address).await;
+    peer.send_request(1, REPEAT, &[], false).await;
+    peer.send_data(1, &message(&[1; 100]), true).await;
+    peer.recv_until(|frame| matches!(frame, Frame::Data { .. }))
+        .await;
+    peer.send_reset(1, CANCEL).await;
+    over.recv().await.expect("it is told");
+    wait_for(&seen.dropped, 1).await;
+    // What was under way has come; there is room for more, and none is used.
+    peer.recv_until_pong().await;
+    peer.send_window(0, 1 << 20).await;
+    let after = peer.recv_until_pong().await;
+    let of_call = |frame: &Frame| {
+        matches!(
+            frame,
+            Frame::Data { .. } | Frame::Headers { .. } | Frame::Reset { .. }
+        )
+    };
+    assert!(!after.iter().any(of_call), "{after:?}");
+}
+
+#[tokio::test]
+async fn after_the_loss_of_a_connection_all_its_calls_are_cancelled() {
+    let (address, mut over, seen) = endless().await;
+    let mut peer = Peer::connect(address).await;
+    for stream in (1..=19).step_by(2) {
+        peer.send_request(stream, REPEAT, &[], false).await;
+        peer.send_data(stream, &message(&[1; 100]), true).await;
+    }
+    wait_for(&seen.started, 10).await;
+    drop(peer);
+    for _ in 0..10 {
+        over.recv().await.expect("each is told");
+    }
+    wait_for(&seen.dropped, 10).await;
+}

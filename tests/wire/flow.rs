@@ -1,0 +1,190 @@
+//! Flow control: neither side has to take more than it can.
+
+use std::{net::SocketAddr, time::Duration};
+
+use reflectd::{RawMessage, Replies, Status, Streaming};
+
+use super::{
+    ECHO, GREET, JOIN, REPEAT,
+    peer::{self, Frame, Peer, frame, message},
+    serve, start,
+};
+
+#[tokio::test]
+async fn a_slow_reader_holds_its_handler_back_and_gets_everything() {
+    let (address, _) = start().await;
+    let mut peer = Peer::connect(address).await;
+    peer.send_request(1, REPEAT, &[], false).await;
+    peer.send_data(1, &message(&[5; 900]), true).await;
+    // 900 replies of 905 bytes; the default window of 65,535 bytes lets 72 of them through.
+    let mut got = 0;
+    let mut credit = 65_535;
+    loop {
+        match peer.recv().await.unwrap() {
+            Frame::Data { bytes, .. } => {
+                got += bytes.len();
+                credit -= bytes.len();
+                if credit == 0 {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                    for stream in [0, 1] {
+                        let grant = 60_000_u32.to_be_bytes();
+                        peer.send_frame(peer::WINDOW_UPDATE, 0, stream, &grant)
+                            .await;
+                    }
+                    credit = 60_000;
+                }
+            }
+            Frame::Headers {
+                headers, end: true, ..
+            } => {
+                assert_eq!(headers.get("grpc-status"), Some("0"));
+                break;
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(got, 900 * 905);
+}
+
+#[tokio::test]
+async fn a_client_that_sends_faster_than_it_is_read_is_held_back() {
+    let (address, _) = start().await;
+    let mut peer = Peer::connect(address).await;
+    // The echo stops taking requests once its replies are not read: then the stream's window is
+    // not given back, and a client that keeps to it cannot send without end.
+    peer.send_request(1, ECHO, &[], false).await;
+    let body = message(&[9; 1000]);
+    let mut window = 65_535_i64;
+    let mut sent = 0_usize;
+    loop {
+        while window > body.len() as i64 {
+            peer.send_data(1, &body, false).await;
+            window -= body.len() as i64;
+            sent += body.len();
+        }
+        match tokio::time::timeout(Duration::from_millis(300), peer.recv()).await {
+            Ok(Some(Frame::WindowUpdate { stream: 1, bytes })) => window += i64::from(bytes),
+            Ok(Some(Frame::Settings { values, .. })) => {
+                let initial = values
+                    .iter()
+                    .find(|(id, _)| *id == 4)
+                    .map(|(_, value)| *value);
+                window += initial.map_or(0, |value| i64::from(value) - 65_535);
+            }
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("the server gave up"),
+            Err(_) => break,
+        }
+        assert!(
+            sent < 4 << 20,
+            "the server takes requests that nobody reads"
+        );
+    }
+    assert!(
+        sent > 100_000,
+        "it was held back too early, after {sent} bytes"
+    );
+}
+
+#[tokio::test]
+async fn many_small_messages_at_once_are_no_attack() {
+    let (address, _) = start().await;
+    let mut peer = Peer::connect(address).await;
+    peer.send_request(1, JOIN, &[], false).await;
+    // As much as the first window holds, each message in a frame of its own, in one go.
+    let count = 6_000;
+    let one = frame(peer::DATA, 0, 1, &message(b"12345"));
+    peer.send_bytes(&one.repeat(count)).await;
+    peer.send_data(1, &[], true).await;
+    let answer = peer.answer(1).await;
+    assert_eq!(answer.status(), Some("0"), "{:?}", answer.trailers);
+    assert_eq!(answer.body.len(), 5 + count * 6);
+}
+
+/// A client whose settings keep every reply from leaving.
+async fn that_does_not_read(address: SocketAddr) -> Peer {
+    let mut peer = Peer::open(address).await;
+    peer.send_bytes(peer::PREFACE).await;
+    let no_window = [&4_u16.to_be_bytes()[..], &0_u32.to_be_bytes()].concat();
+    peer.send_frame(peer::SETTINGS, 0, 0, &no_window).await;
+    peer
+}
+
+#[tokio::test]
+async fn streams_that_are_not_taken_leave_the_others_their_window() {
+    let (address, _) = start().await;
+    let mut peer = that_does_not_read(address).await;
+    let widened = |frame: &Frame| matches!(frame, Frame::WindowUpdate { stream: 0, .. });
+    peer.recv_until(widened).await;
+    // Their replies cannot leave, so these handlers stop taking requests.
+    for stream in (1..=19).step_by(2) {
+        peer.send_request(stream, ECHO, &[], false).await;
+        for _ in 0..60 {
+            peer.send_data(stream, &message(&[3; 1000]), false).await;
+        }
+    }
+    peer.send_request(21, JOIN, &[], false).await;
+    let open_up = 60_000_u32.to_be_bytes();
+    peer.send_frame(peer::WINDOW_UPDATE, 0, 21, &open_up).await;
+    peer.send_data(21, &message(&[4; 900]), true).await;
+    assert_eq!(peer.answer(21).await.status(), Some("0"));
+}
+
+#[tokio::test]
+async fn a_deadline_ends_a_call_whose_client_does_not_read() {
+    let (address, _) = start().await;
+    let mut peer = that_does_not_read(address).await;
+    // One whose handler has long ended, one whose handler waits for room.
+    for (stream, path, body) in [(1, GREET, &[5; 1][..]), (3, REPEAT, &[5; 900])] {
+        peer.send_request(stream, path, &[("grpc-timeout", "100m")], false)
+            .await;
+        peer.send_data(stream, &message(body), true).await;
+    }
+    for stream in [1, 3] {
+        let answer = peer.answer(stream).await;
+        assert_eq!(
+            answer.reset,
+            Some(8),
+            "CANCEL is what a cut message gets: {answer:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_answer_before_the_end_of_the_request_stops_the_client() {
+    let address = serve(|builder| {
+        builder
+            .client_streaming(
+                JOIN,
+                async |mut requests: Streaming<RawMessage>| match requests.message().await? {
+                    Some(request) if request.bytes == "fail" => Err(Status::aborted("no more")),
+                    request => Ok(request.unwrap_or_default()),
+                },
+            )
+            .bidi(
+                ECHO,
+                async |_: Streaming<RawMessage>, _: Replies<RawMessage>| Ok(()),
+            )
+    })
+    .await;
+    for (path, first, code) in [(JOIN, "enough", "0"), (JOIN, "fail", "10"), (ECHO, "", "0")] {
+        let mut peer = Peer::connect(address).await;
+        peer.send_request(1, path, &[], false).await;
+        peer.send_data(1, &message(first.as_bytes()), false).await;
+        assert_eq!(peer.answer(1).await.status(), Some(code), "{path} {first}");
+        let of_call = |frame: &Frame| {
+            matches!(
+                frame,
+                Frame::Data { .. } | Frame::Headers { .. } | Frame::Reset { .. }
+            )
+        };
+        // NO_ERROR: the answer is whole, and the rest of the request is not wanted (RFC 9113, 8.1).
+        let after = peer.recv_until(of_call).await;
+        assert_eq!(after, Frame::Reset { stream: 1, code: 0 }, "{path} {first}");
+        // What the client has sent in the meantime does no harm.
+        peer.send_data(1, &message(b"more"), false).await;
+        peer.send_data(1, &[], true).await;
+        peer.send_request(3, ECHO, &[], true).await;
+        assert_eq!(peer.answer(3).await.status(), Some("0"));
+    }
+}
