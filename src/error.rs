@@ -24,6 +24,11 @@ enum Kind {
         context: String,
         source: crate::store::StoreError,
     },
+    #[cfg(feature = "client")]
+    Reflection {
+        context: String,
+        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    },
 }
 
 impl Error {
@@ -45,6 +50,13 @@ impl Error {
     /// The store could not be opened or failed.
     pub fn is_store(&self) -> bool {
         matches!(*self.kind, Kind::Store { .. })
+    }
+
+    /// The server's reflection service does not tell, or not what was asked for. The source is the
+    /// [`Status`](crate::Status) that it gave, where it gave one.
+    #[cfg(feature = "client")]
+    pub fn is_reflection(&self) -> bool {
+        matches!(*self.kind, Kind::Reflection { .. })
     }
 
     /// What is wrong with the schema's files, one entry for each place; empty for other errors.
@@ -73,6 +85,25 @@ impl Error {
         })
     }
 
+    #[cfg(feature = "client")]
+    pub(crate) fn reflection(
+        context: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Self {
+        Self::from_kind(Kind::Reflection {
+            context: context.into(),
+            source: Some(source.into()),
+        })
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn reflection_lacks(what: impl Into<String>) -> Self {
+        Self::from_kind(Kind::Reflection {
+            context: what.into(),
+            source: None,
+        })
+    }
+
     fn from_kind(kind: Kind) -> Self {
         Self {
             kind: Box::new(kind),
@@ -93,6 +124,11 @@ impl fmt::Display for Error {
             Kind::Configuration(message) => f.write_str(message),
             Kind::Io { context, source } => write!(f, "{context}: {source}"),
             Kind::Store { context, source } => write!(f, "{context}: {source}"),
+            #[cfg(feature = "client")]
+            Kind::Reflection { context, source } => match source {
+                Some(source) => write!(f, "{context}: {source}"),
+                None => f.write_str(context),
+            },
         }
     }
 }
@@ -108,6 +144,11 @@ impl std::error::Error for Error {
         match &*self.kind {
             Kind::Io { source, .. } => Some(source),
             Kind::Store { source, .. } => Some(source),
+            #[cfg(feature = "client")]
+            Kind::Reflection { source, .. } => match source {
+                Some(source) => Some(&**source),
+                None => None,
+            },
             Kind::Schema(_) | Kind::Configuration(_) => None,
         }
     }

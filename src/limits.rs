@@ -282,6 +282,21 @@ pub const CLIENT_CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// another one; with more, the call cannot be made anew (gRFC A6 asks for 256 KiB).
 pub const CLIENT_REPLAY_BYTES: usize = 256 * 1024;
 
+/// Most bytes of files that a client takes from a server's reflection service: the whole googleapis
+/// tree has 12 MiB of descriptors, and memory takes many times that.
+pub const CLIENT_REFLECTION_BYTES: usize = 64 * 1024 * 1024;
+
+/// Most files that a client takes from a server's reflection service: more than the googleapis tree.
+pub const CLIENT_REFLECTION_FILES_MAX: usize = 10_000;
+
+/// How many times a client asks for the imports of imports: trees that people write are a tenth of
+/// it deep, and a server that makes names up would lead on for ever.
+pub const CLIENT_REFLECTION_DEPTH_MAX: usize = 100;
+
+/// Most questions that a client asks a server's reflection service: two for each file. A server can
+/// list more services, and numbers of extensions, than anybody wants to wait for.
+pub const CLIENT_REFLECTION_QUESTIONS_MAX: usize = 20_000;
+
 /// How long a server that is shut down still accepts those who are connecting: far longer than it
 /// takes to empty the backlog, and too short to be noticed.
 pub const BACKLOG_TIMEOUT: Duration = Duration::from_millis(50);

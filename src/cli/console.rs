@@ -139,7 +139,8 @@ pub(super) fn counted(count: usize, noun: &str) -> String {
 
 const LOGGED: &str = "warn,reflectd::access=info";
 
-fn write_stderr(text: &str) {
+/// Writes to standard error what has a form of its own.
+pub(super) fn write_stderr(text: &str) {
     // Where standard error cannot be written to there is no place to say so.
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }

@@ -1,34 +1,61 @@
-//! `reflectd describe`: one symbol as it would stand in a `.proto` file.
+//! `reflectd describe`: one symbol, or all services, as they would stand in a `.proto` file.
 
-use std::path::Path;
+use reflectd::{Schema, schema::Service};
 
-use super::{arguments::DescribeArguments, console, failure::Failure};
+use super::{
+    arguments::DescribeArguments,
+    console, dial,
+    failure::Failure,
+    named::{Named, full_name},
+};
 
 pub(super) fn run(arguments: &DescribeArguments) -> Result<(), Failure> {
-    let symbol = full_name(&arguments.symbol);
-    refuse_file_as_symbol(&arguments.symbol)?;
-    let schema = arguments.input.load(&arguments.input_limits)?.schema;
-    match schema.describe(&symbol) {
-        Some(source) => Ok(console::print(&ending_in_newline(source))?),
-        None => Err(Failure::new(match schema.nearest_symbol(&symbol) {
+    let named = Named::sort(&arguments.words, arguments.sources.name_files())?;
+    let symbol = named.symbol.as_deref().map(full_name);
+    let schema = match &named.address {
+        Some(address) => dial::run(ask(arguments, address, symbol.as_deref()))?,
+        None => {
+            let sources = &arguments.sources;
+            sources.load(&named.files, &arguments.input_limits)?.schema
+        }
+    };
+    let text = match symbol {
+        Some(symbol) => one(&schema, &symbol)?,
+        None => services(&schema),
+    };
+    console::print(&text)?;
+    Ok(())
+}
+
+/// What a server says of itself.
+async fn ask(
+    arguments: &DescribeArguments,
+    address: &str,
+    symbol: Option<&str>,
+) -> Result<Schema, Failure> {
+    let server = arguments.dialing.connect(address).await?;
+    match symbol {
+        Some(symbol) => server.schema(&arguments.headers, symbol).await,
+        None => Ok(server.reflect(&arguments.headers)?.schema().await?),
+    }
+}
+
+fn one(schema: &Schema, symbol: &str) -> Result<String, Failure> {
+    match schema.describe(symbol) {
+        Some(source) => Ok(ending_in_newline(source)),
+        None => Err(Failure::new(match schema.nearest_symbol(symbol) {
             Some(nearest) => format!("no symbol is named {symbol:?}; did you mean {nearest:?}?"),
             None => format!("no symbol is named {symbol:?}; `reflectd list` tells the services"),
         })),
     }
 }
 
-/// `/package.Service/Method`, `package.Service/Method` and `.package.Service` are names too.
-fn full_name(typed: &str) -> String {
-    typed.trim_start_matches(['/', '.']).replace('/', ".")
-}
-
-fn refuse_file_as_symbol(typed: &str) -> Result<(), Failure> {
-    if !typed.ends_with(".proto") && !Path::new(typed).exists() {
-        return Ok(());
-    }
-    Err(Failure::usage(format!(
-        "{typed:?} is a file, and the symbol comes first: `reflectd describe package.Message {typed}`"
-    )))
+/// All services, an empty line between them.
+fn services(schema: &Schema) -> String {
+    let names = schema.services().map(Service::full_name);
+    let sources = names.filter_map(|name| schema.describe(name));
+    let sources: Vec<String> = sources.map(ending_in_newline).collect();
+    sources.join("\n")
 }
 
 fn ending_in_newline(mut text: String) -> String {

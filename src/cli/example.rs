@@ -39,8 +39,12 @@ pub(super) fn line(
 
 /// The flags with which grpcurl reads the one file that was named.
 fn source(input: &Input) -> Option<String> {
-    match (input.files.as_slice(), input.descriptor_set.as_slice()) {
-        ([file], []) if file.extension()? == "proto" && input.import_path.is_empty() => {
+    let sources = &input.sources;
+    if !sources.proto.is_empty() {
+        return None;
+    }
+    match (input.files.as_slice(), sources.descriptor_set.as_slice()) {
+        ([file], []) if file.extension()? == "proto" && sources.import_path.is_empty() => {
             let folder = file
                 .parent()
                 .filter(|folder| !folder.as_os_str().is_empty());

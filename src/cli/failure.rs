@@ -2,7 +2,7 @@
 
 use std::{io, process::ExitCode};
 
-use reflectd::{Error, schema::Diagnostics, store::StoreError};
+use reflectd::{Code, Error, schema::Diagnostics, store::StoreError};
 
 use super::console;
 
@@ -10,19 +10,27 @@ use super::console;
 /// would tell it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Exit {
-    Success = 0,
+    Success,
     /// The command could not do its work.
-    Failure = 1,
+    Failure,
     /// What was typed makes no sense.
-    Usage = 2,
+    Usage,
     /// The `.proto` files or the descriptor set have errors. protoc says 1 for this; a number of its
     /// own lets a script tell a wrong file from a full disk.
-    Proto = 100,
+    Proto,
+    /// A call ended with this code. 64 and its number are grpcurl's.
+    Call(Code),
 }
 
 impl From<Exit> for ExitCode {
     fn from(exit: Exit) -> Self {
-        Self::from(exit as u8)
+        Self::from(match exit {
+            Exit::Success => 0,
+            Exit::Failure => 1,
+            Exit::Usage => 2,
+            Exit::Proto => 100,
+            Exit::Call(code) => 64 + code.number(),
+        })
     }
 }
 

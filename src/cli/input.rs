@@ -8,7 +8,7 @@ use std::{
 use reflectd::{Schema, schema::Diagnostics};
 
 use super::{
-    arguments::{Input, InputLimits},
+    arguments::{Input, InputLimits, Sources},
     console,
     failure::Failure,
     progress,
@@ -29,12 +29,7 @@ impl Input {
     /// # Errors
     /// Files that cannot be read or compiled; with `--keep-going` only if nothing could be tried.
     pub(super) fn load(&self, limits: &InputLimits) -> Result<Loaded, Failure> {
-        let compiled = self.compile(limits)?;
-        let loaded = compiled.map_err(|diagnostics| Failure::proto(&diagnostics))?;
-        if self.keep_going && !loaded.diagnostics.is_empty() {
-            console::show_diagnostics(&loaded.diagnostics);
-        }
-        Ok(loaded)
+        self.sources.load(&self.files, limits)
     }
 
     /// The same, with what is wrong with the files as the inner error, and nothing told.
@@ -45,15 +40,43 @@ impl Input {
         &self,
         limits: &InputLimits,
     ) -> Result<Result<Loaded, Diagnostics>, Failure> {
-        let (sets, files) = self
-            .files
+        self.sources.compile(&self.files, limits)
+    }
+}
+
+impl Sources {
+    /// Whether any file was named.
+    pub(super) fn name_files(&self) -> bool {
+        !self.proto.is_empty() || !self.descriptor_set.is_empty()
+    }
+
+    /// Compiles these and `files`, as [`Input::load`] does.
+    ///
+    /// # Errors
+    /// As there.
+    pub(super) fn load(&self, files: &[PathBuf], limits: &InputLimits) -> Result<Loaded, Failure> {
+        let compiled = self.compile(files, limits)?;
+        let loaded = compiled.map_err(|diagnostics| Failure::proto(&diagnostics))?;
+        if self.keep_going && !loaded.diagnostics.is_empty() {
+            console::show_diagnostics(&loaded.diagnostics);
+        }
+        Ok(loaded)
+    }
+
+    fn compile(
+        &self,
+        files: &[PathBuf],
+        limits: &InputLimits,
+    ) -> Result<Result<Loaded, Diagnostics>, Failure> {
+        let (sets, files) = files
             .iter()
             .partition::<Vec<&PathBuf>, _>(|path| is_set(path));
-        if sets.is_empty() && files.is_empty() && self.descriptor_set.is_empty() {
+        if sets.is_empty() && files.is_empty() && !self.name_files() {
             return Err(Failure::usage(NOTHING_NAMED));
         }
         let mut builder = Schema::builder()
             .files(files)
+            .files(self.proto.iter().map(|proto| self.located(proto)))
             .import_paths(&self.import_path)
             .untrusted(self.untrusted)
             .file_bytes_max(limits.proto_file_bytes)
@@ -83,6 +106,13 @@ impl Input {
                 None => Err(error.into()),
             },
         }
+    }
+
+    /// Where a `--proto` is: below the first import path that has it, as protoc looks for files.
+    fn located(&self, proto: &Path) -> PathBuf {
+        let below = self.import_path.iter().map(|root| root.join(proto));
+        let found = below.into_iter().find(|path| path.is_file());
+        found.unwrap_or_else(|| proto.to_owned())
     }
 }
 

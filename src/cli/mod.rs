@@ -3,15 +3,21 @@
 mod address;
 mod arguments;
 mod banner;
+mod call;
 mod check;
+mod completions;
 mod connections;
 mod console;
+mod dashes;
 mod describe;
+mod dial;
 mod events;
 mod example;
 mod failure;
+mod headers;
 mod input;
 mod list;
+mod named;
 mod plan;
 mod progress;
 mod quantity;
@@ -28,9 +34,11 @@ use self::{arguments::Command, failure::Failure};
 pub(crate) fn run(typed: impl IntoIterator<Item = OsString>) -> ExitCode {
     let ended = usage::parse(typed.into_iter().collect()).and_then(|command| match command {
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Call(arguments) => call::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Describe(arguments) => describe::run(&arguments),
+        Command::Completions(arguments) => completions::run(&arguments),
     });
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -14,6 +14,7 @@ use clap::{
 
 use super::{
     arguments::{Arguments, Command},
+    dashes,
     failure::{Exit, Failure},
 };
 
@@ -27,6 +28,7 @@ pub(super) fn parse(mut typed: Vec<OsString>) -> Result<Command, Failure> {
     if short {
         typed.insert(1, "serve".into());
     }
+    dashes::double(&mut typed, &mut Arguments::command());
     let parsed = with_values_as_meant(Arguments::command())
         .try_get_matches_from(&typed)
         .and_then(|mut matches| Arguments::from_arg_matches_mut(&mut matches));

@@ -43,6 +43,7 @@ mod incoming;
 mod outgoing;
 mod outlier;
 mod receiving;
+mod reflection;
 mod retry;
 mod sending;
 mod service_config;
@@ -56,6 +57,7 @@ pub use backoff::Backoff;
 pub use builder::ChannelBuilder;
 pub use call::{Call, Client, ClientStreaming};
 pub use channel::{Balance, Channel};
+pub use reflection::Reflect;
 pub use streaming::{Requests, Responses};
 pub use subchannel::ConnectivityState;
 #[cfg(feature = "tls")]

@@ -174,6 +174,18 @@ fn told(error: io::Error) -> io::Error {
             error.kind(),
             "the server does not speak TLS on this port: use http:// (--plaintext)",
         ),
+        // What a plaintext server says that is polite enough to (this project's does).
+        Some(rustls::Error::AlertReceived(rustls::AlertDescription::ProtocolVersion)) => {
+            io::Error::new(
+                error.kind(),
+                "the server speaks no TLS on this port, or none that is in use: http:// (--plaintext) \
+                 is without",
+            )
+        }
+        _ if error.kind() == io::ErrorKind::UnexpectedEof => io::Error::new(
+            error.kind(),
+            "the server hung up on the TLS handshake; if it speaks no TLS, use http:// (--plaintext)",
+        ),
         _ => error,
     }
 }

@@ -39,6 +39,7 @@ pub use json::{JsonError, JsonOptions};
 pub use list_ref::{ListIter, ListRef};
 pub use map_ref::{MapIter, MapKeyRef, MapRef};
 pub use message_ref::MessageRef;
+pub use text::TextError;
 pub use value::{MapKey, Value};
 pub use value_ref::ValueRef;
 

@@ -55,6 +55,30 @@ pub(super) fn is_json_within_limit(json: &str) -> bool {
     true
 }
 
+/// The same for the text format, whose messages stand in braces or angle brackets and whose strings
+/// in either kind of quotes. A comment's brackets count: nobody writes a hundred of them.
+pub(super) fn is_text_within_limit(text: &str) -> bool {
+    let mut depth = 0_usize;
+    let mut quote = None;
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        match (quote, byte) {
+            // No string goes on behind the end of its line: an apostrophe in a comment ends there,
+            // whatever stands before it.
+            (Some(open), b'\\') => quote = bytes.next().filter(|b| *b != b'\n').map(|_| open),
+            (Some(open), byte) if byte == open || byte == b'\n' => quote = None,
+            (None, b'"' | b'\'') => quote = Some(byte),
+            (None, b'{' | b'<' | b'[') => depth += 1,
+            (None, b'}' | b'>' | b']') => depth = depth.saturating_sub(1),
+            (Some(_) | None, _) => {}
+        }
+        if depth > MESSAGE_NESTING_MAX {
+            return false;
+        }
+    }
+    true
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Payloads {
     Opaque,

@@ -1,16 +1,54 @@
-//! The text format, for people to read.
+//! The text format, for people.
 
 use std::fmt;
 
 use prost_reflect::{DynamicMessage, ReflectMessage as _, text_format::FormatOptions};
 
-use crate::message::Message;
+use crate::{
+    limits::MESSAGE_NESTING_MAX,
+    message::{
+        Message,
+        nesting::{is_text_within_limit, is_within_limit},
+    },
+    schema::MessageType,
+};
 
 impl Message {
+    /// Reads a message from protobuf's text format
+    /// (<https://protobuf.dev/reference/protobuf/textformat-spec/>).
+    ///
+    /// # Errors
+    /// If it is not of this type, or nests deeper than [`MESSAGE_NESTING_MAX`].
+    pub fn from_text(message_type: &MessageType, text: &str) -> Result<Self, TextError> {
+        let error = |why: String| TextError {
+            message_type: message_type.full_name().into(),
+            why,
+        };
+        let too_deep = || error(format!("it nests deeper than {MESSAGE_NESTING_MAX} levels"));
+        if !is_text_within_limit(text) {
+            return Err(too_deep());
+        }
+        let descriptor = message_type.descriptor().clone();
+        let inner = DynamicMessage::parse_text_format(descriptor, text)
+            .map_err(|source| error(source.to_string()))?;
+        match is_within_limit(&inner) {
+            true => Ok(Self::from(inner)),
+            false => Err(too_deep()),
+        }
+    }
+
     /// The message in protobuf's text format, a field a line.
     pub fn to_text(&self) -> String {
         text(&self.inner, true)
     }
+}
+
+/// Why a text is no message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the text is no `{message_type}`: {why}")]
+pub struct TextError {
+    message_type: Box<str>,
+    why: String,
 }
 
 pub(super) fn text(message: &DynamicMessage, pretty: bool) -> String {

@@ -9,7 +9,6 @@ pub(super) fn source(name: &str) -> Option<&'static str> {
 }
 
 /// The import names of all bundled files, sorted.
-#[cfg(test)]
 pub(super) fn names() -> impl ExactSizeIterator<Item = &'static str> {
     FILES.iter().map(|(name, _)| *name)
 }

@@ -14,7 +14,11 @@ mod method;
 mod print;
 mod source;
 
-use std::{collections::HashMap, path::Path, sync::Arc};
+use std::{
+    collections::HashMap,
+    path::Path,
+    sync::{Arc, LazyLock},
+};
 
 use prost_reflect::DescriptorPool;
 
@@ -201,6 +205,16 @@ impl Schema {
         &self.inner.notes
     }
 
+    /// The files that are built in: google/protobuf, google/api, google/rpc, google/type, and gRPC's
+    /// own.
+    pub fn built_in() -> Self {
+        static BUILT_IN: LazyLock<Schema> = LazyLock::new(|| {
+            let names: Vec<&str> = bundled::names().collect();
+            Schema::bundled(&names)
+        });
+        BUILT_IN.clone()
+    }
+
     /// The schema of files that are built in, by their import names.
     pub(crate) fn bundled(names: &[&str]) -> Self {
         let built = Self::builder().bundled(names).build();
@@ -248,7 +262,7 @@ mod tests {
         for name in &names {
             assert!(Schema::bundled(&[name]).file(name).is_some());
         }
-        let all = Schema::bundled(&names);
+        let all = Schema::built_in();
         assert_eq!(all.files().count(), names.len());
         let services: Vec<&str> = all.services().map(Service::full_name).collect();
         assert_eq!(

@@ -1,0 +1,172 @@
+//! Where requests come from: an argument, fields, a file, standard input.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Cursor, Read},
+    thread,
+};
+
+use reflectd::{
+    Message,
+    message::JsonOptions,
+    schema::{MessageType, Method},
+};
+use serde_json::value::RawValue;
+use tokio::sync::mpsc::{self, Receiver, Sender};
+
+use super::shorthand;
+use crate::cli::{
+    arguments::{CallArguments, Format},
+    failure::Failure,
+};
+
+/// Requests as they come. They are read on a thread of their own: standard input cannot be waited for
+/// in any other way.
+pub(super) struct Requests {
+    incoming: Receiver<Result<Message, String>>,
+}
+
+type Input = Box<dyn Read + Send>;
+
+impl Requests {
+    /// Those that the arguments name.
+    ///
+    /// # Errors
+    /// Fields that make no sense, a file that cannot be read.
+    pub(super) fn of(arguments: &CallArguments, method: &Method) -> Result<Self, Failure> {
+        let (input, format) = match arguments.fields.as_slice() {
+            [] => (
+                open(arguments.data.as_deref().unwrap_or_default())?,
+                arguments.format,
+            ),
+            fields => {
+                let json = shorthand::json(method.input(), fields).map_err(Failure::usage)?;
+                (literal(&json), Format::Json)
+            }
+        };
+        let (outgoing, incoming) = mpsc::channel(1);
+        let reader = Reader {
+            of: method.input().clone(),
+            options: JsonOptions::new().ignore_unknown(arguments.allow_unknown_fields),
+            outgoing,
+        };
+        thread::Builder::new()
+            .name("requests".to_owned())
+            .stack_size(THREAD_STACK_BYTES)
+            .spawn(move || match format {
+                Format::Json => reader.json(input),
+                Format::Text => reader.text(BufReader::new(input)),
+            })
+            .map_err(|error| Failure::new(format!("cannot start a thread: {error}")))?;
+        Ok(Self { incoming })
+    }
+
+    /// Waits for the next one.
+    ///
+    /// # Errors
+    /// If it is none of the method's type.
+    pub(super) async fn next(&mut self) -> Result<Option<Message>, Failure> {
+        match self.incoming.recv().await {
+            Some(request) => request.map(Some).map_err(Failure::new),
+            None => Ok(None),
+        }
+    }
+
+    /// The one there is, or an empty one.
+    ///
+    /// # Errors
+    /// As for [`next`](Self::next), and if there are more.
+    pub(super) async fn only(&mut self, of: &MessageType) -> Result<Message, Failure> {
+        let Some(only) = self.next().await? else {
+            return Ok(Message::new(of));
+        };
+        match self.next().await? {
+            None => Ok(only),
+            Some(_) => Err(Failure::new(
+                "the method takes one request, and there is more than one in the data",
+            )),
+        }
+    }
+}
+
+struct Reader {
+    of: MessageType,
+    options: JsonOptions,
+    outgoing: Sender<Result<Message, String>>,
+}
+
+impl Reader {
+    /// JSON values, one after another, white space between them or not.
+    fn json(&self, input: Input) {
+        let values = serde_json::Deserializer::from_reader(BufReader::new(input));
+        for (index, value) in values.into_iter::<Box<RawValue>>().enumerate() {
+            let request = match value {
+                Ok(value) => Message::from_json_with(&self.of, value.get(), &self.options)
+                    .map_err(|error| numbered(index, &error.to_string())),
+                Err(error) => Err(numbered(index, &format!("the data is no JSON: {error}"))),
+            };
+            if !self.pass(request) {
+                return;
+            }
+        }
+    }
+
+    /// Messages in the text format, the separator between them.
+    fn text(&self, mut input: impl BufRead) {
+        for index in 0.. {
+            let mut text = Vec::new();
+            let request = match input.read_until(SEPARATOR, &mut text) {
+                Ok(0) => return,
+                Ok(_) => self
+                    .text_message(text)
+                    .map_err(|error| numbered(index, &error)),
+                Err(error) => Err(numbered(index, &error.to_string())),
+            };
+            if !self.pass(request) {
+                return;
+            }
+        }
+    }
+
+    fn text_message(&self, mut text: Vec<u8>) -> Result<Message, String> {
+        if text.last() == Some(&SEPARATOR) {
+            text.pop();
+        }
+        let text = String::from_utf8(text).map_err(|error| error.to_string())?;
+        Message::from_text(&self.of, &text).map_err(|error| error.to_string())
+    }
+
+    /// Whether to go on.
+    fn pass(&self, request: Result<Message, String>) -> bool {
+        let is_good = request.is_ok();
+        self.outgoing.blocking_send(request).is_ok() && is_good
+    }
+}
+
+fn numbered(index: usize, error: &str) -> String {
+    format!("request {}: {error}", index + 1)
+}
+
+fn open(data: &str) -> Result<Input, Failure> {
+    match data.strip_prefix('@') {
+        None => Ok(literal(data)),
+        // `@-` is how curl's users write it.
+        Some("" | "-") => Ok(Box::new(io::stdin())),
+        Some(path) => match File::open(path) {
+            Ok(file) => Ok(Box::new(file)),
+            Err(error) => Err(Failure::new(format!(
+                "cannot open the data {path}: {error}"
+            ))),
+        },
+    }
+}
+
+fn literal(data: &str) -> Input {
+    Box::new(Cursor::new(data.to_owned().into_bytes()))
+}
+
+/// Between messages in the text format: ASCII's record separator, as grpcurl has it.
+pub(super) const SEPARATOR: u8 = 0x1e;
+
+/// Messages may nest 100 deep, and reading one in a debug build takes more than the usual 2 MiB.
+const THREAD_STACK_BYTES: usize = 8 * 1024 * 1024;
