@@ -32,6 +32,19 @@ const ADD: &str = "/user.UserInfo/addUser";
 const GET: &str = "/user.UserInfo/getUser";
 const TIMEOUT: Duration = Duration::from_secs(10);
 
+/// What is asked for may be asked for again where a connection is lost half-way; what is added may not,
+/// because nobody knows whether it was.
+const RETRIES: &str = r#"{"methodConfig": [{
+    "name": [{"service": "user.UserInfo", "method": "getUser"}],
+    "retryPolicy": {
+        "maxAttempts": 4,
+        "initialBackoff": "0.1s",
+        "maxBackoff": "1s",
+        "backoffMultiplier": 2,
+        "retryableStatusCodes": ["UNAVAILABLE"]
+    }
+}]}"#;
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let address = std::env::args()
@@ -39,6 +52,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         .unwrap_or_else(|| "http://127.0.0.1:10010".to_owned());
     let channel = Channel::builder(&address)
         .timeout(TIMEOUT)
+        .service_config(RETRIES)
         .connect()
         .await?;
     let schema = Schema::compile(["proto/user.proto"], ["proto"])?;

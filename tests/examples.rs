@@ -2,7 +2,7 @@
 //!
 //! `cargo test` builds the examples first; `cargo test --test examples` alone takes those that are there.
 
-#[cfg(feature = "cli")]
+#[cfg(all(feature = "cli", unix))]
 #[path = "support/reflectd.rs"]
 mod reflectd;
 #[path = "support/tools.rs"]
@@ -15,7 +15,7 @@ use std::{
     process::{Child, Command, Stdio},
 };
 
-#[cfg(feature = "cli")]
+#[cfg(all(feature = "cli", unix))]
 use reflectd::Running;
 
 /// A running example, ended when dropped.
@@ -251,7 +251,7 @@ fn examples_do_what_they_say() {
     }
 }
 
-#[cfg(feature = "cli")]
+#[cfg(all(feature = "cli", unix))]
 #[test]
 fn the_client_outlives_its_server() {
     let serve = |address: &str| {
@@ -272,7 +272,8 @@ fn the_client_outlives_its_server() {
     assert_eq!(line(), "added 0: jack is strong");
     assert_eq!(line(), "found 8 friends of jack");
     assert_eq!(line(), "restart the server, then press Enter");
-    drop(server);
+    server.signal("TERM");
+    assert_eq!(server.wait().code, Some(0));
     // The calls begin while nobody is there.
     client.stdin.take().unwrap().write_all(b"\n").unwrap();
     assert_eq!(line(), "calling again");
