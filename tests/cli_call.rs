@@ -384,80 +384,83 @@ async fn a_live_server_is_listed_and_described() {
     assert!(ran.failed(2).contains("name one or the other"));
 }
 
+/// What is typed (AT: the address), the exit code, and what must be told.
+const WRONG: &[(&str, i32, &str)] = &[
+    ("call AT", 2, "<METHOD> is missing"),
+    (
+        "call AT Greet",
+        2,
+        "\"Greet\" is no method: it wants package.Service/Method",
+    ),
+    (
+        "call AT a.B/c -plaintxt",
+        2,
+        "has no flag --plaintxt; did you mean --plaintext?",
+    ),
+    (
+        "call AT a.B/c -max-time x",
+        2,
+        "\"x\" is no value for --max-time",
+    ),
+    ("call AT a.B/c x=1 -d {}", 2, "--data"),
+    (
+        "call AT a.B/c -plaintext -insecure",
+        2,
+        "--insecure with it: leave one out",
+    ),
+    (
+        "call localhost a.B/c",
+        2,
+        "\"localhost\" is no address: it wants HOST:PORT",
+    ),
+    (
+        "call AT greeter.Greter/Greet",
+        1,
+        "did you mean \"greeter.Greeter\"?",
+    ),
+    (
+        "call AT greeter.Greeter/Gret",
+        1,
+        "has no method \"Gret\"; it has Greet, ",
+    ),
+    (
+        "call AT greeter.Greeter/Greet name",
+        2,
+        "\"name\" has no value: a field is name=TEXT",
+    ),
+    (
+        "call AT greeter.Greeter/Greet nam=x",
+        1,
+        "unrecognized field name 'nam'",
+    ),
+    (
+        "call AT greeter.Greeter/Greet -d @gone",
+        1,
+        "cannot open the data gone: ",
+    ),
+    (
+        "call AT greeter.Greeter/Greet -d {}{}",
+        1,
+        "there is more than one in the data",
+    ),
+    ("call 127.0.0.1:1 greeter.Greeter/Greet", 1, "refused"),
+    (
+        "call AT greeter.Greeter/Greet --proto gone.proto",
+        1,
+        "cannot open gone.proto",
+    ),
+    ("call AT greeter.Greeter/Greet -tls", 1, "(--plaintext)"),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_wrong_is_told_in_one_line() {
     let server = greeter().await;
     let at = server.address().to_string();
-    for (typed, code, told) in [
-        ("call AT", 2, "<METHOD> is missing"),
-        (
-            "call AT Greet",
-            2,
-            "\"Greet\" is no method: it wants package.Service/Method",
-        ),
-        (
-            "call AT a.B/c -plaintxt",
-            2,
-            "has no flag --plaintxt; did you mean --plaintext?",
-        ),
-        (
-            "call AT a.B/c -max-time x",
-            2,
-            "\"x\" is no value for --max-time",
-        ),
-        ("call AT a.B/c x=1 -d {}", 2, "--data"),
-        (
-            "call AT a.B/c -plaintext -insecure",
-            2,
-            "--insecure with it: leave one out",
-        ),
-        (
-            "call localhost a.B/c",
-            2,
-            "\"localhost\" is no address: it wants HOST:PORT",
-        ),
-        (
-            "call AT greeter.Greter/Greet",
-            1,
-            "did you mean \"greeter.Greeter\"?",
-        ),
-        (
-            "call AT greeter.Greeter/Gret",
-            1,
-            "has no method \"Gret\"; it has Greet, ",
-        ),
-        (
-            "call AT greeter.Greeter/Greet name",
-            2,
-            "\"name\" has no value: a field is name=TEXT",
-        ),
-        (
-            "call AT greeter.Greeter/Greet nam=x",
-            1,
-            "unrecognized field name 'nam'",
-        ),
-        (
-            "call AT greeter.Greeter/Greet -d @gone",
-            1,
-            "cannot open the data gone: ",
-        ),
-        (
-            "call AT greeter.Greeter/Greet -d {}{}",
-            1,
-            "there is more than one in the data",
-        ),
-        ("call 127.0.0.1:1 greeter.Greeter/Greet", 1, "refused"),
-        (
-            "call AT greeter.Greeter/Greet --proto gone.proto",
-            1,
-            "cannot open gone.proto",
-        ),
-        ("call AT greeter.Greeter/Greet -tls", 1, "(--plaintext)"),
-    ] {
+    for (typed, code, told) in WRONG {
         let typed = typed.replace("AT", &at);
         let arguments: Vec<&str> = typed.split(' ').collect();
         let ran = run(&arguments);
-        assert!(ran.failed(code).contains(told), "{typed}: {ran:?}");
+        assert!(ran.failed(*code).contains(told), "{typed}: {ran:?}");
     }
 }
 
