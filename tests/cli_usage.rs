@@ -16,7 +16,7 @@ fn without_arguments_there_is_help() {
     assert!(ran.stderr.contains("Usage: reflectd <COMMAND>"), "{ran:?}");
     let ran = run(folder.path(), &["--help"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
-    for command in ["serve", "check", "list", "describe"] {
+    for command in ["serve", "call", "check", "list", "describe", "completions"] {
         assert!(ran.stdout.contains(command), "{ran:?}");
         let ran = run(folder.path(), &[command, "--help"]);
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
@@ -88,12 +88,13 @@ fn wrong_arguments_are_told_in_one_line() {
         ),
         (
             "describe",
-            "error: <SYMBOL> is missing; see `reflectd describe --help`",
+            "error: no input: name the address of a server (HOST:PORT), or .proto files, folders of \
+             them or descriptor sets, for example `reflectd list localhost:10010`",
         ),
         (
-            "describe user.proto user.User",
-            "error: \"user.proto\" is a file, and the symbol comes first: `reflectd describe \
-             package.Message user.proto`",
+            "describe user.User",
+            "error: \"user.User\" is neither a file or folder here nor the address of a server, \
+             which is HOST:PORT, http://…, https://… or unix:PATH",
         ),
         (
             "--keep-going check user.proto",

@@ -2,15 +2,21 @@
 //!
 //! `cargo test` builds the examples first; `cargo test --test examples` alone takes those that are there.
 
+#[cfg(all(feature = "cli", unix))]
+#[path = "support/reflectd.rs"]
+mod reflectd;
 #[path = "support/tools.rs"]
 mod tools;
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
-    path::Path,
+    io::{BufRead, BufReader, Write},
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
+
+#[cfg(all(feature = "cli", unix))]
+use reflectd::Running;
 
 /// A running example, ended when dropped.
 struct Example {
@@ -20,14 +26,7 @@ struct Example {
 
 impl Example {
     fn start(name: &str) -> Self {
-        let program = tools::target()
-            .join(if cfg!(debug_assertions) {
-                "debug"
-            } else {
-                "release"
-            })
-            .join("examples")
-            .join(format!("{name}{}", std::env::consts::EXE_SUFFIX));
+        let program = program(name);
         let mut child = Command::new(&program)
             .arg("127.0.0.1:0")
             .current_dir(env!("CARGO_MANIFEST_DIR"))
@@ -82,6 +81,16 @@ impl Drop for Example {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Where cargo has put an example.
+fn program(name: &str) -> PathBuf {
+    let profile = match cfg!(debug_assertions) {
+        true => "debug",
+        false => "release",
+    };
+    let file = format!("{name}{}", std::env::consts::EXE_SUFFIX);
+    tools::target().join(profile).join("examples").join(file)
 }
 
 /// Example, flags, request, method, and what must be in the answer.
@@ -242,6 +251,37 @@ fn examples_do_what_they_say() {
     }
 }
 
+#[cfg(all(feature = "cli", unix))]
+#[test]
+fn the_client_outlives_its_server() {
+    let serve = |address: &str| {
+        let arguments = ["user.proto", "--store", "memory", "--listen", address];
+        Running::start(reflectd::reflectd(&reflectd::protos(), &arguments))
+    };
+    let server = serve("127.0.0.1:0");
+    let address = server.address().to_string();
+    let mut client = Command::new(program("user_client"))
+        .arg(format!("http://{address}"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut said = BufReader::new(client.stdout.take().unwrap()).lines();
+    let mut line = || said.next().unwrap().unwrap();
+    assert_eq!(line(), "added 0: jack is strong");
+    assert_eq!(line(), "found 8 friends of jack");
+    assert_eq!(line(), "restart the server, then press Enter");
+    server.signal("TERM");
+    assert_eq!(server.wait().code, Some(0));
+    // The calls begin while nobody is there.
+    client.stdin.take().unwrap().write_all(b"\n").unwrap();
+    assert_eq!(line(), "calling again");
+    let _server = serve(&address);
+    assert_eq!(line(), "added 0: jack is strong");
+    assert!(client.wait().unwrap().success());
+}
+
 #[test]
 fn no_example_is_forgotten() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("examples");
@@ -253,7 +293,7 @@ fn no_example_is_forgotten() {
             continue;
         }
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        let called = CALLS.iter().any(|(example, ..)| *example == name);
+        let called = name == "user_client" || CALLS.iter().any(|(example, ..)| *example == name);
         // The servers of the outside suites are driven by these.
         let tested = suites.contains(&format!("build {name}\n"));
         assert!(called || tested, "{name} is not run");

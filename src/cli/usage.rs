@@ -162,7 +162,12 @@ fn what_is_wrong(error: &clap::Error, typed: &[OsString]) -> String {
             None => format!("{argument} wants a value{}", one_of(error, ":")),
         },
         ErrorKind::MissingRequiredArgument => format!("{argument} is missing"),
-        ErrorKind::ArgumentConflict => format!("{argument} was given more than once"),
+        ErrorKind::ArgumentConflict => match context(ContextKind::PriorArg) {
+            Some(other) if other != argument => {
+                format!("{argument} and {other} do not go together")
+            }
+            _ => format!("{argument} was given more than once"),
+        },
         _ => first_line(error),
     }
 }

@@ -97,6 +97,11 @@ impl Connection {
             .handshake(socket);
         let broken = |error: h2::Error| match greeting.complaint() {
             Some(complaint) => format!("cannot connect to {name}: {complaint}"),
+            // RFC 9113, 7: "the underlying transport has properties that do not meet minimum security
+            // requirements".
+            None if error.reason() == Some(Reason::INADEQUATE_SECURITY) && !endpoint.tls => {
+                format!("cannot connect to {name}: the server wants TLS: use https:// (--tls)")
+            }
             None => format!("{name} does not speak HTTP/2: {error}"),
         };
         let (requests, mut connection) = handshake.await.map_err(broken)?;
@@ -105,7 +110,11 @@ impl Connection {
             () = greeting.heard() => {}
             ended = &mut connection => {
                 ended.map_err(broken)?;
-                return Err(format!("{name} closed the connection before it said a word"));
+                let hint = match endpoint.tls {
+                    true => "",
+                    false => "; if it speaks TLS on this port, use https:// (--tls)",
+                };
+                return Err(format!("{name} closed the connection before it said a word{hint}"));
             }
         }
         if let Some(complaint) = greeting.complaint() {

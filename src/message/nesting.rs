@@ -62,15 +62,20 @@ pub(super) fn is_text_within_limit(text: &str) -> bool {
     let mut quote = None;
     let mut bytes = text.bytes();
     while let Some(byte) = bytes.next() {
-        match (quote, byte) {
+        if let Some(open) = quote {
             // No string goes on behind the end of its line: an apostrophe in a comment ends there,
             // whatever stands before it.
-            (Some(open), b'\\') => quote = bytes.next().filter(|b| *b != b'\n').map(|_| open),
-            (Some(open), byte) if byte == open || byte == b'\n' => quote = None,
-            (None, b'"' | b'\'') => quote = Some(byte),
-            (None, b'{' | b'<' | b'[') => depth += 1,
-            (None, b'}' | b'>' | b']') => depth = depth.saturating_sub(1),
-            (Some(_) | None, _) => {}
+            let escaped = (byte == b'\\').then(|| bytes.next()).flatten();
+            if byte == open || byte == b'\n' || escaped == Some(b'\n') {
+                quote = None;
+            }
+            continue;
+        }
+        match byte {
+            b'"' | b'\'' => quote = Some(byte),
+            b'{' | b'<' | b'[' => depth += 1,
+            b'}' | b'>' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
         }
         if depth > MESSAGE_NESTING_MAX {
             return false;

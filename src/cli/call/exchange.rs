@@ -84,6 +84,7 @@ async fn send(
     if let Some(only) = first {
         // That the call has ended, and how, its replies tell.
         *sent += usize::from(out.send(only).await.is_ok());
+        out.close();
         return Ok(());
     }
     while let Some(request) = requests.next().await? {
@@ -92,6 +93,7 @@ async fn send(
         }
         *sent += 1;
     }
+    out.close();
     Ok(())
 }
 

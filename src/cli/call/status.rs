@@ -71,7 +71,8 @@ fn detail(url: &str, value: &[u8], schema: &Schema, style: Style) -> String {
         .message(name)
         .or_else(|| Schema::built_in().message(name));
     let Some(known) = known else {
-        return unknown(url, value, "its type is not known");
+        let why = format!("{name} is not recognized; see @value for raw binary message data");
+        return unknown(url, value, &why);
     };
     let written = Message::decode(&known, value.to_vec())
         .map_err(|error| error.to_string())
@@ -98,7 +99,7 @@ fn any(url: &str, name: &str, json: &str) -> String {
 fn unknown(url: &str, value: &[u8], why: &str) -> String {
     let value = BASE64_STANDARD.encode(value);
     let (url, value, why) = (json!(url), json!(value), json!(why));
-    format!("{{\n  \"@type\": {url},\n  \"@value\": {value},\n  \"@error\": {why}\n}}")
+    format!("{{\n  \"@error\": {why},\n  \"@type\": {url},\n  \"@value\": {value}\n}}")
 }
 
 /// As grpc-go spells it, `NotFound`; its `Canceled` has one l.

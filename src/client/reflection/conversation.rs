@@ -84,26 +84,21 @@ impl Conversation {
             message_request: question,
         };
         let Some(stream) = &mut self.stream else {
-            return self.open(request).await;
+            return self.open(&request).await;
         };
         exchange(stream, request).await.map_err(failed)
     }
 
     /// Asks the first question: whether a version is there, its answer tells.
-    async fn open(&mut self, request: Request) -> Result<Answer, Error> {
-        let mut request = Some(request);
+    async fn open(&mut self, request: &Request) -> Result<Answer, Error> {
         for path in PATHS {
             let mut stream = self.stream(path).await.map_err(failed)?;
-            let Some(asked) = request.take() else {
-                break;
-            };
-            let again = asked.clone();
-            match exchange(&mut stream, asked).await {
+            match exchange(&mut stream, request.clone()).await {
                 Ok(answer) => {
                     self.stream = Some(stream);
                     return Ok(answer);
                 }
-                Err(status) if status.code() == Code::Unimplemented => request = Some(again),
+                Err(status) if status.code() == Code::Unimplemented => {}
                 Err(status) => return Err(failed(status)),
             }
         }

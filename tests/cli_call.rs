@@ -1,0 +1,568 @@
+//! `reflectd call`, and `list` and `describe` against a live server; with grpcurl beside it where
+//! there is one.
+#![cfg(all(feature = "cli", unix))]
+#![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
+
+#[path = "support/reflectd.rs"]
+mod program;
+mod support;
+#[path = "support/tools.rs"]
+mod tools;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Write},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+use program::{Ran, Running, protos, reflectd};
+use reflectd::{Call, Metadata, Replies, Response, Schema, Server, Status, Streaming};
+use serde::{Deserialize, Serialize};
+use support::TestServer;
+use tokio::task::block_in_place;
+
+#[derive(Deserialize)]
+struct Person {
+    name: String,
+    times: u32,
+}
+
+#[derive(Serialize)]
+struct Greeting {
+    text: String,
+}
+
+fn of(name: &str) -> String {
+    format!("type.googleapis.com/{name}")
+}
+
+async fn greet(call: Call, person: Person) -> Result<Response<Greeting>, Status> {
+    let mut headers = Metadata::new();
+    let mut trailers = Metadata::new();
+    for value in call.metadata().texts("x-echo") {
+        headers.append("x-echo", value)?;
+    }
+    for value in call.metadata().all_bytes("x-echo-bin") {
+        trailers.append_bytes("x-after-bin", &value)?;
+    }
+    match person.name.as_str() {
+        "fail" => Err(Status::not_found("as \"asked\" <&>")
+            .with_detail_bytes(of("greeter.Person"), &b"\x0a\x03Ann\x10\x02"[..])
+            .with_detail_bytes(of("nobody.Knows"), &b"\x08\x03"[..])
+            .with_detail_bytes(of("google.protobuf.Duration"), &b"\x08\x03"[..])
+            .with_detail_bytes(of("greeter.Greeting"), &b""[..])),
+        "slow" => Err(Status::unavailable("")
+            .with_detail_bytes(of("google.rpc.RetryInfo"), &b"\x0a\x02\x08\x03"[..])),
+        "wait" => std::future::pending().await,
+        name => Ok(Response::new(Greeting {
+            text: name.to_owned(),
+        })
+        .with_metadata(headers)
+        .with_trailers(trailers)),
+    }
+}
+
+async fn repeat(person: Person, mut replies: Replies<Greeting>) -> Result<(), Status> {
+    for number in 0..person.times {
+        let text = format!("{} {number}", person.name);
+        replies.send(Greeting { text }).await?;
+    }
+    match person.name.as_str() {
+        "fail" => Err(Status::aborted("half-way")),
+        _ => Ok(()),
+    }
+}
+
+async fn together(mut people: Streaming<Person>) -> Result<Greeting, Status> {
+    let mut names = Vec::new();
+    while let Some(person) = people.message().await? {
+        names.push(person.name);
+    }
+    Ok(Greeting {
+        text: names.join(" "),
+    })
+}
+
+async fn each(mut people: Streaming<Person>, mut replies: Replies<Greeting>) -> Result<(), Status> {
+    while let Some(person) = people.message().await? {
+        replies.send(Greeting { text: person.name }).await?;
+    }
+    Ok(())
+}
+
+async fn greeter() -> TestServer {
+    let schema = Schema::compile(["proto/greeter.proto"], ["proto"]).unwrap();
+    let builder = Server::builder(schema)
+        .unary("/greeter.Greeter/Greet", greet)
+        .server_streaming("/greeter.Greeter/GreetRepeatedly", repeat)
+        .client_streaming("/greeter.Greeter/GreetTogether", together)
+        .bidi("/greeter.Greeter/GreetEach", each);
+    TestServer::start(builder).await
+}
+
+const GREET: &str = "greeter.Greeter/Greet";
+const REPEAT: &str = "greeter.Greeter/GreetRepeatedly";
+const TOGETHER: &str = "greeter.Greeter/GreetTogether";
+const EACH: &str = "greeter.Greeter/GreetEach";
+
+/// Runs the program in `proto/`.
+fn run(arguments: &[&str]) -> Ran {
+    block_in_place(|| program::run(&protos(), arguments))
+}
+
+/// What it prints, white space folded, where it succeeds.
+#[track_caller]
+fn says(arguments: &[&str], expected: &str) {
+    let ran = run(arguments);
+    assert_eq!(
+        (ran.code, ran.stderr.as_str()),
+        (Some(0), ""),
+        "{arguments:?}"
+    );
+    let said: Vec<&str> = ran.stdout.split_whitespace().collect();
+    assert_eq!(said.join(" "), expected, "{arguments:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_four_kinds_are_called() {
+    let server = greeter().await;
+    let at = &server.address().to_string();
+    says(&["call", at, GREET, "name=Ann"], r#"{ "text": "Ann" }"#);
+    says(
+        &[
+            "call",
+            at,
+            "greeter.Greeter.GreetRepeatedly",
+            "name=a",
+            "times:=2",
+        ],
+        r#"{ "text": "a 0" } { "text": "a 1" }"#,
+    );
+    let two = r#"{"name":"a"} {"name":"b"}"#;
+    says(&["call", at, TOGETHER, "-d", two], r#"{ "text": "a b" }"#);
+    says(
+        &["call", at, EACH, "-d", two, "--proto", "greeter.proto"],
+        r#"{ "text": "a" } { "text": "b" }"#,
+    );
+    says(&["call", at, TOGETHER], "{}");
+    says(&["call", at, GREET], "{}");
+
+    let ran = run(&["call", at, REPEAT, "name=fail", "times=1"]);
+    assert_eq!(ran.code, Some(64 + 10), "{ran:?}");
+    assert_eq!(ran.stdout, "{\n  \"text\": \"fail 0\"\n}\n");
+    assert_eq!(ran.stderr, "ERROR:\n  Code: Aborted\n  Message: half-way\n");
+    let ran = run(&["call", at, GREET, "name=wait", "-max-time", "0.2"]);
+    assert_eq!(ran.code, Some(64 + 4), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_is_sent_and_printed_as_it_comes() {
+    let server = greeter().await;
+    let at = &server.address().to_string();
+    for data in ["@", "@-"] {
+        let mut command = reflectd(&protos(), &["call", at, EACH, "-d", data]);
+        let mut child = command.stdin(Stdio::piped()).spawn().unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        block_in_place(|| {
+            for name in ["a", "b", "c"] {
+                // No byte behind the brace: the value is whole without one.
+                write!(stdin, "{{\"name\":\"{name}\"}}").unwrap();
+                let reply: Vec<_> = (0..3).map(|_| lines.next().unwrap().unwrap()).collect();
+                assert_eq!(reply[1], format!("  \"text\": \"{name}\""));
+            }
+            drop(stdin);
+            assert!(lines.next().is_none());
+            assert_eq!(child.wait().unwrap().code(), Some(0));
+        });
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn metadata_goes_both_ways() {
+    let server = greeter().await;
+    let at = &server.address().to_string();
+    let flags = [
+        "-v",
+        "-H",
+        "X-Echo: ${WHO}",
+        "-rpc-header",
+        "x-echo-bin: AQI=",
+    ];
+    let arguments = [
+        &["call", at, GREET, "name=a"][..],
+        &flags,
+        &["-expand-headers"],
+    ]
+    .concat();
+    let mut command = reflectd(&protos(), &arguments);
+    command
+        .env("WHO", "me: $you")
+        .env("REFLECTD_REFLECT_HEADER", "a: 1,2\nb: 3");
+    let ran = Ran::from(block_in_place(|| command.output().unwrap()));
+    let expected = "
+Resolved method descriptor:
+rpc Greet(greeter.Person) returns (greeter.Greeting);
+
+Request metadata to send:
+x-echo: me: $you
+x-echo-bin: AQI=
+
+Response headers received:
+x-echo: me: $you
+
+Response contents:
+{
+  \"text\": \"a\"
+}
+
+Response trailers received:
+x-after-bin: AQI=
+Sent 1 request and received 1 response
+";
+    assert_eq!(
+        (ran.code, ran.stdout.as_str()),
+        (Some(0), expected),
+        "{ran:?}"
+    );
+    let ran = run(&[
+        "call",
+        at,
+        GREET,
+        "-H",
+        "x: ${NOBODY_SETS_THIS}",
+        "-expand-headers",
+    ]);
+    assert!(ran.failed(2).contains("NOBODY_SETS_THIS, which is not set"));
+    let ran = run(&["call", at, GREET, "-H", "x-bin: ?"]);
+    assert!(ran.failed(2).contains("no base64"));
+}
+
+/// Flags of a call, and the method: what grpcurl prints for them we print.
+const SAME: &[(&[&str], &str)] = &[
+    (&["-d", r#"{"name":"Ann"}"#], GREET),
+    (&["-d", r#"{"name":"a","times":3}"#], REPEAT),
+    (&["-d", r#"{"name":"a"}{"name":"b"}"#], TOGETHER),
+    (&["-d", r#"{"name":"a"}{"name":"b"}"#], EACH),
+    (
+        &["-proto", "greeter.proto", "-import-path", ".", "-d", "{}"],
+        GREET,
+    ),
+    (&["-emit-defaults"], GREET),
+    (
+        &["-allow-unknown-fields", "-d", r#"{"name":"a","no":1}"#],
+        GREET,
+    ),
+    (&["-format", "text", "-d", "name: 'a' times: 2"], REPEAT),
+    (&["-format=text", "-d", "name: 'a'\u{1e}name: 'b'"], EACH),
+    (&["-d", r#"{"name":"fail"}"#], GREET),
+    (&["-d", r#"{"name":"fail","times":2}"#], REPEAT),
+    (
+        &["-format-error", "-d", r#"{"name":"fail","times":1}"#],
+        REPEAT,
+    ),
+    (&["-max-time", "0.2", "-d", r#"{"name":"wait"}"#], GREET),
+    (&["-d", r#"{"nam":"a"}"#], GREET),
+    (&["-d", "{}{}"], GREET),
+    (&["-d", "{"], GREET),
+    (&[], "greeter.Greeter/Gret"),
+    (&[], "greeter.Greter/Greet"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_grpcurl_prints_is_printed() {
+    let Some(grpcurl) = tools::grpcurl() else {
+        return;
+    };
+    let server = greeter().await;
+    let at = &server.address().to_string();
+    for (flags, method) in SAME {
+        let flags = [&["-plaintext"], *flags, &[at, method]].concat();
+        let ours = run(&[&["call"], &flags[..]].concat());
+        let theirs = Command::new(grpcurl)
+            .args(&flags)
+            .current_dir(protos())
+            .output();
+        let theirs = Ran::from(theirs.unwrap());
+        assert_eq!(ours.code, theirs.code, "{flags:?} {ours:?} {theirs:?}");
+        assert_eq!(ours.stdout, theirs.stdout, "{flags:?}");
+        // The deadline has other words there, and what is no call's end is told in one line here.
+        if theirs.code.is_some_and(|code| code > 64 && code != 68) {
+            assert_eq!(
+                ours.stderr.trim_end(),
+                theirs.stderr.trim_end(),
+                "{flags:?}"
+            );
+        }
+    }
+    for words in [vec![at, "list"], vec![at, "list", "greeter.Greeter"]] {
+        let theirs = Command::new(grpcurl)
+            .arg("-plaintext")
+            .args(&words)
+            .output();
+        let theirs = Ran::from(theirs.unwrap());
+        let ours = run(&[&["list", at], &words[2..]].concat());
+        assert_eq!(
+            (ours.code, ours.stdout),
+            (theirs.code, theirs.stdout),
+            "{words:?}"
+        );
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn details_are_shown_whatever_their_type() {
+    let server = greeter().await;
+    let at = &server.address().to_string();
+    let ran = run(&["call", at, GREET, "name=fail", "--format-error"]);
+    assert_eq!((ran.code, ran.stdout.as_str()), (Some(69), ""), "{ran:?}");
+    let status: serde_json::Value = serde_json::from_str(&ran.stderr).unwrap();
+    let expected = serde_json::json!({
+        "code": 5,
+        "message": "as \"asked\" <&>",
+        "details": [
+            {"@type": of("greeter.Person"), "name": "Ann", "times": 2},
+            {
+                "@type": of("nobody.Knows"),
+                "@value": "CAM=",
+                "@error": "nobody.Knows is not recognized; see @value for raw binary message data",
+            },
+            {"@type": of("google.protobuf.Duration"), "value": "3s"},
+            {"@type": of("greeter.Greeting")},
+        ],
+    });
+    assert_eq!(status, expected);
+    // The types of google/rpc are known whatever the server says.
+    let ran = run(&["call", at, GREET, "name=slow"]);
+    let expected = "ERROR:\n  Code: Unavailable\n  Message: \n  Details:\n  1)\t{\n    \t  \"@type\": \
+                    \"type.googleapis.com/google.rpc.RetryInfo\",\n    \t  \"retryDelay\": \
+                    \"3s\"\n    \t}\n";
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(78), expected));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_live_server_is_listed_and_described() {
+    let server = greeter().await;
+    let at = &server.address().to_string();
+    let services = "greeter.Greeter grpc.health.v1.Health grpc.reflection.v1.ServerReflection \
+                    grpc.reflection.v1alpha.ServerReflection";
+    says(&["list", at], services);
+    says(&["list", &format!("http://{at}")], services);
+    says(
+        &["list", at, "greeter.Greeter", "--methods"],
+        "greeter.Greeter/Greet greeter.Greeter/GreetRepeatedly greeter.Greeter/GreetTogether \
+         greeter.Greeter/GreetEach",
+    );
+    let greeting = "message Greeting { string text = 1; }";
+    says(&["describe", at, "greeter.Greeting"], greeting);
+    says(&["describe", ".greeter.Greeting", at], greeting);
+    let all = run(&["describe", at]).stdout;
+    for service in ["service Greeter {", "service Health {"] {
+        assert!(all.contains(service), "{all}");
+    }
+    let told = run(&["describe", at, "greeter.Greter"])
+        .failed(1)
+        .to_owned();
+    assert!(
+        told.ends_with("(did you mean \"greeter.Greeter\"?)"),
+        "{told}"
+    );
+
+    // What can be read in two ways is asked back.
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join(at), "").unwrap();
+    let ran = block_in_place(|| program::run(folder.path(), &["list", at]));
+    let told = format!("say ./{at} or http://{at}");
+    assert!(ran.failed(2).contains(&told), "{ran:?}");
+    let ran = run(&["list", "localhost"]);
+    assert!(
+        ran.failed(2)
+            .contains("neither a file or folder here nor the address of a server")
+    );
+    let ran = run(&["list", at, "user.proto"]);
+    assert!(ran.failed(2).contains("name one or the other"));
+}
+
+/// What is typed (AT: the address), the exit code, and what must be told.
+const WRONG: &[(&str, i32, &str)] = &[
+    ("call AT", 2, "<METHOD> is missing"),
+    (
+        "call AT Greet",
+        2,
+        "\"Greet\" is no method: it wants package.Service/Method",
+    ),
+    (
+        "call AT a.B/c -plaintxt",
+        2,
+        "has no flag --plaintxt; did you mean --plaintext?",
+    ),
+    (
+        "call AT a.B/c -max-time x",
+        2,
+        "\"x\" is no value for --max-time",
+    ),
+    ("call AT a.B/c x=1 -d {}", 2, "--data"),
+    (
+        "call AT a.B/c -plaintext -insecure",
+        2,
+        "--insecure with it: leave one out",
+    ),
+    (
+        "call localhost a.B/c",
+        2,
+        "\"localhost\" is no address: it wants HOST:PORT",
+    ),
+    (
+        "call AT greeter.Greter/Greet",
+        1,
+        "did you mean \"greeter.Greeter\"?",
+    ),
+    (
+        "call AT greeter.Greeter/Gret",
+        1,
+        "has no method \"Gret\"; it has Greet, ",
+    ),
+    (
+        "call AT greeter.Greeter/Greet name",
+        2,
+        "\"name\" has no value: a field is name=TEXT",
+    ),
+    (
+        "call AT greeter.Greeter/Greet nam=x",
+        1,
+        "unrecognized field name 'nam'",
+    ),
+    (
+        "call AT greeter.Greeter/Greet -d @gone",
+        1,
+        "cannot open the data gone: ",
+    ),
+    (
+        "call AT greeter.Greeter/Greet -d {}{}",
+        1,
+        "there is more than one in the data",
+    ),
+    ("call 127.0.0.1:1 greeter.Greeter/Greet", 1, "refused"),
+    (
+        "call AT greeter.Greeter/Greet --proto gone.proto",
+        1,
+        "cannot open gone.proto",
+    ),
+    ("call AT greeter.Greeter/Greet -tls", 1, "(--plaintext)"),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_is_told_in_one_line() {
+    let server = greeter().await;
+    let at = server.address().to_string();
+    for (typed, code, told) in WRONG {
+        let typed = typed.replace("AT", &at);
+        let arguments: Vec<&str> = typed.split(' ').collect();
+        let ran = run(&arguments);
+        assert!(ran.failed(*code).contains(told), "{typed}: {ran:?}");
+    }
+}
+
+#[test]
+fn without_reflection_files_are_asked_for() {
+    let server = serve(&["--listen", "127.0.0.1:0", "--no-reflection"]);
+    let at = &server.address().to_string();
+    let add = ["call", at, "user.UserInfo/addUser", "name=Ann"];
+    let ran = program::run(&protos(), &add);
+    assert!(
+        ran.failed(1).contains("name their .proto files (--proto)"),
+        "{ran:?}"
+    );
+    let ran = program::run(&protos(), &[&add[..], &["-proto", "user.proto"]].concat());
+    assert_eq!(ran.stdout, "{\n  \"Value\": \"0\"\n}\n", "{ran:?}");
+}
+
+fn serve(arguments: &[&str]) -> Running {
+    let demo = ["user.proto", "--store", "memory"];
+    Running::start(reflectd(&protos(), &[&demo, arguments].concat()))
+}
+
+/// A certificate of localhost, by an authority that only `ca.pem` knows.
+fn certificates(folder: &Path) {
+    let key = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    fs::write(folder.join("ca.pem"), key.cert.pem()).unwrap();
+    fs::write(folder.join("key.pem"), key.signing_key.serialize_pem()).unwrap();
+}
+
+#[test]
+fn tls_is_spoken_where_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    certificates(folder.path());
+    let file = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    let (ca, key) = (file("ca.pem"), file("key.pem"));
+    let tls = [
+        "--tls-cert",
+        &ca,
+        "--tls-key",
+        &key,
+        "--listen",
+        "127.0.0.1:0",
+    ];
+    let server = serve(&tls);
+    let port = server.address().port();
+    let (ip, name) = (format!("127.0.0.1:{port}"), format!("localhost:{port}"));
+    let url = format!("https://{name}");
+    let add = |address: &str, flags: &[&str]| {
+        let add = [
+            "call",
+            address,
+            "user.UserInfo/addUser",
+            "name=a",
+            "-max-time",
+            "20",
+        ];
+        program::run(&protos(), &[&add[..], flags].concat())
+    };
+    for (address, flags) in [
+        (&name, &["-cacert", &ca][..]),
+        (&url, &["-cacert", &ca]),
+        (&ip, &["-cacert", &ca, "-servername", "localhost"]),
+        (&ip, &["-cacert", &ca, "-authority", "localhost"]),
+        (&ip, &["-insecure"]),
+    ] {
+        let ran = add(address, flags);
+        assert_eq!(ran.code, Some(0), "{address} {flags:?} {ran:?}");
+    }
+    // Plaintext is what this machine gets unless told.
+    let ran = add(&ip, &[]);
+    assert!(ran.failed(1).contains("use https:// (--tls)"), "{ran:?}");
+    for flags in [
+        &["-cacert", &ca][..],
+        &["-cacert", &ca, "-servername", "other"],
+    ] {
+        let ran = add(&ip, flags);
+        assert!(ran.failed(1).contains("certificate"), "{ran:?}");
+    }
+}
+
+#[test]
+fn unix_sockets_are_called_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("s.sock");
+    let (path, url) = (path.to_str().unwrap(), format!("unix:{}", path.display()));
+    let _server = serve(&["--listen", &url]);
+    for arguments in [&["list", &url][..], &["list", "unix:s.sock"]] {
+        let ran = program::run(folder.path(), arguments);
+        assert!(ran.stdout.contains("user.UserInfo\n"), "{ran:?}");
+    }
+    let ran = program::run(
+        folder.path(),
+        &["call", "-unix", path, "user.UserInfo/addUser"],
+    );
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+}
+
+#[test]
+fn shells_are_told_what_there_is() {
+    for shell in ["bash", "zsh", "fish"] {
+        let ran = program::run(&protos(), &["completions", shell]);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.stdout.contains("max-time"), "{ran:?}");
+    }
+}
