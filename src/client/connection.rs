@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::{
     builder::Options,
     concurrent_streams::ConcurrentStreams,
-    connector::{self, Greeted, Socket},
+    connector::{self, Greeted, SPEAKS_TLS, Socket},
     endpoint::Endpoint,
     failure::Failure,
     receiving::Receiving,
@@ -97,17 +97,27 @@ impl Connection {
             .handshake(socket);
         let broken = |error: h2::Error| match greeting.complaint() {
             Some(complaint) => format!("cannot connect to {name}: {complaint}"),
+            None if error.reason() == Some(Reason::INADEQUATE_SECURITY) => {
+                format!("cannot connect to {name}: {SPEAKS_TLS}")
+            }
+            None if error.is_go_away() && error.is_remote() => {
+                format!("{name} takes no calls: {error}")
+            }
             None => format!("{name} does not speak HTTP/2: {error}"),
         };
-        let (requests, mut connection) = handshake.await.map_err(broken)?;
-        // Only who has greeted is there.
+        let (mut requests, mut connection) = handshake.await.map_err(broken)?;
+        // Only who has greeted is there, and has not said good-bye in the same breath.
         tokio::select! {
-            () = greeting.heard() => {}
+            biased;
             ended = &mut connection => {
                 ended.map_err(broken)?;
-                return Err(format!("{name} closed the connection before it said a word"));
+                return Err(format!("{name} closed the connection before it took a call"));
             }
+            () = greeting.heard() => {}
         }
+        poll_fn(|cx| requests.poll_ready(cx))
+            .await
+            .map_err(broken)?;
         if let Some(complaint) = greeting.complaint() {
             return Err(format!("cannot connect to {name}: {complaint}"));
         }

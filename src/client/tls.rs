@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    AlertDescription, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::CryptoProvider,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
@@ -173,6 +173,12 @@ fn told(error: io::Error) -> io::Error {
         Some(rustls::Error::InvalidMessage(_)) => io::Error::new(
             error.kind(),
             "the server does not speak TLS on this port: use http:// (--plaintext)",
+        ),
+        // That is what a plaintext port of this library answers, too.
+        Some(rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)) => io::Error::new(
+            error.kind(),
+            "the server speaks another version of TLS, or none on this port: \
+             then use http:// (--plaintext)",
         ),
         _ => error,
     }
