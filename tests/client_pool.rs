@@ -64,8 +64,9 @@ async fn a_pool_is_never_smaller_than_asked_for() {
     let server = ScriptedServer::bind().await;
     let client = client(server.channel().pool(2..=2));
     client.channel().wake();
-    let lost = server.accept().await;
+    let mut lost = server.accept().await;
     let mut kept = server.accept().await;
+    assert!(lost.is_quiet().await && kept.is_quiet().await);
     drop(lost);
     let mut new = server.accept().await;
     assert!(kept.is_quiet().await && new.is_quiet().await);

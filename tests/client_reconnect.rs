@@ -169,6 +169,20 @@ async fn a_connection_that_goes_away_without_error_is_made_again() {
 }
 
 #[tokio::test]
+async fn a_server_that_greets_with_goaway_is_not_stormed() {
+    let server = ScriptedServer::bind().await;
+    let mut backoff = reflectd::client::Backoff::default();
+    backoff.base = Duration::from_secs(100);
+    let client = client(server.channel().backoff(backoff));
+    client.channel().wake();
+    let mut link = server.accept_and(&peer::goaway(0, NO_ERROR, "")).await;
+    while link.try_request().await.is_some() {}
+    let failure = greet(&client).await.unwrap_err();
+    assert_eq!(failure.code(), Code::Unavailable);
+    assert!(!server.is_connected_to().await);
+}
+
+#[tokio::test]
 async fn a_lazy_channel_reconnects_without_keepalive() {
     let (server, client) = server_and_client().await;
     assert_eq!(client.channel().state(), ConnectivityState::Idle);

@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::{
     builder::Options,
     concurrent_streams::ConcurrentStreams,
-    connector::{self, Greeted, Socket},
+    connector::{self, Greeted, Greeting, SPEAKS_TLS, Socket},
     endpoint::Endpoint,
     failure::Failure,
     receiving::Receiving,
@@ -61,6 +61,21 @@ struct Keepalive {
     without_calls: bool,
 }
 
+/// Why a server that was reached is none to make calls of.
+fn why_not(endpoint: &Endpoint, greeting: &Greeting, error: &h2::Error) -> String {
+    let name = endpoint.name();
+    match greeting.complaint() {
+        Some(complaint) => format!("cannot connect to {name}: {complaint}"),
+        None if error.reason() == Some(Reason::INADEQUATE_SECURITY) && !endpoint.tls => {
+            format!("cannot connect to {name}: {SPEAKS_TLS}")
+        }
+        None if error.is_go_away() && error.is_remote() => {
+            format!("{name} takes no calls: {error}")
+        }
+        None => format!("{name} does not speak HTTP/2: {error}"),
+    }
+}
+
 /// How a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -95,28 +110,24 @@ impl Connection {
             .initial_connection_window_size(options.connection_window_bytes)
             .max_header_list_size(options.header_list_bytes)
             .handshake(socket);
-        let broken = |error: h2::Error| match greeting.complaint() {
-            Some(complaint) => format!("cannot connect to {name}: {complaint}"),
-            // RFC 9113, 7: "the underlying transport has properties that do not meet minimum security
-            // requirements".
-            None if error.reason() == Some(Reason::INADEQUATE_SECURITY) && !endpoint.tls => {
-                format!("cannot connect to {name}: the server wants TLS: use https:// (--tls)")
-            }
-            None => format!("{name} does not speak HTTP/2: {error}"),
-        };
-        let (requests, mut connection) = handshake.await.map_err(broken)?;
-        // Only who has greeted is there.
+        let broken = |error: h2::Error| why_not(endpoint, &greeting, &error);
+        let (mut requests, mut connection) = handshake.await.map_err(broken)?;
+        // Only who has greeted is there, and has not said good-bye in the same breath.
         tokio::select! {
-            () = greeting.heard() => {}
+            biased;
             ended = &mut connection => {
                 ended.map_err(broken)?;
                 let hint = match endpoint.tls {
                     true => "",
                     false => "; if it speaks TLS on this port, use https:// (--tls)",
                 };
-                return Err(format!("{name} closed the connection before it said a word{hint}"));
+                return Err(format!("{name} closed the connection before it took a call{hint}"));
             }
+            () = greeting.heard() => {}
         }
+        poll_fn(|cx| requests.poll_ready(cx))
+            .await
+            .map_err(broken)?;
         if let Some(complaint) = greeting.complaint() {
             return Err(format!("cannot connect to {name}: {complaint}"));
         }

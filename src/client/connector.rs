@@ -114,7 +114,7 @@ impl Greeting {
     pub(super) fn complaint(&self) -> Option<&'static str> {
         let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
         match bytes.as_slice() {
-            [21, 3, ..] => Some("the server speaks TLS on this port: use https:// (--tls)"),
+            [21, 3, ..] => Some(SPEAKS_TLS),
             b"HTTP/1" => Some("the server speaks HTTP/1.1 on this port, and no HTTP/2"),
             _ => None,
         }
@@ -175,6 +175,8 @@ impl<Io: AsyncWrite + Unpin> AsyncWrite for Greeted<Io> {
         Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
+
+pub(super) const SPEAKS_TLS: &str = "the server speaks TLS on this port: use https:// (--tls)";
 
 /// As many as `HTTP/1` has.
 const GREETING_BYTES: usize = 6;

@@ -7,7 +7,7 @@ use std::{
 };
 
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    AlertDescription, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::CryptoProvider,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
@@ -174,14 +174,12 @@ fn told(error: io::Error) -> io::Error {
             error.kind(),
             "the server does not speak TLS on this port: use http:// (--plaintext)",
         ),
-        // What a plaintext server says that is polite enough to (this project's does).
-        Some(rustls::Error::AlertReceived(rustls::AlertDescription::ProtocolVersion)) => {
-            io::Error::new(
-                error.kind(),
-                "the server speaks no TLS on this port, or none that is in use: http:// (--plaintext) \
-                 is without",
-            )
-        }
+        // That is what a plaintext port of this library answers, too.
+        Some(rustls::Error::AlertReceived(AlertDescription::ProtocolVersion)) => io::Error::new(
+            error.kind(),
+            "the server speaks another version of TLS, or none on this port: \
+             then use http:// (--plaintext)",
+        ),
         _ if error.kind() == io::ErrorKind::UnexpectedEof => io::Error::new(
             error.kind(),
             "the server hung up on the TLS handshake; if it speaks no TLS, use http:// (--plaintext)",

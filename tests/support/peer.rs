@@ -390,6 +390,13 @@ pub const REQUEST: [(&str, &str); 6] = [
     ("content-type", "application/grpc"),
 ];
 
+/// A GOAWAY frame.
+pub fn goaway(last: u32, code: u32, debug: &str) -> Vec<u8> {
+    let mut payload = [last.to_be_bytes(), code.to_be_bytes()].concat();
+    payload.extend(debug.as_bytes());
+    frame(GOAWAY, 0, 0, &payload)
+}
+
 /// The HEADERS frame of a gRPC request. Literals without indexing, so that its bytes do not depend
 /// on what went before.
 pub fn request(stream: u32, path: &str, more: &[(&str, &str)], end: bool) -> Vec<u8> {

@@ -93,6 +93,16 @@ impl ScriptedServer {
         peer.into()
     }
 
+    /// The next connection, whose settings come in one write with something else.
+    pub async fn accept_and(&self, more: &[u8]) -> Link {
+        let accepted = timeout(PATIENCE, self.listener.accept()).await;
+        let (socket, _) = accepted.expect("nobody connected").unwrap();
+        let mut peer = Peer::accepted(socket).await;
+        let settings = peer::frame(peer::SETTINGS, 0, 0, &[]);
+        peer.send_bytes(&[&settings[..], more].concat()).await;
+        peer.into()
+    }
+
     /// Whether a client connects within a time that is long for a client, short for a test.
     pub async fn is_connected_to(&self) -> bool {
         timeout(Duration::from_millis(300), self.listener.accept())
@@ -207,9 +217,7 @@ impl Link {
 
     /// Sends GOAWAY.
     pub async fn goaway(&mut self, last: u32, code: u32, debug: &str) {
-        let mut payload = [last.to_be_bytes(), code.to_be_bytes()].concat();
-        payload.extend(debug.as_bytes());
-        self.peer.send_frame(peer::GOAWAY, 0, 0, &payload).await;
+        self.peer.send_bytes(&peer::goaway(last, code, debug)).await;
     }
 
     /// Whether the client has said nothing of calls by the time when it answers a PING.
