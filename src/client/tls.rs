@@ -174,6 +174,13 @@ fn told(error: io::Error) -> io::Error {
             error.kind(),
             "the server does not speak TLS on this port: use http:// (--plaintext)",
         ),
+        Some(wrong @ rustls::Error::InvalidCertificate(_)) => io::Error::new(
+            error.kind(),
+            format!(
+                "{wrong} (--cacert names whom to trust, --servername what the certificate must say, \
+                 --insecure takes any)"
+            ),
+        ),
         // What a plaintext server says that is polite enough to (this project's does).
         Some(rustls::Error::AlertReceived(rustls::AlertDescription::ProtocolVersion)) => {
             io::Error::new(
