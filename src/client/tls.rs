@@ -180,6 +180,13 @@ fn told(error: io::Error) -> io::Error {
             "the server speaks another version of TLS, or none on this port: \
              then use http:// (--plaintext)",
         ),
+        Some(wrong @ rustls::Error::InvalidCertificate(_)) => io::Error::new(
+            error.kind(),
+            format!(
+                "{wrong} (--cacert names whom to trust, --servername what the certificate must say, \
+                 --insecure takes any)"
+            ),
+        ),
         _ if error.kind() == io::ErrorKind::UnexpectedEof => io::Error::new(
             error.kind(),
             "the server hung up on the TLS handshake; if it speaks no TLS, use http:// (--plaintext)",
