@@ -107,7 +107,8 @@ async fn until(client: &Client, wanted: &str) {
 #[tokio::test]
 async fn calls_go_round() {
     let (a, b, channel) = two(Balance::RoundRobin).await;
-    (a.answer_always("a"), b.answer_always("b"));
+    a.answer_always("a");
+    b.answer_always("b");
     let client = client(channel);
     until(&client, "ab").await;
     let names = answers(&client, 10).await;

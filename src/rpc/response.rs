@@ -20,6 +20,7 @@ impl<T> Response<T> {
         }
     }
 
+    #[cfg(feature = "client")]
     pub(crate) fn from_parts(message: T, metadata: Metadata, trailers: Metadata) -> Self {
         Self {
             message,

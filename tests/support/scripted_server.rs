@@ -223,10 +223,14 @@ impl Link {
     /// Whether the client has said nothing of calls by the time when it answers a PING.
     pub async fn is_quiet(&mut self) -> bool {
         self.peer.send_frame(peer::PING, 0, 0, b"are you?").await;
-        let wanted = |frame: &Frame| match frame {
-            Frame::Ping { ack: true, .. } => true,
-            Frame::Headers { .. } | Frame::Data { .. } | Frame::Reset { .. } => true,
-            _ => false,
+        let wanted = |frame: &Frame| {
+            matches!(
+                frame,
+                Frame::Ping { ack: true, .. }
+                    | Frame::Headers { .. }
+                    | Frame::Data { .. }
+                    | Frame::Reset { .. }
+            )
         };
         matches!(self.peer.recv_until(wanted).await, Frame::Ping { .. })
     }
