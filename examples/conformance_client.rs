@@ -25,7 +25,7 @@ use std::{
 use bytes::Bytes;
 use payload::{Any, Failure, Header, Payload, Reply, headers, metadata};
 use reflectd::{
-    Message, MessageEncoding, Metadata, RawMessage, Response, Schema, Status,
+    Message, MessageEncoding, RawMessage, Response, Schema, Status,
     client::{Call, Channel, Client, ClientTls, Requests, Responses},
 };
 use serde::{Deserialize, Serialize};
@@ -418,7 +418,6 @@ fn given_up() -> Status {
 }
 
 fn once(reply: Result<Response<Reply>, Status>) -> ClientResponseResult {
-    let none = Metadata::new();
     match reply {
         Ok(reply) => ClientResponseResult {
             response_headers: headers(reply.metadata()),
@@ -427,7 +426,7 @@ fn once(reply: Result<Response<Reply>, Status>) -> ClientResponseResult {
             ..ClientResponseResult::default()
         },
         Err(status) => ClientResponseResult {
-            response_headers: headers(status.initial_metadata().unwrap_or(&none)),
+            response_headers: status.initial_metadata().map(headers).unwrap_or_default(),
             response_trailers: headers(status.metadata()),
             error: Some(failure(&status)),
             ..ClientResponseResult::default()

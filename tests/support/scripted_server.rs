@@ -224,12 +224,13 @@ impl Link {
     pub async fn is_quiet(&mut self) -> bool {
         self.peer.send_frame(peer::PING, 0, 0, b"are you?").await;
         let wanted = |frame: &Frame| {
-            let is_pong = matches!(frame, Frame::Ping { ack: true, .. });
-            is_pong
-                || matches!(
-                    frame,
-                    Frame::Headers { .. } | Frame::Data { .. } | Frame::Reset { .. }
-                )
+            matches!(
+                frame,
+                Frame::Ping { ack: true, .. }
+                    | Frame::Headers { .. }
+                    | Frame::Data { .. }
+                    | Frame::Reset { .. }
+            )
         };
         matches!(self.peer.recv_until(wanted).await, Frame::Ping { .. })
     }
