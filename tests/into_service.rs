@@ -2,16 +2,32 @@
 
 mod support;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use reflectd::{Call, Message, RawMessage, Replies, Schema, Server, Status, Streaming};
 use support::{Client, soon};
 use tokio::{net::TcpListener, sync::Notify};
 
-/// An axum server with ours behind it; and what tells that a handler was dropped.
-async fn start() -> (SocketAddr, Arc<Notify>) {
+/// An axum server with ours behind it.
+struct Served {
+    address: SocketAddr,
+    /// Told when a handler that waits is dropped.
+    dropped: Arc<Notify>,
+    /// How many replies the handler of GreetRepeatedly has sent.
+    repeated: Arc<AtomicUsize>,
+}
+
+async fn start() -> Served {
     let dropped = Arc::<Notify>::default();
     let gone = Arc::clone(&dropped);
+    let repeated = Arc::<AtomicUsize>::default();
+    let counter = Arc::clone(&repeated);
     let schema = Schema::compile(["proto/greeter.proto"], ["proto"]).unwrap();
     let service = Server::builder(schema)
         .receive_bytes_max(100_000)
@@ -19,7 +35,10 @@ async fn start() -> (SocketAddr, Arc<Notify>) {
             "/greeter.Greeter/Greet",
             move |call: Call, person: Message| greet(call, person, Arc::clone(&gone)),
         )
-        .server_streaming("/greeter.Greeter/GreetRepeatedly", repeat)
+        .server_streaming(
+            "/greeter.Greeter/GreetRepeatedly",
+            move |request, replies| repeat(request, replies, Arc::clone(&counter)),
+        )
         .bidi("/greeter.Greeter/GreetEach", echo)
         .build()
         .unwrap()
@@ -30,7 +49,11 @@ async fn start() -> (SocketAddr, Arc<Notify>) {
         .route("/about", axum::routing::get(async || "about"))
         .fallback_service(service);
     tokio::spawn(async move { axum::serve(listener, router).await });
-    (address, dropped)
+    Served {
+        address,
+        dropped,
+        repeated,
+    }
 }
 
 struct OnDrop(Arc<Notify>);
@@ -55,10 +78,15 @@ async fn greet(call: Call, person: Message, dropped: Arc<Notify>) -> Result<Mess
     Ok(greeting)
 }
 
-/// Sends the request as often as its name is long.
-async fn repeat(request: RawMessage, mut replies: Replies<RawMessage>) -> Result<(), Status> {
-    for _ in 2..request.bytes.len() {
+/// Sends the request as often as its name is long, at most a hundred times.
+async fn repeat(
+    request: RawMessage,
+    mut replies: Replies<RawMessage>,
+    sent: Arc<AtomicUsize>,
+) -> Result<(), Status> {
+    for _ in 0..request.bytes.len().saturating_sub(2).min(100) {
         replies.send(request.clone()).await?;
+        sent.fetch_add(1, Ordering::Relaxed);
     }
     Ok(())
 }
@@ -83,7 +111,7 @@ fn person(name: &str) -> Vec<u8> {
 
 #[tokio::test]
 async fn calls_of_every_kind_are_answered() {
-    let (address, _) = start().await;
+    let Served { address, .. } = start().await;
     let client = Client::connect(address).await;
     let reply = client.unary(GREET, person("Ann")).await;
     assert_eq!(reply.status().code, 0);
@@ -104,7 +132,7 @@ async fn calls_of_every_kind_are_answered() {
 
 #[tokio::test]
 async fn refusals_and_failures_look_as_they_do_without_it() {
-    let (address, _) = start().await;
+    let Served { address, .. } = start().await;
     let client = Client::connect(address).await;
     let failed = client.unary(GREET, person("fail")).await;
     let status = failed.status();
@@ -121,7 +149,9 @@ async fn refusals_and_failures_look_as_they_do_without_it() {
 
 #[tokio::test]
 async fn deadlines_hold_and_calls_that_are_given_up_are_dropped() {
-    let (address, dropped) = start().await;
+    let Served {
+        address, dropped, ..
+    } = start().await;
     let client = Client::connect(address).await;
     let late = client.call(GREET).header("grpc-timeout", "100m");
     assert_eq!(late.unary(person("wait")).await.status().code, 4);
@@ -138,15 +168,21 @@ async fn deadlines_hold_and_calls_that_are_given_up_are_dropped() {
 
 #[tokio::test]
 async fn a_slow_reader_holds_its_handler_back() {
-    let (address, _) = start().await;
-    let client = Client::connect(address).await;
-    let large = vec![b'x'; 90_000];
-    let mut call = client.stream("/greeter.Greeter/GreetEach").await;
-    for _ in 0..20 {
-        call.send(large.clone()).await;
-        assert_eq!(call.next().await.map(|m| m.len()), Some(large.len()));
-    }
+    let server = start().await;
+    let (slow, other) = (
+        Client::connect(server.address).await,
+        Client::connect(server.address),
+    );
+    let mut call = slow.stream("/greeter.Greeter/GreetRepeatedly").await;
+    call.send(vec![b'x'; 90_000]).await;
     call.close();
-    assert_eq!(call.end().await.status().code, 0);
-    tokio::time::sleep(Duration::from_millis(1)).await;
+    let other = other.await;
+    for _ in 0..100 {
+        assert_eq!(other.unary(GREET, person("Ann")).await.status().code, 0);
+    }
+    // Some wait in windows and buffers, 9 MB do not.
+    let sent = server.repeated.load(Ordering::Relaxed);
+    assert!((1..50).contains(&sent), "{sent} replies that nobody read");
+    let reply = call.end().await;
+    assert_eq!((reply.status().code, reply.messages.len()), (0, 100));
 }

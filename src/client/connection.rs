@@ -23,7 +23,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::{
     builder::Options,
     concurrent_streams::ConcurrentStreams,
-    connector::{self, Greeted, Greeting, SPEAKS_TLS, Socket},
+    connector::{self, Greeting, SPEAKS_TLS, Socket},
     endpoint::Endpoint,
     failure::Failure,
     receiving::Receiving,
@@ -49,7 +49,7 @@ pub(super) struct Place {
 
 /// What keeps a connection going; to be run until it ends.
 pub(super) struct Driver {
-    connection: client::Connection<Greeted<Socket>, Bytes>,
+    connection: client::Connection<Socket, Bytes>,
     streams: Arc<ConcurrentStreams>,
     keepalive: Option<Keepalive>,
 }
@@ -100,10 +100,9 @@ impl Connection {
             #[cfg(feature = "tls")]
             options.tls_session(),
         );
-        let socket = socket
+        let (socket, greeting) = socket
             .await
             .map_err(|error| format!("cannot connect to {name}: {error}"))?;
-        let (socket, greeting) = Greeted::new(socket);
         let handshake = client::Builder::new()
             .enable_push(false)
             .initial_window_size(options.stream_window_bytes)

@@ -2,17 +2,16 @@
 
 use std::{
     io,
-    pin::Pin,
     sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, ready},
 };
 
 use socket2::{SockRef, TcpKeepalive};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
     sync::Notify,
 };
+use tokio_util::io::InspectReader;
 
 use super::endpoint::{Endpoint, Target};
 #[cfg(feature = "tls")]
@@ -34,7 +33,7 @@ impl<Io: AsyncRead + AsyncWrite + Send + Unpin> Duplex for Io {}
 pub(super) async fn connect(
     endpoint: &Endpoint,
     #[cfg(feature = "tls")] tls: Option<&ClientTlsSession>,
-) -> io::Result<Socket> {
+) -> io::Result<(Socket, Arc<Greeting>)> {
     match &endpoint.target {
         Target::Host { host, port } => {
             let socket = connect_host(host, *port).await?;
@@ -42,12 +41,12 @@ pub(super) async fn connect(
             if endpoint.tls
                 && let Some(tls) = tls
             {
-                return Ok(Box::new(tls.connect(host, socket).await?));
+                return Ok(greeted(tls.connect(host, socket).await?));
             }
-            Ok(Box::new(socket))
+            Ok(greeted(socket))
         }
         #[cfg(unix)]
-        Target::Unix(path) => Ok(Box::new(tokio::net::UnixStream::connect(path).await?)),
+        Target::Unix(path) => Ok(greeted(tokio::net::UnixStream::connect(path).await?)),
         #[cfg(not(unix))]
         Target::Unix(_) => Err(io::Error::other("this system has no Unix sockets")),
     }
@@ -79,12 +78,6 @@ fn find_silence(socket: &TcpStream) -> io::Result<()> {
     Ok(())
 }
 
-/// A socket that keeps the first bytes of the server: they tell what it speaks.
-pub(super) struct Greeted<Io> {
-    io: Io,
-    greeting: Arc<Greeting>,
-}
-
 /// The first bytes of a server.
 #[derive(Debug, Default)]
 pub(super) struct Greeting {
@@ -92,15 +85,19 @@ pub(super) struct Greeting {
     heard: Notify,
 }
 
-impl<Io> Greeted<Io> {
-    pub(super) fn new(io: Io) -> (Self, Arc<Greeting>) {
-        let greeting = Arc::<Greeting>::default();
-        let greeted = Self {
-            io,
-            greeting: Arc::clone(&greeting),
-        };
-        (greeted, greeting)
-    }
+/// A socket that keeps the first bytes of the server: they tell what it speaks.
+fn greeted<Io: Duplex + 'static>(io: Io) -> (Socket, Arc<Greeting>) {
+    let greeting = Arc::<Greeting>::default();
+    let kept = Arc::clone(&greeting);
+    let mut missing = GREETING_BYTES;
+    let note = move |read: &[u8]| {
+        let first = &read[..missing.min(read.len())];
+        if !first.is_empty() {
+            missing -= first.len();
+            kept.note(first);
+        }
+    };
+    (Box::new(InspectReader::new(io, note)), greeting)
 }
 
 impl Greeting {
@@ -120,59 +117,10 @@ impl Greeting {
         }
     }
 
-    fn note(&self, read: &[u8]) {
+    fn note(&self, first: &[u8]) {
         let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
-        let room = GREETING_BYTES - bytes.len();
-        if room > 0 && !read.is_empty() {
-            let first = bytes.is_empty();
-            bytes.extend_from_slice(&read[..room.min(read.len())]);
-            if first {
-                self.heard.notify_one();
-            }
-        }
-    }
-}
-
-impl<Io: AsyncRead + Unpin> AsyncRead for Greeted<Io> {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let before = buf.filled().len();
-        ready!(Pin::new(&mut self.io).poll_read(cx, buf))?;
-        self.greeting.note(&buf.filled()[before..]);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl<Io: AsyncWrite + Unpin> AsyncWrite for Greeted<Io> {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, bytes)
-    }
-
-    fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        slices: &[io::IoSlice<'_>],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
-    }
-
-    fn is_write_vectored(&self) -> bool {
-        self.io.is_write_vectored()
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
+        bytes.extend_from_slice(first);
+        self.heard.notify_one();
     }
 }
 

@@ -2,7 +2,7 @@
 
 use peers::{Load, REQUEST};
 use reflectd::{
-    Message, RawMessage, Schema,
+    Message, Schema,
     client::{Channel, Client},
 };
 
@@ -27,9 +27,3 @@ async fn call(client: Client, id: Message) -> bool {
 }
 
 const GET_USER: &str = "/user.UserInfo/getUser";
-
-#[allow(dead_code, reason = "for comparisons without a codec")]
-async fn call_raw(client: Client) -> bool {
-    let reply: Result<RawMessage, _> = client.unary(GET_USER, RawMessage::new(REQUEST)).await;
-    reply.is_ok_and(|reply| reply.bytes == peers::REPLY)
-}
