@@ -47,14 +47,7 @@ const CRATES: &[(&str, &[&str])] = &[
         "prost_reflect",
         &["schema/", "message/", "rpc/conversion.rs", "fuzzing/"],
     ),
-    (
-        "h2",
-        &[
-            "transport/http2_by_h2.rs",
-            "transport/connection.rs",
-            "client/",
-        ],
-    ),
+    ("h2", &["client/"]),
     ("hyper", &["gateway/"]),
     ("rustls", &["transport/tls", "client/"]),
     ("redb", &["store/redb"]),

@@ -212,12 +212,22 @@ impl fmt::Debug for RawMetadata {
 impl RawMetadata {
     /// Adds a header that has no slot of its own; reserved names are dropped here, and white space
     /// around values ("it may be stripped", "Custom-Metadata").
-    pub(crate) fn push(&mut self, name: &[u8], mut value: Bytes) {
+    pub(crate) fn push(&mut self, name: &[u8], value: Bytes) {
         if !is_reserved(name) {
-            value.truncate(value.trim_ascii_end().len());
-            value.advance(value.len() - value.trim_ascii_start().len());
-            self.fields.push((Bytes::copy_from_slice(name), value));
+            self.push_custom(Bytes::copy_from_slice(name), value);
         }
+    }
+
+    /// Adds a header whose name is known not to be reserved.
+    pub(crate) fn push_custom(&mut self, name: Bytes, mut value: Bytes) {
+        value.truncate(value.trim_ascii_end().len());
+        value.advance(value.len() - value.trim_ascii_start().len());
+        self.fields.push((name, value));
+    }
+
+    /// Whether a header of that name is Custom-Metadata.
+    pub(crate) fn is_custom(name: &[u8]) -> bool {
+        !is_reserved(name)
     }
 
     /// The name of a `-bin` header whose value is not base64, if there is one.

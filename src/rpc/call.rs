@@ -27,7 +27,7 @@ pub struct Call {
 struct Inner {
     /// `None` for a path that no method has, which only a fallback handler sees.
     method: Option<Method>,
-    head: Box<CallHead>,
+    head: CallHead,
     peer: Peer,
     deadline: Option<Instant>,
     /// What one of its requests may take in memory.
@@ -57,12 +57,12 @@ struct Added {
 impl Call {
     pub(crate) fn new(
         method: Option<Method>,
-        head: Box<CallHead>,
+        head: CallHead,
         peer: Peer,
         deadline: Option<Instant>,
         limits: &Limits,
     ) -> Self {
-        let accept = head.accept_encoding.as_deref();
+        let accept = head.accept_encoding;
         let configured = MessageEncoding::choose(&limits.compression, accept);
         let compress = configured != MessageEncoding::Identity;
         let reply_encoding = if compress {

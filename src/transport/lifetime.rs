@@ -36,8 +36,8 @@ pub(super) struct Lifetime {
 
 #[derive(Debug)]
 struct Draining {
-    /// A connection without calls is closed then, whether the client has answered or not.
-    idle_until: Instant,
+    /// Until when calls that cross the word are taken; `None`: they are not any more.
+    taking_until: Option<Instant>,
     calls_until: Option<Instant>,
 }
 
@@ -61,8 +61,10 @@ pub(super) enum Due {
     Ping,
     /// Look for calls that have stalled.
     Sweep,
-    /// Take no new calls, and close the connection after the last.
+    /// Tell the client to make no new calls, and close the connection after the last.
     Drain(&'static str),
+    /// Take no new calls, whether the client has answered or not.
+    TakeNoMore,
     /// End the calls that are left, and close.
     EndCalls,
     /// Close the connection of a client that is gone, or that has nothing to do here.
@@ -113,7 +115,7 @@ impl Lifetime {
     pub(super) fn drain(&mut self, grace: Option<Duration>, now: Instant) {
         let calls_until = grace.map(|grace| now + grace);
         let draining = self.draining.get_or_insert(Draining {
-            idle_until: now + limits::GOAWAY_TIMEOUT,
+            taking_until: Some(now + limits::GOAWAY_TIMEOUT),
             calls_until,
         });
         draining.calls_until = draining.calls_until.or(calls_until);
@@ -135,6 +137,11 @@ impl Lifetime {
             Due::Sweep => self.sweep_at = now + self.limits.stall_timeout,
             Due::Drain(MAX_AGE) => self.drain(Some(self.limits.age_grace), now),
             Due::Drain(_) => self.drain(None, now),
+            Due::TakeNoMore => {
+                if let Some(draining) = &mut self.draining {
+                    draining.taking_until = None;
+                }
+            }
             Due::EndCalls | Due::Close(_) | Due::Expel(_) => {}
         }
         Some(due)
@@ -168,8 +175,7 @@ impl Lifetime {
         let drained = self
             .draining
             .as_ref()
-            .filter(|_| self.idle_since.is_some())
-            .map(|draining| (draining.idle_until, Due::Close(DRAINED)));
+            .and_then(|draining| Some((draining.taking_until?, Due::TakeNoMore)));
         let calls = self
             .draining
             .as_ref()
@@ -189,7 +195,6 @@ fn jitter(age: Duration) -> Duration {
 
 const MAX_AGE: &str = "max_age";
 const MAX_IDLE: &str = "max_idle";
-const DRAINED: &str = "drained";
 const SILENT: &str = "the client did not answer a PING";
 const SLOW_PREFACE: &str = "no SETTINGS came in time";
 const SLOW_HEADERS: &str = "a header block was not sent to its end in time";
@@ -266,8 +271,9 @@ mod tests {
         assert_eq!(lifetime.due(start + seconds(5900)), idle);
         // The client has five seconds to make no more calls and close.
         assert_eq!(lifetime.due(start + seconds(5904)), None);
-        let closed = Some(Due::Close(DRAINED));
-        assert_eq!(lifetime.due(start + seconds(5905)), closed);
+        let told = Some(Due::TakeNoMore);
+        assert_eq!(lifetime.due(start + seconds(5905)), told);
+        assert_eq!(lifetime.due(start + seconds(5906)), None);
     }
 
     #[test]
@@ -282,6 +288,7 @@ mod tests {
         let old = lifetime.next().expect("it will be old");
         assert!(old <= start + seconds(1100));
         assert_eq!(lifetime.due(old), Some(Due::Drain(MAX_AGE)));
+        assert_eq!(lifetime.due(old + seconds(29)), Some(Due::TakeNoMore));
         assert_eq!(lifetime.due(old + seconds(29)), None);
         assert_eq!(lifetime.due(old + seconds(30)), Some(Due::EndCalls));
     }

@@ -132,9 +132,9 @@ async fn after_a_reset_the_call_is_cancelled_and_nothing_more_is_sent() {
     over.recv().await.expect("it is told");
     wait_for(&seen.dropped, 1).await;
     // What was under way has come; there is room for more, and none is used.
-    peer.recv_until_pong().await;
+    peer.recv_until_heard().await;
     peer.send_window(0, 1 << 20).await;
-    let after = peer.recv_until_pong().await;
+    let after = peer.recv_until_heard().await;
     let of_call = |frame: &Frame| {
         matches!(
             frame,

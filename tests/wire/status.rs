@@ -283,7 +283,7 @@ async fn nothing_is_sent_before_the_handler_asks() {
     let mut peer = Peer::connect(address).await;
     peer.send_request(1, ECHO, &[], false).await;
     let of_call = |frame: &Frame| matches!(frame, Frame::Headers { .. } | Frame::Data { .. });
-    assert!(!peer.recv_until_pong().await.iter().any(of_call));
+    assert!(!peer.recv_until_heard().await.iter().any(of_call));
     // The first reply commits the call.
     peer.send_data(1, &message(b"1"), false).await;
     let first = peer.recv_until(of_call).await;
