@@ -4,11 +4,7 @@ mod header_block;
 mod receive;
 mod send;
 
-use std::{
-    collections::VecDeque,
-    io::IoSlice,
-    time::Duration,
-};
+use std::{collections::VecDeque, io::IoSlice, time::Duration};
 
 use header_block::HeaderBlock;
 use receive::{Body, Phase};
@@ -138,8 +134,14 @@ impl Connection {
     fn write_preface(&mut self, connection_window: u32) {
         let entries = [
             (settings::MAX_CONCURRENT_STREAMS, self.config.streams_max),
-            (settings::INITIAL_WINDOW_SIZE, self.config.stream_window_bytes),
-            (settings::MAX_HEADER_LIST_SIZE, self.config.header_list_bytes),
+            (
+                settings::INITIAL_WINDOW_SIZE,
+                self.config.stream_window_bytes,
+            ),
+            (
+                settings::MAX_HEADER_LIST_SIZE,
+                self.config.header_list_bytes,
+            ),
         ];
         Settings::write(&entries, self.output.copied());
         // The connection's window is not a setting (6.9.2).
@@ -301,7 +303,6 @@ impl Connection {
 /// What our PINGs carry.
 const KEEPALIVE: [u8; 8] = *b"are you?";
 const SHUTDOWN: [u8; 8] = *b"goodbye!";
-
 
 #[cfg(test)]
 mod tests;

@@ -201,7 +201,9 @@ impl<'a, P: Paths> RequestReader<'a, P> {
 
     fn content_length(&mut self, value: &[u8]) {
         let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-        let parsed = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok());
+        let parsed = std::str::from_utf8(value)
+            .ok()
+            .and_then(|text| text.parse().ok());
         match (parsed.filter(|_| digits), self.content_length) {
             (Some(length), None) => self.content_length = Some(length),
             (Some(length), Some(before)) if length == before => {}

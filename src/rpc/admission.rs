@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Page, Route, Router};
 use crate::grpc::{
-    CallHead, ContentType, HttpMethod, MessageEncoding, ResponseHead, Status, TimeoutSlot,
-    Trailers,
+    CallHead, ContentType, HttpMethod, MessageEncoding, ResponseHead, Status, TimeoutSlot, Trailers,
 };
 
 /// What a call's headers say, once they are found to be in order.

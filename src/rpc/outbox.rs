@@ -68,7 +68,11 @@ impl Outbox {
     /// Says whom to wake on the next post; `false` if posts are waiting already.
     pub(crate) fn wait(&self, connection: &Waker) -> bool {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        if !inner.connection.as_ref().is_some_and(|known| known.will_wake(connection)) {
+        if !inner
+            .connection
+            .as_ref()
+            .is_some_and(|known| known.will_wake(connection))
+        {
             inner.connection = Some(connection.clone());
         }
         inner.posts.is_empty()

@@ -429,8 +429,14 @@ impl Connection {
         let Some(stream) = self.streams.get_mut(id) else {
             // "The identifier of a newly established stream MUST be numerically greater than all
             // streams that the initiating endpoint has opened" (5.1.1).
-            if self.skipped.iter().any(|(from, to)| (*from..=*to).contains(&id)) {
-                return Err(Error::protocol("a stream's number is lower than one before"));
+            if self
+                .skipped
+                .iter()
+                .any(|(from, to)| (*from..=*to).contains(&id))
+            {
+                return Err(Error::protocol(
+                    "a stream's number is lower than one before",
+                ));
             }
             self.ignored(id)?;
             // What cannot be answered costs as much as what can.
@@ -518,11 +524,7 @@ impl Connection {
         }
     }
 
-    fn decode(
-        &mut self,
-        block: &[u8],
-        each: impl FnMut(Field<'_>),
-    ) -> Result<(), Error> {
+    fn decode(&mut self, block: &[u8], each: impl FnMut(Field<'_>)) -> Result<(), Error> {
         let decoded = self.decoder.decode(block, each);
         decoded.map_err(|error| Error::Connection(ErrorCode::CompressionError, error.0))
     }

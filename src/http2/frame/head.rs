@@ -34,7 +34,8 @@ impl Head {
 
     /// Reads a head; `None` if there is not all of it.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
-        let [high, middle, low, kind, flags, stream @ ..] = *bytes.first_chunk::<{ Self::BYTES }>()?;
+        let [high, middle, low, kind, flags, stream @ ..] =
+            *bytes.first_chunk::<{ Self::BYTES }>()?;
         Some(Self {
             length: u32::from_be_bytes([0, high, middle, low]) as usize,
             kind: Kind::of(kind),

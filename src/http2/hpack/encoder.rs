@@ -57,12 +57,7 @@ impl Encoder {
     }
 
     /// A field that is always the same.
-    pub(crate) fn constant(
-        &mut self,
-        name: &'static str,
-        value: &'static str,
-        out: &mut Vec<u8>,
-    ) {
+    pub(crate) fn constant(&mut self, name: &'static str, value: &'static str, out: &mut Vec<u8>) {
         let known = self.table.iter().position(|field| *field == (name, value));
         if let Some(place) = known {
             // The latest has the lowest index.

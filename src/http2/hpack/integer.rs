@@ -3,11 +3,7 @@
 use super::Malformed;
 
 /// Reads an integer whose first byte was `first`; 4 to 7 bits of it are the prefix.
-pub(super) fn decode(
-    first: u8,
-    prefix_bits: u32,
-    input: &mut &[u8],
-) -> Result<usize, Malformed> {
+pub(super) fn decode(first: u8, prefix_bits: u32, input: &mut &[u8]) -> Result<usize, Malformed> {
     let mask = (1_u8 << prefix_bits) - 1;
     let prefix = first & mask;
     if prefix < mask {
