@@ -18,7 +18,7 @@ use flate2::{Compression, write};
 use target::{
     ADD_USER, GET_USER, Target,
     attacker::{Attacker, Seen},
-    peer::{DATA, END_STREAM, SETTINGS, frame, message, request},
+    peer::{DATA, END_STREAM, frame, message, request},
     support::Client,
 };
 use tokio::task::JoinSet;

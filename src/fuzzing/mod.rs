@@ -6,10 +6,12 @@
 //! replays the kept inputs of `fuzz/corpus` through the same functions. No user's build has it.
 
 mod grpc;
+mod http2;
 mod message;
 mod schema;
 
 pub use grpc::{length_prefixed, metadata, percent, timeout};
+pub use http2::{hpack_decode, http2_session};
 pub use message::{json_decode, message_decode, message_round_trip};
 pub use schema::{descriptor_set, schema_compile};
 
@@ -23,6 +25,8 @@ pub const TARGETS: &[Target] = &[
     ("metadata", metadata),
     ("timeout", timeout),
     ("percent", percent),
+    ("hpack_decode", hpack_decode),
+    ("http2_session", http2_session),
     ("message_decode", message_decode),
     ("message_round_trip", message_round_trip),
     ("json_decode", json_decode),

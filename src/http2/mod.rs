@@ -17,7 +17,7 @@ mod connection;
 mod error;
 mod flow_control;
 mod frame;
-mod hpack;
+pub(crate) mod hpack;
 mod output;
 mod request;
 mod response;

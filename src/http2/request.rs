@@ -77,7 +77,7 @@ impl<'a, P: Paths> RequestReader<'a, P> {
     }
 
     pub(super) fn finish(self) -> Result<Request, Unusable> {
-        if self.list_bytes_left < 0 {
+        if self.list_bytes_left < 0 && !self.malformed {
             return Err(Unusable::TooLarge);
         }
         // "All HTTP/2 requests MUST include exactly one valid value for the ":method", ":scheme", and

@@ -57,8 +57,9 @@ impl Attacker {
     /// Connects, sends the preface and empty SETTINGS.
     pub async fn connect(address: SocketAddr) -> Self {
         let mut attacker = Self::open(address).await;
-        assert!(attacker.send(PREFACE).await);
-        attacker.send_settings(&[]).await;
+        let preface = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
+        assert!(attacker.send(&preface).await);
+        attacker.sent_settings = 1;
         attacker
     }
 

@@ -7,9 +7,9 @@ mod huffman;
 mod integer;
 mod static_table;
 
-pub(super) use decoder::{Decoder, Field};
-pub(super) use dynamic_table::Entry;
-pub(super) use encoder::Encoder;
+pub(crate) use decoder::{Decoder, Field};
+pub(crate) use dynamic_table::Entry;
+pub(crate) use encoder::Encoder;
 
 #[cfg(test)]
 mod tests;
@@ -23,4 +23,4 @@ const ENTRY_OVERHEAD_BYTES: usize = 32;
 
 /// A field block that is no HPACK: COMPRESSION_ERROR of the connection (RFC 9113, 4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Malformed(pub(super) &'static str);
+pub(crate) struct Malformed(pub(super) &'static str);
