@@ -105,7 +105,7 @@ pub(crate) enum Event<'a> {
     /// A request's HEADERS. `end`: nothing follows.
     CallStarted {
         stream: StreamId,
-        head: CallHead,
+        head: Box<CallHead>,
         end: bool,
     },
     /// Part of a request's body; `end`: the last one. What is kept of it stays charged to the

@@ -15,7 +15,7 @@ use crate::grpc::{AcceptedEncodings, CallHead, ContentType, HttpMethod, RawMetad
 pub(super) struct RequestReader<'a, P> {
     paths: &'a P,
     list_bytes_left: i64,
-    head: CallHead,
+    head: Box<CallHead>,
     content_length: Option<u64>,
     seen: Seen,
     /// Whether a field came that is no pseudo-header.
@@ -35,7 +35,7 @@ struct Seen {
 /// A request whose HEADERS are in order.
 #[derive(Debug)]
 pub(super) struct Request {
-    pub(super) head: CallHead,
+    pub(super) head: Box<CallHead>,
     pub(super) content_length: Option<u64>,
 }
 
@@ -53,7 +53,7 @@ impl<'a, P: Paths> RequestReader<'a, P> {
         Self {
             paths,
             list_bytes_left: i64::from(list_bytes_max),
-            head: CallHead::default(),
+            head: Box::default(),
             content_length: None,
             seen: Seen::default(),
             regular: false,
@@ -109,6 +109,7 @@ impl<'a, P: Paths> RequestReader<'a, P> {
                 let accepted = AcceptedEncodings::from_bits(value as u8);
                 self.head.accept_encoding.add(accepted);
             }
+            CONTENT_LENGTH => self.content_length(Some(value.into())),
             METADATA => self.head.metadata.push_custom(entry.name(), entry.value()),
             OF_NO_USE => {}
             _ => return false,
@@ -173,7 +174,13 @@ impl<'a, P: Paths> RequestReader<'a, P> {
             // "The TE header field … MUST NOT contain any value other than "trailers"" (8.2.2).
             b"te" if field.value != b"trailers" => self.malformed = true,
             b"te" => memorize(field, OF_NO_USE, 0),
-            b"content-length" => self.content_length(field.value),
+            b"content-length" => {
+                let length = parse_length(field.value);
+                // One that is too long for a memo is read again.
+                let short = length.and_then(|length| u32::try_from(length).ok());
+                memorize(field, CONTENT_LENGTH, short.unwrap_or(u32::MAX));
+                self.content_length(length);
+            }
             b"grpc-timeout" | b"grpc-encoding" | b"host" => {
                 let value = Bytes::copy_from_slice(field.value);
                 self.head.header(field.name, value);
@@ -199,12 +206,8 @@ impl<'a, P: Paths> RequestReader<'a, P> {
         self.head.metadata.push_custom(name, value);
     }
 
-    fn content_length(&mut self, value: &[u8]) {
-        let digits = !value.is_empty() && value.iter().all(u8::is_ascii_digit);
-        let parsed = std::str::from_utf8(value)
-            .ok()
-            .and_then(|text| text.parse().ok());
-        match (parsed.filter(|_| digits), self.content_length) {
+    fn content_length(&mut self, length: Option<u64>) {
+        match (length, self.content_length) {
             (Some(length), None) => self.content_length = Some(length),
             (Some(length), Some(before)) if length == before => {}
             _ => self.malformed = true,
@@ -215,6 +218,13 @@ impl<'a, P: Paths> RequestReader<'a, P> {
 /// Whether a field may be a trailer: "Trailers MUST NOT include pseudo-header fields" (8.1).
 pub(super) fn is_trailer(field: Field<'_>) -> bool {
     is_name(field.name) && is_value(field.value)
+}
+
+/// Content-Length = 1*DIGIT (RFC 9110, 8.6).
+fn parse_length(value: &[u8]) -> Option<u64> {
+    let digits = value.iter().all(u8::is_ascii_digit);
+    let text = std::str::from_utf8(value).ok().filter(|_| digits)?;
+    text.parse().ok()
 }
 
 /// Names are tokens (RFC 9110, 5.6.2), and "MUST NOT contain characters in the ranges … A to Z"
@@ -284,6 +294,8 @@ const ACCEPT_ENCODING: u32 = 5;
 const METADATA: u32 = 6;
 /// In order, and nobody asks for it.
 const OF_NO_USE: u32 = 7;
+/// The value is the length.
+const CONTENT_LENGTH: u32 = 8;
 
 /// "The value is based on the uncompressed size of field lines, including the length of the name and
 /// value in units of octets plus an overhead of 32 octets for each" (6.5.2).

@@ -86,6 +86,19 @@ impl<T> StreamMap<T> {
         Some(value)
     }
 
+    /// The same without giving it back: it is dropped where it is.
+    pub(crate) fn discard(&mut self, stream: StreamId) {
+        let Some((slot, place)) = self.slot(stream) else {
+            return;
+        };
+        self.close_gap(slot);
+        self.len -= 1;
+        self.free.push(u32::try_from(place).unwrap_or(u32::MAX));
+        if let Some(place) = self.places.get_mut(place) {
+            *place = None;
+        }
+    }
+
     /// Removes all, in no particular order.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = (StreamId, T)> + use<T> {
         let places = std::mem::take(self).places;
@@ -117,6 +130,11 @@ impl<T> StreamMap<T> {
         (stream.0 >> 1) as usize & self.mask()
     }
 
+    /// How far an entry in that slot is from its home.
+    fn distance(&self, entry: Entry, slot: usize) -> usize {
+        slot.wrapping_sub(self.home(entry.stream)) & self.mask()
+    }
+
     /// The slot of a stream in the index, and its place.
     fn slot(&self, stream: StreamId) -> Option<(usize, usize)> {
         let mut slot = self.home(stream);
@@ -132,39 +150,36 @@ impl<T> StreamMap<T> {
         }
     }
 
-    fn put(&mut self, entry: Entry) {
+    /// Puts an entry where it belongs: of two, the one that is farther from its home has the slot that
+    /// is nearer to it ("Robin Hood"). So the end of those that were moved is seen when one is removed.
+    fn put(&mut self, mut entry: Entry) {
         let mut slot = self.home(entry.stream);
         let mask = self.mask();
-        while let Some(known) = self.index.get_mut(slot) {
+        while let Some(known) = self.index.get(slot).copied() {
             if known.stream == StreamId::CONNECTION {
-                *known = entry;
-                return;
+                return self.set(slot, entry);
+            }
+            if self.distance(known, slot) < self.distance(entry, slot) {
+                self.set(slot, entry);
+                entry = known;
             }
             slot = (slot + 1) & mask;
         }
     }
 
-    /// Empties a slot, and moves those behind it up that would not be found across it.
+    /// Empties a slot, and moves those behind it up that are not where they would be best.
     fn close_gap(&mut self, mut gap: usize) {
-        let mask = self.mask();
-        let mut slot = gap;
         loop {
-            slot = (slot + 1) & mask;
-            let Some(entry) = self.index.get(slot).copied() else {
+            let next = (gap + 1) & self.mask();
+            let Some(entry) = self.index.get(next).copied() else {
                 return;
             };
-            if entry.stream == StreamId::CONNECTION {
-                break;
+            if entry.stream == StreamId::CONNECTION || self.distance(entry, next) == 0 {
+                return self.set(gap, Entry::NONE);
             }
-            // How far it is from its home, and from the gap.
-            let from_home = slot.wrapping_sub(self.home(entry.stream)) & mask;
-            let from_gap = slot.wrapping_sub(gap) & mask;
-            if from_home >= from_gap {
-                self.set(gap, entry);
-                gap = slot;
-            }
+            self.set(gap, entry);
+            gap = next;
         }
-        self.set(gap, Entry::NONE);
     }
 
     fn set(&mut self, slot: usize, entry: Entry) {

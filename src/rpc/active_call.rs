@@ -93,7 +93,7 @@ impl ActiveCall {
     pub(super) fn new(
         stream: StreamId,
         admitted: &Admitted<'_>,
-        head: CallHead,
+        head: Box<CallHead>,
         (peer, started): (Peer, Instant),
         router: &Router,
     ) -> Self {
@@ -356,7 +356,7 @@ impl ActiveCall {
 
     /// Ends the call as its handler says, after the replies that were sent before.
     pub(super) fn end(
-        mut self,
+        &mut self,
         ended: Result<(), Status>,
         interceptors: &Interceptors,
         http2: &mut impl Commands,
@@ -376,7 +376,7 @@ impl ActiveCall {
     /// Ends the call with a status that is not its handler's, without waiting for what is unsent: a
     /// client that does not read must not keep a call beyond its deadline.
     pub(super) fn fail(
-        self,
+        &mut self,
         status: Status,
         interceptors: &Interceptors,
         http2: &mut impl Commands,
@@ -398,7 +398,7 @@ impl ActiveCall {
     /// trailers that are due. The two kinds of metadata are never sent in one list, where a client
     /// could not tell them apart.
     fn end_headers(
-        mut self,
+        &mut self,
         status: Option<Status>,
         http2: &mut impl Commands,
     ) -> Option<Trailers> {
@@ -410,7 +410,7 @@ impl ActiveCall {
         }
         let trailers = Trailers {
             status,
-            metadata: self.trailing,
+            metadata: std::mem::take(&mut self.trailing),
         };
         if self.headers_sent {
             return Some(trailers);

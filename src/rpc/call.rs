@@ -27,7 +27,7 @@ pub struct Call {
 struct Inner {
     /// `None` for a path that no method has, which only a fallback handler sees.
     method: Option<Method>,
-    head: CallHead,
+    head: Box<CallHead>,
     peer: Peer,
     deadline: Option<Instant>,
     /// What one of its requests may take in memory.
@@ -57,7 +57,7 @@ struct Added {
 impl Call {
     pub(crate) fn new(
         method: Option<Method>,
-        head: CallHead,
+        head: Box<CallHead>,
         peer: Peer,
         deadline: Option<Instant>,
         limits: &Limits,
@@ -99,6 +99,10 @@ impl Call {
     /// The path that was called, `/package.Service/Method`.
     pub fn path(&self) -> &str {
         std::str::from_utf8(&self.inner.head.path).unwrap_or_default()
+    }
+
+    pub(crate) fn path_bytes(&self) -> &[u8] {
+        &self.inner.head.path
     }
 
     /// The name under which the client knows the server (`:authority`).
@@ -269,7 +273,10 @@ impl Call {
 
     pub(crate) fn cancel(&self) {
         self.inner.cancelled.store(true, Ordering::Release);
-        self.inner.cancelled_notify.notify_waiters();
+        // Without another clone of the call nobody can wait for it.
+        if Arc::strong_count(&self.inner) > 1 {
+            self.inner.cancelled_notify.notify_waiters();
+        }
     }
 }
 

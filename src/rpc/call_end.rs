@@ -102,7 +102,7 @@ impl<'a> CallEnd<'a> {
 
 /// Tells of the end of a call that was refused by its headers; of what is no gRPC call, nothing.
 pub(super) fn tell_refusal(
-    head: CallHead,
+    head: Box<CallHead>,
     refusal: &Refusal,
     (peer, started): (Peer, Instant),
     router: &Router,

@@ -42,6 +42,8 @@ pub(crate) struct Dispatcher {
     deadlines: Deadlines,
     outbox: Arc<Outbox>,
     account: Account,
+    /// When the handler that ran last had ended, or the run began.
+    clock: Instant,
     /// Kept to be filled again.
     posts: Vec<(StreamId, Post)>,
 }
@@ -58,6 +60,7 @@ impl Dispatcher {
             deadlines: Deadlines::default(),
             outbox: Arc::default(),
             account: Account::new(budget),
+            clock: Instant::now(),
             posts: Vec::new(),
         }
     }
@@ -84,6 +87,9 @@ impl Dispatcher {
     /// Runs what became ready: new handlers, then what waiting handlers have posted.
     pub(crate) fn run(&mut self, http2: &mut impl Commands) {
         let mut done = 0;
+        if !self.ready.is_empty() {
+            self.clock = Instant::now();
+        }
         loop {
             while let Some(stream) = self.ready.get(done).copied() {
                 done += 1;
@@ -158,7 +164,7 @@ impl Dispatcher {
     fn start(
         &mut self,
         stream: StreamId,
-        head: CallHead,
+        head: Box<CallHead>,
         end: bool,
         now: Instant,
         http2: &mut impl Commands,
@@ -251,26 +257,25 @@ impl Dispatcher {
         let Some(active) = self.calls.get_mut(stream) else {
             return;
         };
-        let path = active.call.path().as_bytes();
+        let path = active.call.path_bytes();
         let Ok(route) = self.router.route(active.route, path) else {
             return;
         };
-        let before = Instant::now();
-        if active
-            .call
-            .deadline()
-            .is_some_and(|deadline| deadline <= before)
-        {
+        let late = |deadline: Instant| deadline <= self.clock;
+        if active.call.deadline().is_some_and(late) {
             let status = Status::deadline_exceeded(LATE);
             return self.fail(stream, status, http2);
         }
         let span = active.span.clone();
         let started =
             span.in_scope(|| running::start(&route.handler, active, &self.outbox, stream));
-        running::warn_if_blocked(&active.call, before);
+        self.clock = running::warn_if_blocked(&active.call, self.clock);
+        let may_have_posted = !route.handler.is_sync();
         match started {
             Ok(Poll::Ready(outcome)) => {
-                self.deliver(http2);
+                if may_have_posted {
+                    self.deliver(http2);
+                }
                 self.finish(stream, outcome, http2);
             }
             Ok(Poll::Pending(running)) => {
@@ -330,15 +335,19 @@ impl Dispatcher {
 
     /// The handler has ended, and so does the call.
     fn finish(&mut self, stream: StreamId, outcome: Outcome, http2: &mut impl Commands) {
-        if let Some(mut call) = self.remove(stream) {
+        if let Some(call) = self.calls.get_mut(stream) {
+            let charged = call.charged_bytes;
             let ended = call.conclude(outcome, &mut self.account, http2);
             call.end(ended, self.router.interceptors(), http2);
+            // Where it is: most calls end here, and need not be moved for it.
+            self.calls.discard(stream);
+            self.account.release_request(charged);
         }
     }
 
     /// Ends a call with a status, whatever its handler is doing.
     fn fail(&mut self, stream: StreamId, status: Status, http2: &mut impl Commands) {
-        if let Some(call) = self.remove(stream) {
+        if let Some(mut call) = self.remove(stream) {
             call.fail(status, self.router.interceptors(), http2);
         }
     }

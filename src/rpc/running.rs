@@ -120,9 +120,11 @@ pub(super) fn spawn<T: 'static>(
     tokio::spawn(span.instrument(task)).abort_handle()
 }
 
-/// Tells of a handler that kept its thread, and all other calls of that thread, waiting.
-pub(super) fn warn_if_blocked(call: &Call, started: Instant) {
-    let blocked = started.elapsed();
+/// Tells of a handler that kept its thread, and all other calls of that thread, waiting. Returns the
+/// time.
+pub(super) fn warn_if_blocked(call: &Call, started: Instant) -> Instant {
+    let now = Instant::now();
+    let blocked = now.saturating_duration_since(started);
     if blocked > limits::BLOCKED_WARNING {
         tracing::warn!(
             path = call.path(),
@@ -130,6 +132,7 @@ pub(super) fn warn_if_blocked(call: &Call, started: Instant) {
             "a handler blocked its thread; register it with .blocking(…)"
         );
     }
+    now
 }
 
 fn panicked(who: &'static str, panic: &(dyn Any + Send)) -> Status {

@@ -43,7 +43,7 @@ impl Data {
         let padding_bytes = usize::from(first);
         let data_bytes = rest
             .checked_sub(padding_bytes)
-            .ok_or(Error::protocol("more padding than payload"))?;
+            .ok_or_else(|| Error::protocol("more padding than payload"))?;
         Ok(Some(Self {
             pad_length_bytes: 1,
             data_bytes,

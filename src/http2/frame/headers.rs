@@ -27,21 +27,21 @@ impl<'a> Headers<'a> {
         if head.has(PADDED) {
             let (first, rest) = fragment
                 .split_first()
-                .ok_or(Error::frame_size("padded HEADERS without a pad length"))?;
+                .ok_or_else(|| Error::frame_size("padded HEADERS without a pad length"))?;
             (padding_bytes, fragment) = (usize::from(*first), rest);
         }
         let mut priority = None;
         if head.has(PRIORITY) {
             let (first, rest) = fragment
                 .split_first_chunk::<{ Priority::BYTES }>()
-                .ok_or(Error::frame_size("HEADERS too short for its priority"))?;
+                .ok_or_else(|| Error::frame_size("HEADERS too short for its priority"))?;
             (priority, fragment) = (Some(Priority::read(*first)), rest);
         }
         // "If the length of the padding is the length of the frame payload or greater" (6.1, 6.2).
         let length = fragment
             .len()
             .checked_sub(padding_bytes)
-            .ok_or(Error::protocol("more padding than payload"))?;
+            .ok_or_else(|| Error::protocol("more padding than payload"))?;
         Ok(Self {
             fragment: fragment.get(..length).unwrap_or_default(),
             end_stream: head.has(END_STREAM),

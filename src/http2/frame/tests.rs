@@ -130,6 +130,9 @@ fn code<T: std::fmt::Debug>(parsed: Result<T, Error>) -> (bool, ErrorCode) {
     }
 }
 
+/// A frame, whether the connection ends by it, and with which code.
+type Case = (Kind, u8, StreamId, &'static [u8], bool, ErrorCode);
+
 #[test]
 fn malformed_frames_are_errors_of_the_connection_or_the_stream() {
     use ErrorCode::{FrameSizeError as Size, ProtocolError as Protocol};
@@ -147,7 +150,7 @@ fn malformed_frames_are_errors_of_the_connection_or_the_stream() {
             _ => code(WindowUpdate::parse(head, payload)),
         }
     };
-    let cases: [(Kind, u8, StreamId, &'static [u8], bool, ErrorCode); 19] = [
+    let cases: [Case; 19] = [
         (Kind::Data, 0, none, b"x", true, Protocol),
         (Kind::Data, PADDED, STREAM, b"", true, Size),
         (Kind::Data, PADDED, STREAM, &[3, 0, 0], true, Protocol),

@@ -13,6 +13,18 @@ pub(crate) struct Decoder {
     table: DynamicTable,
     /// Name and value of a literal; kept to be filled again.
     literal: Vec<u8>,
+    /// The last literals that were not added to the table, one for some names of the static table.
+    recent: [Option<Recent>; RECENT_MAX],
+}
+
+/// A literal that the peer does not want in the table, but may send again as it is: nghttp2, and what
+/// is built on it, does so with `:path`. It need not be decoded again.
+#[derive(Debug)]
+struct Recent {
+    name: usize,
+    /// The value as it was encoded.
+    encoded: Vec<u8>,
+    entry: Entry,
 }
 
 /// One field of a block, as long as the next is not read.
@@ -48,7 +60,8 @@ impl Decoder {
                     self.resize(first, input)?;
                     continue;
                 }
-                _ => each(self.literal(first, 4, input)?),
+                0x10.. => each(self.literal(first, input)?),
+                _ => each(self.literal_repeated(first, input)?),
             }
             begun = true;
         }
@@ -94,14 +107,47 @@ impl Decoder {
         })
     }
 
-    /// 6.2.2 and 6.2.3: a literal that is not kept.
-    fn literal(
-        &mut self,
-        first: u8,
-        prefix_bits: u32,
-        input: &mut &[u8],
-    ) -> Result<Field<'_>, Malformed> {
-        let name_bytes = self.read_literal(first, prefix_bits, input)?;
+    /// 6.2.2: a literal that is not added to the table.
+    fn literal_repeated(&mut self, first: u8, input: &mut &[u8]) -> Result<Field<'_>, Malformed> {
+        let mut rest = *input;
+        let name = integer::decode(first, 4, &mut rest)?;
+        let encoded = match static_table::field(name) {
+            Some(_) => peek_string(rest)?,
+            None => return self.literal(first, input),
+        };
+        let place = name % RECENT_MAX;
+        let recent = self.recent.get(place).and_then(Option::as_ref);
+        let known = recent.is_some_and(|recent| recent.name == name && recent.encoded == encoded);
+        if known {
+            *input = rest.get(encoded.len()..).unwrap_or_default();
+        } else if encoded.len() > RECENT_BYTES_MAX {
+            return self.literal(first, input);
+        } else {
+            let name_bytes = self.read_literal(first, 4, input)?;
+            self.remember(place, name, encoded, name_bytes);
+        }
+        let recent = self.recent.get(place).and_then(Option::as_ref);
+        recent
+            .map(|recent| Field::of(&recent.entry))
+            .ok_or(Malformed("no place for a literal"))
+    }
+
+    /// Keeps the literal that has just been read.
+    fn remember(&mut self, place: usize, name: usize, encoded: &[u8], name_bytes: usize) {
+        let (plain_name, value) = self.literal.split_at(name_bytes);
+        let recent = Recent {
+            name,
+            encoded: encoded.to_vec(),
+            entry: Entry::new(plain_name, value),
+        };
+        if let Some(place) = self.recent.get_mut(place) {
+            *place = Some(recent);
+        }
+    }
+
+    /// 6.2.3, and 6.2.2 where it is not worth more: a literal that is not kept.
+    fn literal(&mut self, first: u8, input: &mut &[u8]) -> Result<Field<'_>, Malformed> {
+        let name_bytes = self.read_literal(first, 4, input)?;
         let (name, value) = self.literal.split_at(name_bytes);
         Ok(Field {
             name,
@@ -167,7 +213,22 @@ fn read_string(input: &mut &[u8], out: &mut Vec<u8>) -> Result<(), Malformed> {
     huffman::decode(string, out)
 }
 
+/// The string that is next, with its length, as it is encoded.
+fn peek_string(input: &[u8]) -> Result<&[u8], Malformed> {
+    let cut = Malformed("a string is cut off");
+    let (first, mut rest) = input.split_first().ok_or(cut)?;
+    let length = integer::decode(*first, 7, &mut rest)?;
+    let end = input.len() - rest.len() + length;
+    input.get(..end).ok_or(cut)
+}
+
 const HUFFMAN: u8 = 0x80;
+
+/// `:path` and `content-length` are apart when their indices are divided by it.
+const RECENT_MAX: usize = 7;
+
+/// A longer one is not worth it.
+const RECENT_BYTES_MAX: usize = 128;
 
 /// Enough for most fields.
 const LITERAL_BYTES_KEPT: usize = 256;

@@ -77,7 +77,7 @@ impl DynamicTable {
 }
 
 impl Entry {
-    fn new(name: &[u8], value: &[u8]) -> Self {
+    pub(super) fn new(name: &[u8], value: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(name.len() + value.len());
         bytes.extend_from_slice(name);
         bytes.extend_from_slice(value);

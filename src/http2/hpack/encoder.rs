@@ -58,7 +58,10 @@ impl Encoder {
 
     /// A field that is always the same.
     pub(crate) fn constant(&mut self, name: &'static str, value: &'static str, out: &mut Vec<u8>) {
-        let known = self.table.iter().position(|field| *field == (name, value));
+        let known = self
+            .table
+            .iter()
+            .position(|(n, v)| is_same(v, value) && is_same(n, name));
         if let Some(place) = known {
             // The latest has the lowest index.
             return integer::encode(COUNT + self.table.len() - place, INDEXED, 7, out);
@@ -78,6 +81,11 @@ impl Encoder {
         write_name(name, WITHOUT_INDEXING, 4, out);
         write_string(value, out);
     }
+}
+
+/// Most often it is the very same text.
+fn is_same(known: &str, wanted: &str) -> bool {
+    std::ptr::eq(known, wanted) || known == wanted
 }
 
 fn write_name(name: &[u8], flags: u8, prefix_bits: u32, out: &mut Vec<u8>) {

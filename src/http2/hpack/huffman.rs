@@ -90,6 +90,7 @@ impl Step {
 }
 
 /// The inner nodes of the code's tree, and what is below each: a node, or `LEAF` and a symbol.
+#[allow(clippy::indexing_slicing, reason = "run by the compiler")]
 const fn tree() -> [[u16; 2]; NODES] {
     let mut tree = [[NONE; 2]; NODES];
     let mut nodes = 1;
@@ -112,6 +113,7 @@ const fn tree() -> [[u16; 2]; NODES] {
     tree
 }
 
+#[allow(clippy::indexing_slicing, reason = "run by the compiler")]
 const fn steps() -> [[Step; 16]; NODES] {
     let tree = tree();
     let mut steps = [[Step::NONE; 16]; NODES];
@@ -149,6 +151,7 @@ const fn steps() -> [[Step; 16]; NODES] {
 }
 
 /// Where a string may end: after a whole word, and up to seven ones.
+#[allow(clippy::indexing_slicing, reason = "run by the compiler")]
 const fn ends() -> [bool; NODES] {
     let tree = tree();
     let mut ends = [false; NODES];
@@ -163,6 +166,7 @@ const fn ends() -> [bool; NODES] {
 }
 
 /// Word after word in the order of their lengths, and then of their symbols, counts up by one.
+#[allow(clippy::indexing_slicing, reason = "run by the compiler")]
 const fn words() -> [u32; SYMBOLS] {
     let mut words = [0; SYMBOLS];
     let mut word = 0;
