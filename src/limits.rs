@@ -106,6 +106,10 @@ pub const OUTPUT_BYTES: usize = 64 * 1024;
 /// read, and each of its frames could ask for an answer.
 pub const OUTPUT_BYTES_MAX: usize = 256 * 1024;
 
+/// How long a connection has had no calls when it gives back the memory that it had for them; one
+/// that makes a call now and then need not do so each time.
+pub const SHRINK_AFTER: Duration = Duration::from_secs(1);
+
 /// How often a connection reads and writes in one go, before others on its thread get their turn.
 pub const ROUNDS_PER_TURN: usize = 8;
 

@@ -203,15 +203,20 @@ impl Connection {
         self.output.lend(buffer);
     }
 
-    /// Gives back the buffer, and what other memory is not needed while the connection is idle.
+    /// Gives back the buffer, if there is nothing in it.
     pub(crate) fn reclaim(&mut self) -> Option<Vec<u8>> {
+        self.output.reclaim()
+    }
+
+    /// Gives back the memory that is not needed while no stream is open.
+    pub(crate) fn shrink(&mut self) {
         if self.streams.is_empty() {
             self.streams.shrink();
             self.sendable = VecDeque::new();
-            self.notices = VecDeque::new();
             self.block = Vec::new();
         }
-        self.output.reclaim()
+        self.notices.shrink_to_fit();
+        self.reset.shrink_to_fit();
     }
 
     /// Asks the peer whether it is there (6.7). Whatever it sends is an answer.

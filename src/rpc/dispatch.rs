@@ -358,6 +358,17 @@ impl Dispatcher {
         Some(call)
     }
 
+    /// Gives back the memory that is not needed while no call is open.
+    pub(crate) fn shrink(&mut self) {
+        if self.calls.is_empty() {
+            self.calls.shrink();
+            self.ready.shrink_to_fit();
+            self.new_deadlines.shrink_to_fit();
+            self.posts.shrink_to_fit();
+            self.outbox.shrink();
+        }
+    }
+
     /// Whether no call is open, and no other request.
     pub(crate) fn is_idle(&self) -> bool {
         self.calls.is_empty() && self.pages.is_empty()

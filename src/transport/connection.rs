@@ -46,6 +46,7 @@ where
         rest: Vec::new(),
         heard: false,
         unflushed: false,
+        timer_at: None,
     };
     if let Err(error) = connection.run(shutdown).await {
         tracing::debug!(%peer, %error, "the connection broke");
@@ -64,6 +65,8 @@ struct Connection<Io> {
     heard: bool,
     /// Whether the socket may hold back what was written to it.
     unflushed: bool,
+    /// When the timer fires.
+    timer_at: Option<Instant>,
 }
 
 /// Whether a connection goes on.
@@ -77,7 +80,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     async fn run(mut self, mut shutdown: Shutdown) -> io::Result<()> {
         let mut timer = Timer::default();
         loop {
-            timer.set(self.next_timeout());
+            self.timer_at = timer.set(self.next_timeout());
             tokio::select! {
                 biased;
                 phase = shutdown.changed() => match phase {
@@ -105,6 +108,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
                                 self.http2.goaway(why);
                             }
                             Due::TakeNoMore => self.http2.take_no_more(),
+                            Due::Shrink => self.shrink(),
                             Due::EndCalls => return self.stop().await,
                             Due::Close(why) => return self.close(ErrorCode::NoError, why).await,
                             Due::Expel(why) => {
@@ -123,8 +127,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
         deadline.into_iter().chain(self.lifetime.next()).min()
     }
 
-    /// Does what can be done now. Ready when the connection is closed, or a timeout may have come
-    /// nearer.
+    /// Does what can be done now. Ready when the connection is closed, or the timer must fire sooner.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<State>> {
         buffers::lend(&mut self.http2);
         for _ in 0..limits::ROUNDS_PER_TURN {
@@ -151,10 +154,18 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     /// The turn is over, and what the connection does not need is given back.
     fn rest(&mut self) -> Poll<io::Result<State>> {
         buffers::reclaim(&mut self.http2);
-        match self.see(Instant::now()) {
-            true => Poll::Ready(Ok(State::Open)),
-            false => Poll::Pending,
+        self.see(Instant::now());
+        match (self.next_timeout(), self.timer_at) {
+            (Some(next), Some(timer)) if next >= timer => Poll::Pending,
+            (None, _) => Poll::Pending,
+            _ => Poll::Ready(Ok(State::Open)),
         }
+    }
+
+    /// Gives back what a connection without calls does not need.
+    fn shrink(&mut self) {
+        self.http2.shrink();
+        self.dispatcher.shrink();
     }
 
     /// Reads what is there, takes all of it, and runs the handlers.
@@ -221,15 +232,15 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
         Ok(())
     }
 
-    /// Tells the lifetime what has happened; `true` if its timeouts may have come nearer.
-    fn see(&mut self, now: Instant) -> bool {
+    /// Tells the lifetime what has happened.
+    fn see(&mut self, now: Instant) {
         let seen = Seen {
             heard: std::mem::take(&mut self.heard),
             greeted: self.http2.is_greeted(),
             in_header_block: self.http2.is_in_header_block(),
             idle: self.dispatcher.is_idle() && self.http2.is_idle(),
         };
-        self.lifetime.observe(seen, now)
+        self.lifetime.observe(seen, now);
     }
 
     /// Ends the calls whose clients do not go on.
@@ -277,16 +288,18 @@ struct Timer {
 }
 
 impl Timer {
-    fn set(&mut self, at: Option<Instant>) {
-        let Some(at) = at.map(tokio::time::Instant::from_std) else {
-            return;
-        };
-        match &mut self.sleep {
-            Some(sleep) if self.armed && sleep.deadline() <= at => {}
-            Some(sleep) => sleep.as_mut().reset(at),
-            None => self.sleep = Some(Box::pin(sleep_until(at))),
+    /// Fires at `at` at the latest; returns when.
+    fn set(&mut self, at: Option<Instant>) -> Option<Instant> {
+        if let Some(at) = at.map(tokio::time::Instant::from_std) {
+            match &mut self.sleep {
+                Some(sleep) if self.armed && sleep.deadline() <= at => {}
+                Some(sleep) => sleep.as_mut().reset(at),
+                None => self.sleep = Some(Box::pin(sleep_until(at))),
+            }
+            self.armed = true;
         }
-        self.armed = true;
+        let sleep = self.sleep.as_ref().filter(|_| self.armed)?;
+        Some(sleep.deadline().into_std())
     }
 
     async fn wait(&mut self) {

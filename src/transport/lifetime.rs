@@ -30,6 +30,7 @@ pub(super) struct Lifetime {
     /// Since when there has been no call.
     idle_since: Option<Instant>,
     old_at: Option<Instant>,
+    shrink_at: Option<Instant>,
     sweep_at: Instant,
     draining: Option<Draining>,
 }
@@ -65,6 +66,8 @@ pub(super) enum Due {
     Drain(&'static str),
     /// Take no new calls, whether the client has answered or not.
     TakeNoMore,
+    /// Give back memory: there has been no call for a moment.
+    Shrink,
     /// End the calls that are left, and close.
     EndCalls,
     /// Close the connection of a client that is gone, or that has nothing to do here.
@@ -85,12 +88,13 @@ impl Lifetime {
             header_block_since: None,
             idle_since: Some(now),
             old_at,
+            shrink_at: None,
             draining: None,
         }
     }
 
-    /// Takes what was seen since the last time; `true` if [`next`](Self::next) may be sooner by it.
-    pub(super) fn observe(&mut self, seen: Seen, now: Instant) -> bool {
+    /// Takes what was seen since the last time.
+    pub(super) fn observe(&mut self, seen: Seen, now: Instant) {
         if seen.heard {
             self.heard_at = now;
             self.asked_at = None;
@@ -98,16 +102,19 @@ impl Lifetime {
         if seen.greeted {
             self.greet_until = None;
         }
-        let was_in_header_block = self.header_block_since.is_some();
         self.header_block_since = seen
             .in_header_block
             .then(|| self.header_block_since.unwrap_or(now));
         let was_idle = self.idle_since.is_some();
         self.idle_since = seen.idle.then(|| self.idle_since.unwrap_or(now));
-        if was_idle && !seen.idle {
-            self.sweep_at = now + self.limits.stall_timeout;
+        match (was_idle, seen.idle) {
+            (true, false) => {
+                self.sweep_at = now + self.limits.stall_timeout;
+                self.shrink_at = None;
+            }
+            (false, true) => self.shrink_at = Some(now + limits::SHRINK_AFTER),
+            _ => {}
         }
-        was_idle != seen.idle || (seen.in_header_block && !was_in_header_block)
     }
 
     /// No new calls are taken from now on. Those that are left may go on for `grace`, or as long as
@@ -137,6 +144,7 @@ impl Lifetime {
             Due::Sweep => self.sweep_at = now + self.limits.stall_timeout,
             Due::Drain(MAX_AGE) => self.drain(Some(self.limits.age_grace), now),
             Due::Drain(_) => self.drain(None, now),
+            Due::Shrink => self.shrink_at = None,
             Due::TakeNoMore => {
                 if let Some(draining) = &mut self.draining {
                     draining.taking_until = None;
@@ -170,6 +178,7 @@ impl Lifetime {
             .old_at
             .map(|at| (at, Due::Drain(MAX_AGE)))
             .filter(|_| self.draining.is_none());
+        let shrink = self.shrink_at.map(|at| (at, Due::Shrink));
         let sweep = (self.sweep_at, Due::Sweep);
         let sweep = self.idle_since.is_none().then_some(sweep);
         let drained = self
@@ -181,7 +190,8 @@ impl Lifetime {
             .as_ref()
             .and_then(|draining| Some((draining.calls_until?, Due::EndCalls)));
         let closing = [keepalive, greeting, header_block, drained, calls];
-        closing.into_iter().chain([idle, old, sweep]).flatten()
+        let others = [idle, old, sweep, shrink];
+        closing.into_iter().chain(others).flatten()
     }
 }
 
@@ -266,6 +276,7 @@ mod tests {
         lifetime.observe(BUSY, start + seconds(1));
         assert_eq!(lifetime.due(start + seconds(5000)), None);
         lifetime.observe(IDLE, start + seconds(5000));
+        assert_eq!(lifetime.due(start + seconds(5001)), Some(Due::Shrink));
         assert_eq!(lifetime.due(start + seconds(5899)), None);
         let idle = Some(Due::Drain(MAX_IDLE));
         assert_eq!(lifetime.due(start + seconds(5900)), idle);

@@ -32,6 +32,19 @@ async fn the_deadline_ends_a_call_and_drops_its_handler() {
 }
 
 #[tokio::test]
+async fn a_later_call_may_have_the_nearer_deadline() {
+    let (address, seen) = start().await;
+    let mut peer = Peer::connect(address).await;
+    for (stream, timeout) in [(1, "1H"), (3, "50m")] {
+        let more = [("x-wait", "1"), ("grpc-timeout", timeout)];
+        peer.send_request(stream, GREET, &more, false).await;
+        peer.send_data(stream, &message(b""), true).await;
+        wait_for(&seen.started, stream as usize / 2 + 1).await;
+    }
+    trailers_only(&peer.answer(3).await, "4");
+}
+
+#[tokio::test]
 async fn a_reset_drops_the_handler() {
     let (address, seen) = start().await;
     let mut peer = Peer::connect(address).await;
