@@ -1,13 +1,17 @@
-//! One connection, the server's end: what is received is in `receive.rs`, what is sent in `send.rs`.
+//! One connection, the server's end: what is received is in `receive.rs` (and there in `headers.rs` and
+//! `body.rs`), what is sent in `send.rs`.
 
+mod body;
 mod header_block;
+mod headers;
 mod receive;
 mod send;
 
 use std::{collections::VecDeque, io::IoSlice, time::Duration};
 
+use body::Body;
 use header_block::HeaderBlock;
-use receive::{Body, Phase};
+use receive::Phase;
 
 use super::{
     ErrorCode, StreamId, StreamMap,

@@ -2,25 +2,14 @@
 
 use std::time::Instant;
 
-use super::{
-    Connection, Going, Notice,
-    header_block::{HeaderBlock, Opening},
-};
-use crate::{
-    grpc::ResponseHead,
-    http2::{
-        Commands, Error, ErrorCode, Event, Paths, StreamId,
-        flow_control::{ReceiveWindow, SendWindow},
-        frame::{
-            self, Continuation, Data, GoAway, Head, Headers, Kind, PAYLOAD_BYTES_MAX, Ping,
-            Priority, RstStream, Settings, WindowUpdate,
-        },
-        hpack::Field,
-        request::{Request, RequestReader, Unusable, is_trailer},
-        settings::INITIAL_WINDOW_BYTES,
-        stream::{State, Stream},
+use super::{Connection, Going, Notice};
+use crate::http2::{
+    Error, ErrorCode, Event, Paths, StreamId,
+    frame::{
+        self, GoAway, Head, Kind, PAYLOAD_BYTES_MAX, Ping, Priority, RstStream, Settings,
+        WindowUpdate,
     },
-    limits,
+    settings::INITIAL_WINDOW_BYTES,
 };
 
 /// What is to come next.
@@ -31,16 +20,6 @@ pub(super) enum Phase {
     /// The SETTINGS frame that is the rest of it.
     Settings,
     Frames,
-}
-
-/// The rest of a DATA frame's payload.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Body {
-    /// `None`: nobody wants it.
-    stream: Option<StreamId>,
-    data_bytes: usize,
-    padding_bytes: usize,
-    end: bool,
 }
 
 impl Connection {
@@ -268,68 +247,19 @@ impl Connection {
         Ok(Some(Event::Reset { stream }))
     }
 
-    fn data<'a>(
-        &mut self,
-        head: Head,
-        payload: &'a [u8],
-        input: &mut &'a [u8],
-    ) -> Result<Step<'a>, Error> {
-        let Some(data) = Data::parse(head, payload.first().copied())? else {
-            return Ok(Step::Short);
-        };
-        *input = payload.get(data.pad_length_bytes..).unwrap_or_default();
-        // "The entire DATA frame payload is included in flow control" (6.1).
-        let overflow = |code| Error::Connection(code, "more DATA than the connection's window");
-        self.receive_window.receive(head.length).map_err(overflow)?;
-        if let Some(increment) = self.receive_window.take(head.length) {
-            let update = WindowUpdate { increment };
-            update.write(StreamId::CONNECTION, self.output.copied());
-        }
-        let wanted = self.receive_data(head, data);
-        // Wanted or not, it is taken from the input.
-        let body = Body {
-            stream: matches!(wanted, Ok(true)).then_some(head.stream),
-            data_bytes: data.data_bytes,
-            padding_bytes: data.padding_bytes,
-            end: data.end_stream,
-        };
-        wanted.inspect_err(|_| self.body = Some(body))?;
-        self.body(body, input)
+    /// Whether a stream has not been opened, and not been passed over.
+    pub(super) fn is_idle_stream(&self, stream: StreamId) -> bool {
+        !stream.is_clients() || stream > self.last_stream && !self.is_beyond_the_end(stream)
     }
 
-    /// Counts a DATA frame on its stream. `false`: nobody wants it.
-    fn receive_data(&mut self, head: Head, data: Data) -> Result<bool, Error> {
-        if data.data_bytes == 0 && !data.end_stream {
-            self.calm.empty_data()?;
-        } else {
-            self.calm.received();
-        }
-        let id = head.stream;
-        let Some(stream) = self.streams.get_mut(id) else {
-            return self.ignored(id).map(|()| false);
-        };
-        if !stream.state.is_receiving() {
-            return Err(Error::Stream(id, ErrorCode::StreamClosed));
-        }
-        let received = stream.receive_window.receive(head.length);
-        received.map_err(|code| Error::Stream(id, code))?;
-        let fits = stream.receive_content(data.data_bytes);
-        if !fits || (data.end_stream && !stream.content_is_whole()) {
-            return Err(Error::Stream(id, ErrorCode::ProtocolError));
-        }
-        if data.end_stream {
-            stream.state.end_remote();
-        }
-        let padding = data.pad_length_bytes + data.padding_bytes;
-        if padding > 0 {
-            self.consumed(id, padding);
-        }
-        Ok(true)
+    /// Whether a stream comes after the last that is taken.
+    pub(super) fn is_beyond_the_end(&self, stream: StreamId) -> bool {
+        matches!(self.going, Going::After(last) if stream > last)
     }
 
     /// A frame for a stream that is not open: left aside where the peer may not know that it was
     /// reset, an error where it must know.
-    fn ignored(&self, stream: StreamId) -> Result<(), Error> {
+    pub(super) fn ignored(&self, stream: StreamId) -> Result<(), Error> {
         // "Receiving any frame other than HEADERS or PRIORITY on a stream in this state MUST be
         // treated as a connection error of type PROTOCOL_ERROR" (5.1, "idle").
         if self.is_idle_stream(stream) {
@@ -341,217 +271,10 @@ impl Connection {
         let code = ErrorCode::StreamClosed;
         Err(Error::Connection(code, "a frame on a closed stream"))
     }
-
-    /// Part of a DATA frame's payload.
-    fn body<'a>(&mut self, mut body: Body, input: &mut &'a [u8]) -> Result<Step<'a>, Error> {
-        let (bytes, rest) = input.split_at(body.data_bytes.min(input.len()));
-        body.data_bytes -= bytes.len();
-        let padding_bytes = body.padding_bytes.min(rest.len());
-        body.padding_bytes -= padding_bytes;
-        *input = rest.get(padding_bytes..).unwrap_or_default();
-        let whole = body.data_bytes + body.padding_bytes == 0;
-        let end = body.end && body.data_bytes == 0;
-        let short = bytes.is_empty() && !whole;
-        // What ends with its padding must not end again.
-        body.end &= !end;
-        if !whole {
-            self.body = Some(body);
-        }
-        match body.stream {
-            Some(stream) if self.streams.contains(stream) && (end || !bytes.is_empty()) => {
-                Ok(Step::Event(Event::Data { stream, bytes, end }))
-            }
-            _ if short => Ok(Step::Short),
-            _ => Ok(Step::On),
-        }
-    }
-
-    fn headers<'a>(
-        &mut self,
-        head: Head,
-        payload: &'a [u8],
-        now: Instant,
-        paths: &impl Paths,
-    ) -> Result<Option<Event<'a>>, Error> {
-        let headers = Headers::parse(head, payload)?;
-        if !head.stream.is_clients() {
-            return Err(Error::protocol("a client's streams have odd numbers"));
-        }
-        let depends = headers.priority.map(|priority| priority.on(head.stream));
-        let opening = Opening {
-            stream: head.stream,
-            end_stream: headers.end_stream,
-            malformed: matches!(depends, Some(Err(_))),
-        };
-        if !headers.end_headers {
-            self.header_block = Some(HeaderBlock::new(opening, headers.fragment));
-            return Ok(None);
-        }
-        self.whole_block(opening, headers.fragment, now, paths)
-    }
-
-    fn continuation<'a>(
-        &mut self,
-        head: Head,
-        payload: &[u8],
-        now: Instant,
-        paths: &impl Paths,
-    ) -> Result<Option<Event<'a>>, Error> {
-        let Some(mut block) = self.header_block.take() else {
-            return Ok(None);
-        };
-        let continuation = Continuation::parse(head, payload);
-        let bytes_max = self.config.header_list_bytes as usize * limits::HEADER_BLOCK_FACTOR;
-        block.add(continuation, bytes_max.max(2 * PAYLOAD_BYTES_MAX))?;
-        if !continuation.end_headers {
-            self.header_block = Some(block);
-            return Ok(None);
-        }
-        self.whole_block(block.opening, block.fragments(), now, paths)
-    }
-
-    /// A header block: of a new stream, or the trailers of one. Whatever becomes of it, it is decoded,
-    /// because later ones may refer to what is in it (4.3).
-    fn whole_block<'a>(
-        &mut self,
-        opening: Opening,
-        block: &[u8],
-        now: Instant,
-        paths: &impl Paths,
-    ) -> Result<Option<Event<'a>>, Error> {
-        self.calm.received();
-        let id = opening.stream;
-        if id > self.last_stream {
-            return self.open(opening, block, paths);
-        }
-        let mut in_order = true;
-        self.decode(block, |field| in_order &= is_trailer(field))?;
-        let Some(stream) = self.streams.get_mut(id) else {
-            // "The identifier of a newly established stream MUST be numerically greater than all
-            // streams that the initiating endpoint has opened" (5.1.1).
-            if self
-                .skipped
-                .iter()
-                .any(|(from, to)| (*from..=*to).contains(&id))
-            {
-                return Err(Error::protocol(
-                    "a stream's number is lower than one before",
-                ));
-            }
-            self.ignored(id)?;
-            // What cannot be answered costs as much as what can.
-            self.calm.stream_error(now)?;
-            return Ok(None);
-        };
-        if !stream.state.is_receiving() {
-            return Err(Error::Stream(id, ErrorCode::StreamClosed));
-        }
-        // Trailers end a request (8.1), and what they say means nothing to gRPC.
-        if !opening.end_stream || opening.malformed || !in_order || !stream.content_is_whole() {
-            return Err(Error::Stream(id, ErrorCode::ProtocolError));
-        }
-        stream.state.end_remote();
-        Ok(Some(Event::Data {
-            stream: id,
-            bytes: &[],
-            end: true,
-        }))
-    }
-
-    fn open<'a>(
-        &mut self,
-        opening: Opening,
-        block: &[u8],
-        paths: &impl Paths,
-    ) -> Result<Option<Event<'a>>, Error> {
-        let Opening {
-            stream: id,
-            end_stream,
-            malformed,
-        } = opening;
-        let mut reader = RequestReader::new(paths, self.config.header_list_bytes);
-        self.decode(block, |field| reader.field(field))?;
-        if self.is_beyond_the_end(id) {
-            return Ok(None);
-        }
-        self.note_skipped(id);
-        self.last_stream = id;
-        if self.streams.len() >= self.config.streams_max as usize {
-            // "An endpoint that receives a HEADERS frame that causes its advertised concurrent stream
-            // limit to be exceeded MUST treat this as a stream error" (5.1.2).
-            self.reset_stream(id, ErrorCode::RefusedStream);
-            return Ok(None);
-        }
-        let content = |request: &Request| request.content_length.unwrap_or(0) > 0;
-        let request = match reader.finish() {
-            Ok(request) if malformed || (end_stream && content(&request)) => {
-                Err(Unusable::Malformed)
-            }
-            read => read,
-        };
-        if let Err(Unusable::Malformed) = request {
-            return Err(Error::Stream(id, ErrorCode::ProtocolError));
-        }
-        let mut stream = self.new_stream(request.as_ref().map_or(None, |r| r.content_length));
-        if end_stream {
-            stream.state.end_remote();
-        }
-        self.streams.insert(id, stream);
-        let Ok(request) = request else {
-            // Request Header Fields Too Large (RFC 6585, 5).
-            self.headers_only(id, &ResponseHead::http(431), None);
-            return Ok(None);
-        };
-        Ok(Some(Event::CallStarted {
-            stream: id,
-            head: request.head,
-            end: end_stream,
-        }))
-    }
-
-    fn new_stream(&self, content_length: Option<u64>) -> Stream {
-        let bytes = self.receive_window_bytes();
-        Stream {
-            state: State::Open,
-            receive_window: ReceiveWindow::new(bytes, self.config.stream_window_bytes / 2),
-            send_window: SendWindow::new(self.peer.initial_window_bytes),
-            content_length,
-            unsent: Default::default(),
-            unsent_bytes: 0,
-            moved: true,
-            end: None,
-            queued: false,
-        }
-    }
-
-    fn decode(&mut self, block: &[u8], each: impl FnMut(Field<'_>)) -> Result<(), Error> {
-        let decoded = self.decoder.decode(block, each);
-        decoded.map_err(|error| Error::Connection(ErrorCode::CompressionError, error.0))
-    }
-
-    /// Whether a stream has not been opened, and not been passed over.
-    pub(super) fn is_idle_stream(&self, stream: StreamId) -> bool {
-        !stream.is_clients() || stream > self.last_stream && !self.is_beyond_the_end(stream)
-    }
-
-    /// Whether a stream comes after the last that is taken.
-    fn is_beyond_the_end(&self, stream: StreamId) -> bool {
-        matches!(self.going, Going::After(last) if stream > last)
-    }
-
-    fn note_skipped(&mut self, opened: StreamId) {
-        let first = StreamId(self.last_stream.0 + 1);
-        if opened.0 > first.0 + 1 {
-            if self.skipped.len() == SKIPPED_MAX {
-                self.skipped.pop_front();
-            }
-            self.skipped.push_back((first, StreamId(opened.0 - 1)));
-        }
-    }
 }
 
 /// What became of the input.
-enum Step<'a> {
+pub(super) enum Step<'a> {
     Event(Event<'a>),
     /// Something was taken that nobody need know of.
     On,
@@ -561,6 +284,3 @@ enum Step<'a> {
 
 /// RFC 9113, 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
-
-/// Clients that pass numbers over do so once, if ever.
-const SKIPPED_MAX: usize = 16;
