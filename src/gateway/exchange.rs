@@ -79,7 +79,7 @@ where
     /// Takes what there is of the request and lets the handler go on; registers for the rest.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
         loop {
-            self.dispatcher.run(&mut self.response);
+            self.dispatcher.run(Instant::now(), &mut self.response);
             let read = self.poll_request(cx);
             let expired = self.poll_timer(cx);
             if !read && !expired && self.dispatcher.wait(cx.waker()) {

@@ -186,6 +186,11 @@ impl Connection {
         self.going != Going::Gone && self.output.len() <= limits::OUTPUT_BYTES_MAX
     }
 
+    /// Whether anything is to be written.
+    pub(crate) fn has_output(&self) -> bool {
+        !self.output.is_empty()
+    }
+
     /// What is to be written, as many slices as there is place for; tell it by
     /// [`advance`](Self::advance).
     pub(crate) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {

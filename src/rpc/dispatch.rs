@@ -85,11 +85,9 @@ impl Dispatcher {
     }
 
     /// Runs what became ready: new handlers, then what waiting handlers have posted.
-    pub(crate) fn run(&mut self, http2: &mut impl Commands) {
+    pub(crate) fn run(&mut self, now: Instant, http2: &mut impl Commands) {
         let mut done = 0;
-        if !self.ready.is_empty() {
-            self.clock = Instant::now();
-        }
+        self.clock = now;
         loop {
             while let Some(stream) = self.ready.get(done).copied() {
                 done += 1;

@@ -47,6 +47,7 @@ where
         heard: false,
         unflushed: false,
         timer_at: None,
+        read_at: None,
     };
     if let Err(error) = connection.run(shutdown).await {
         tracing::debug!(%peer, %error, "the connection broke");
@@ -67,6 +68,8 @@ struct Connection<Io> {
     unflushed: bool,
     /// When the timer fires.
     timer_at: Option<Instant>,
+    /// When something was read in this turn, so that the clock need not be asked again.
+    read_at: Option<Instant>,
 }
 
 /// Whether a connection goes on.
@@ -122,7 +125,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     }
 
     /// When a deadline passes, or time does something to the connection.
-    fn next_timeout(&self) -> Option<Instant> {
+    fn next_timeout(&mut self) -> Option<Instant> {
         let deadline = self.dispatcher.poll_timeout();
         deadline.into_iter().chain(self.lifetime.next()).min()
     }
@@ -135,7 +138,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
                 return Poll::Ready(Ok(State::Closed));
             }
             if !self.dispatcher.wait(cx.waker()) {
-                self.dispatcher.run(&mut self.http2);
+                self.dispatcher.run(Instant::now(), &mut self.http2);
             }
             let read = self.read(cx)?;
             self.write(cx)?;
@@ -154,7 +157,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     /// The turn is over, and what the connection does not need is given back.
     fn rest(&mut self) -> Poll<io::Result<State>> {
         buffers::reclaim(&mut self.http2);
-        self.see(Instant::now());
+        let now = self.read_at.take().unwrap_or_else(Instant::now);
+        self.see(now);
         match (self.next_timeout(), self.timer_at) {
             (Some(next), Some(timer)) if next >= timer => Poll::Pending,
             (None, _) => Poll::Pending,
@@ -191,17 +195,17 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     }
 
     fn take(&mut self, mut input: &[u8]) {
-        self.heard = true;
+        let now = Instant::now();
+        (self.heard, self.read_at) = (true, Some(now));
         self.http2.begin_input();
-        self.take_events(&mut input);
+        self.take_events(&mut input, now);
         self.rest.clear();
         self.rest.extend_from_slice(input);
         self.rest.shrink_to(input.len());
-        self.dispatcher.run(&mut self.http2);
+        self.dispatcher.run(now, &mut self.http2);
     }
 
-    fn take_events(&mut self, input: &mut &[u8]) {
-        let now = Instant::now();
+    fn take_events(&mut self, input: &mut &[u8], now: Instant) {
         while let Some(event) = self.http2.next(input, now, &*self.router) {
             self.dispatcher.event(event, now, &mut self.http2);
         }
@@ -211,13 +215,13 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
         loop {
             if self.http2.fill() {
-                self.take_events(&mut &[][..]);
+                self.take_events(&mut &[][..], Instant::now());
+            }
+            if !self.http2.has_output() {
+                break;
             }
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
             let count = self.http2.slices(&mut slices);
-            if count == 0 {
-                break;
-            }
             let slices = slices.get(..count).unwrap_or_default();
             match Pin::new(&mut self.io).poll_write_vectored(cx, slices)? {
                 Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -247,9 +251,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     fn sweep(&mut self, now: Instant) {
         self.http2.sweep();
         self.dispatcher.sweep(&mut self.http2);
-        while let Some(event) = self.http2.next(&mut &[][..], now, &*self.router) {
-            self.dispatcher.event(event, now, &mut self.http2);
-        }
+        self.take_events(&mut &[][..], now);
     }
 
     /// The time for calls in flight is up: they end UNAVAILABLE, and the connection closes.

@@ -33,6 +33,8 @@ pub(super) struct Lifetime {
     shrink_at: Option<Instant>,
     sweep_at: Instant,
     draining: Option<Draining>,
+    /// What [`next`](Self::next) said last; `None`: something has changed since.
+    next: Option<Option<Instant>>,
 }
 
 #[derive(Debug)]
@@ -90,11 +92,18 @@ impl Lifetime {
             old_at,
             shrink_at: None,
             draining: None,
+            next: None,
         }
     }
 
     /// Takes what was seen since the last time.
     pub(super) fn observe(&mut self, seen: Seen, now: Instant) {
+        let before = (
+            self.asked_at,
+            self.greet_until,
+            self.header_block_since,
+            self.idle_since,
+        );
         if seen.heard {
             self.heard_at = now;
             self.asked_at = None;
@@ -115,6 +124,15 @@ impl Lifetime {
             (false, true) => self.shrink_at = Some(now + limits::SHRINK_AFTER),
             _ => {}
         }
+        let after = (
+            self.asked_at,
+            self.greet_until,
+            self.header_block_since,
+            self.idle_since,
+        );
+        if before != after {
+            self.next = None;
+        }
     }
 
     /// No new calls are taken from now on. Those that are left may go on for `grace`, or as long as
@@ -126,15 +144,20 @@ impl Lifetime {
             calls_until,
         });
         draining.calls_until = draining.calls_until.or(calls_until);
+        self.next = None;
     }
 
-    /// When to ask [`due`](Self::due) again.
-    pub(super) fn next(&self) -> Option<Instant> {
-        self.timers().map(|(at, _)| at).min()
+    /// When to ask [`due`](Self::due) again. It may be too soon: a client that is heard only puts
+    /// things off.
+    pub(super) fn next(&mut self) -> Option<Instant> {
+        let known = self.next;
+        let next = known.unwrap_or_else(|| self.timers().map(|(at, _)| at).min());
+        *self.next.insert(next)
     }
 
     /// One thing that is due; to be asked until there is none.
     pub(super) fn due(&mut self, now: Instant) -> Option<Due> {
+        self.next = None;
         let (_, due) = self
             .timers()
             .filter(|(at, _)| *at <= now)
