@@ -37,7 +37,8 @@ where
 {
     let limits = &service.connection_limits;
     let (router, budget) = (Arc::clone(&service.router), Arc::clone(&service.budget));
-    let connection = Connection {
+    // In a box, so that the futures it goes through hold no copies of it.
+    let connection = Box::new(Connection {
         io,
         http2: http2::Connection::new(limits.http2()),
         dispatcher: Dispatcher::new(Arc::clone(&router), peer.clone(), budget),
@@ -48,7 +49,7 @@ where
         unflushed: false,
         timer_at: None,
         read_at: None,
-    };
+    });
     if let Err(error) = connection.run(shutdown).await {
         tracing::debug!(%peer, %error, "the connection broke");
     }
@@ -80,7 +81,7 @@ enum State {
 }
 
 impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
-    async fn run(mut self, mut shutdown: Shutdown) -> io::Result<()> {
+    async fn run(mut self: Box<Self>, mut shutdown: Shutdown) -> io::Result<()> {
         let mut timer = Timer::default();
         loop {
             self.timer_at = timer.set(self.next_timeout());
@@ -255,7 +256,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     }
 
     /// The time for calls in flight is up: they end UNAVAILABLE, and the connection closes.
-    async fn stop(mut self) -> io::Result<()> {
+    async fn stop(mut self: Box<Self>) -> io::Result<()> {
         let status = Status::unavailable("the server is shutting down");
         self.dispatcher.fail_all(&status, &mut self.http2);
         self.http2.take_no_more();
@@ -263,14 +264,14 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     }
 
     /// Ends the connection whatever its calls are doing.
-    async fn close(mut self, code: ErrorCode, why: &str) -> io::Result<()> {
+    async fn close(mut self: Box<Self>, code: ErrorCode, why: &str) -> io::Result<()> {
         tracing::debug!(why, "a connection is closed");
         self.http2.close(code, why);
         self.linger().await
     }
 
     /// Lets the last bytes leave.
-    async fn linger(mut self) -> io::Result<()> {
+    async fn linger(mut self: Box<Self>) -> io::Result<()> {
         let closed = async {
             while let State::Open = poll_fn(|cx| self.turn(cx)).await? {}
             Ok(())

@@ -17,7 +17,7 @@ pub(super) struct Body {
 }
 
 impl Connection {
-    pub(super) fn data<'a>(
+    pub(super) fn data_frame<'a>(
         &mut self,
         head: Head,
         payload: &'a [u8],

@@ -20,7 +20,7 @@ use crate::{
 };
 
 impl Connection {
-    pub(super) fn headers<'a>(
+    pub(super) fn headers_frame<'a>(
         &mut self,
         head: Head,
         payload: &'a [u8],
@@ -44,7 +44,7 @@ impl Connection {
         self.whole_block(opening, headers.fragment, now, paths)
     }
 
-    pub(super) fn continuation<'a>(
+    pub(super) fn continuation_frame<'a>(
         &mut self,
         head: Head,
         payload: &[u8],

@@ -97,7 +97,7 @@ impl Connection {
         self.check_head(head)?;
         let after_head = input.get(Head::BYTES..).unwrap_or_default();
         if head.kind == Kind::Data {
-            return self.data(head, after_head, input);
+            return self.data_frame(head, after_head, input);
         }
         let Some((payload, rest)) = after_head.split_at_checked(head.length) else {
             self.in_headers_frame = matches!(head.kind, Kind::Headers | Kind::Continuation);
@@ -152,8 +152,8 @@ impl Connection {
         paths: &impl Paths,
     ) -> Result<Option<Event<'a>>, Error> {
         match head.kind {
-            Kind::Headers => return self.headers(head, payload, now, paths),
-            Kind::Continuation => return self.continuation(head, payload, now, paths),
+            Kind::Headers => return self.headers_frame(head, payload, now, paths),
+            Kind::Continuation => return self.continuation_frame(head, payload, now, paths),
             Kind::RstStream => {
                 let code = RstStream::parse(head, payload)?.code;
                 return self.rst_stream(head.stream, code, now);
