@@ -259,6 +259,16 @@ pub const GOAWAY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an attempt to connect may take: what gRPC's own clients give it.
 pub const CLIENT_CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Buffers of each kind that a thread keeps for the next messages it decodes.
+pub const MESSAGE_POOL_BUFFERS_MAX: usize = 64;
+
+/// Longest buffer that a thread keeps, in bytes: with all of them, 2 MiB a thread.
+pub const MESSAGE_POOL_BUFFER_BYTES_MAX: usize = 16 * 1024;
+
+/// A received message up to this length, in bytes, is copied before it is decoded: otherwise the 64 KiB
+/// that were read with it live as long as it does.
+pub const MESSAGE_COPIED_BYTES_MAX: usize = 4 * 1024;
+
 /// How long a connection of a pool that is not needed may stay.
 pub const CLIENT_POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 

@@ -5,9 +5,12 @@
 //! ([`Message::from_serialize`], [`Message::deserialize`]), JSON by the canonical mapping
 //! ([`Message::to_json`], [`Message::from_json`]).
 
+mod body;
 mod codec;
 mod convert;
+mod decode;
 pub(crate) mod decode_cost;
+mod encode;
 mod equality;
 mod field_error;
 mod field_key;
@@ -19,16 +22,18 @@ mod list_ref;
 mod map_ref;
 mod message_ref;
 mod nesting;
+mod pool;
+mod received;
 mod required;
+mod scan;
 mod serde;
 mod setters;
 mod text;
 mod value;
 mod value_ref;
+mod wire;
 
 use std::fmt;
-
-use prost_reflect::DynamicMessage;
 
 pub use self::serde::SerdeError;
 pub(crate) use self::serde::check_deserialize;
@@ -44,7 +49,8 @@ pub use value::{MapKey, Value};
 pub use value_ref::ValueRef;
 
 use crate::schema::MessageType;
-use lending::Lender;
+use body::Body;
+use lending::Context;
 
 /// A message of a type that is known at run time.
 ///
@@ -65,35 +71,24 @@ use lending::Lender;
 /// ```
 ///
 /// `{}` prints the text format, `{:#}` on several lines.
+#[derive(Clone)]
 pub struct Message {
-    inner: DynamicMessage,
-    message_type: MessageType,
-    lender: Lender,
+    body: Body,
+    context: Context,
 }
 
 impl Message {
     /// An empty message: no field is set.
     pub fn new(message_type: &MessageType) -> Self {
         Self {
-            inner: DynamicMessage::new(message_type.descriptor().clone()),
-            message_type: message_type.clone(),
-            lender: Lender::default(),
+            body: Body::default(),
+            context: Context::new(message_type),
         }
     }
 
     /// The message's type.
     pub fn message_type(&self) -> &MessageType {
-        &self.message_type
-    }
-}
-
-impl Clone for Message {
-    fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            message_type: self.message_type.clone(),
-            lender: Lender::default(),
-        }
+        &self.context.message_type
     }
 }
 

@@ -2,7 +2,9 @@
 //!
 //! This is the only file that asks for `syntax()`; everything else asks [`Features`].
 
-use prost_reflect::{Cardinality, EnumDescriptor, FieldDescriptor, Kind, Syntax};
+use prost_reflect::{
+    Cardinality, EnumDescriptor, ExtensionDescriptor, FieldDescriptor, Kind, Syntax,
+};
 use prost_types::FileDescriptorProto;
 
 /// The resolved features of one field (`google.protobuf.FeatureSet` of descriptor.proto).
@@ -37,6 +39,21 @@ impl Features {
             closed_enum,
             utf8_checked: proto3,
             delimited: field.is_group(),
+        }
+    }
+
+    pub(super) fn of_extension(extension: &ExtensionDescriptor) -> Self {
+        let closed_enum = match extension.kind() {
+            Kind::Enum(kind) => Self::closes(&kind),
+            _ => false,
+        };
+        Self {
+            presence: extension.supports_presence(),
+            required: false,
+            packed: extension.is_packed(),
+            closed_enum,
+            utf8_checked: extension.parent_file().syntax() == Syntax::Proto3,
+            delimited: extension.is_group(),
         }
     }
 

@@ -138,8 +138,8 @@ impl Method {
             service,
             name,
             kind,
-            input: MessageType::new(descriptor.input()),
-            output: MessageType::new(descriptor.output()),
+            input: MessageType::new(&descriptor.input()),
+            output: MessageType::new(&descriptor.output()),
             idempotency,
         };
         Self {
