@@ -192,7 +192,9 @@ enum DecodeErrorKind {
     Malformed(Box<Fault>),
     /// A generated type does not take them.
     Foreign(prost::DecodeError),
-    TooLarge { memory_bytes_max: usize },
+    TooLarge {
+        memory_bytes_max: usize,
+    },
 }
 
 impl DecodeError {

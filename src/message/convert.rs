@@ -3,7 +3,9 @@
 use std::collections::HashMap;
 
 use prost::Message as _;
-use prost_reflect::{DynamicMessage, MapKey as ReflectedKey, ReflectMessage as _, Value as Reflected};
+use prost_reflect::{
+    DynamicMessage, MapKey as ReflectedKey, ReflectMessage as _, Value as Reflected,
+};
 
 use super::{
     DecodeError, MapKeyRef, Message, MessageRef, ValueRef, body::Body, decode_cost,
@@ -46,14 +48,24 @@ impl<'a> From<&'a ReflectedKey> for MapKeyRef<'a> {
 }
 
 impl Message {
-    /// The message as prost-reflect's, if that takes no more than so many bytes of memory.
-    pub(crate) fn into_dynamic_within(
+    /// The message as prost-reflect's, if that takes at most `memory_bytes_max` bytes of memory.
+    ///
+    /// A few bytes can become many there: a byte of a packed list of `bool` becomes 56, an empty
+    /// sub-message of two bytes as well, one with a field in it some 700. What it will take is found
+    /// before anything of it is made.
+    ///
+    /// # Errors
+    /// If it would take more ([`DecodeError::is_too_large`]).
+    pub fn into_dynamic_within(
         self,
         memory_bytes_max: usize,
     ) -> Result<DynamicMessage, DecodeError> {
         let encoded = self.encode_to_bytes();
         match decode_cost::exceeds(self.message_type().descriptor(), &encoded, memory_bytes_max) {
-            true => Err(DecodeError::too_large(self.message_type(), memory_bytes_max)),
+            true => Err(DecodeError::too_large(
+                self.message_type(),
+                memory_bytes_max,
+            )),
             false => Ok(self.into()),
         }
     }

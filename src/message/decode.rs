@@ -98,8 +98,13 @@ impl Received {
             return Err(Fault::new(Why::TooLong, BYTES_MAX));
         }
         let (arena, scratch) = (&mut self.arena.0, &mut pool.scratch);
-        let mut decoder =
-            Decoder::new(message_type.tables(), bytes, arena, scratch, arena_bytes_max);
+        let mut decoder = Decoder::new(
+            message_type.tables(),
+            bytes,
+            arena,
+            scratch,
+            arena_bytes_max,
+        );
         self.root = decoder.root(message_type.layout(), MESSAGE_NESTING_MAX)?;
         let split = decoder.split;
         self.arena.trim();

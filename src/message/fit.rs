@@ -7,9 +7,7 @@ use prost_reflect::Kind;
 use crate::{
     Schema,
     message::{MapKey, Value, body::Slot},
-    schema::layout::{
-        Cardinality, EnumLayout, FieldInfo, FieldLayout, FieldType, Layout, Tables,
-    },
+    schema::layout::{Cardinality, EnumLayout, FieldInfo, FieldLayout, FieldType, Layout, Tables},
 };
 
 /// Why a value does not fit. Says nothing of the field: who asks knows it and adds it.
@@ -89,7 +87,10 @@ pub(super) fn fit(
             let entries: Result<BTreeMap<_, _>, Misfit> = entries
                 .into_iter()
                 .map(|(key, value)| {
-                    Ok((fit_key(tables, entry, key)?, fit_value(tables, entry, value)?))
+                    Ok((
+                        fit_key(tables, entry, key)?,
+                        fit_value(tables, entry, value)?,
+                    ))
                 })
                 .collect();
             Ok(Slot::Map(entries?))
@@ -105,16 +106,15 @@ pub(super) fn fit(
             }
         }
         (Cardinality::One, value) => fit_one(tables, field, value),
-        (_, value) => Err(Misfit::wrong_type(declared(layout.info(slot)), given(&value))),
+        (_, value) => Err(Misfit::wrong_type(
+            declared(layout.info(slot)),
+            given(&value),
+        )),
     }
 }
 
 /// One value, or one element of a list or a map.
-pub(super) fn fit_one(
-    tables: &Tables,
-    field: &FieldLayout,
-    value: Value,
-) -> Result<Slot, Misfit> {
+pub(super) fn fit_one(tables: &Tables, field: &FieldLayout, value: Value) -> Result<Slot, Misfit> {
     match (field.field_type, value) {
         (FieldType::Bool, Value::Bool(value)) => Ok(Slot::Bits(value.into())),
         (FieldType::String, Value::String(value)) => Ok(Slot::Text(value)),
@@ -242,9 +242,7 @@ fn fit_double(value: Value) -> Result<f64, Misfit> {
         Value::F64(value) => Ok(value),
         Value::F32(value) => Ok(value.into()),
         value => match integer(&value) {
-            Some(number) if number.unsigned_abs() <= 1 << f64::MANTISSA_DIGITS => {
-                Ok(number as f64)
-            }
+            Some(number) if number.unsigned_abs() <= 1 << f64::MANTISSA_DIGITS => Ok(number as f64),
             Some(number) => Err(inexact(number, "double")),
             None => Err(Misfit::wrong_type("double", given(&value))),
         },
@@ -266,9 +264,7 @@ fn fit_float(value: Value) -> Result<f32, Misfit> {
             Ok(nearest)
         }
         value => match integer(&value) {
-            Some(number) if number.unsigned_abs() <= 1 << f32::MANTISSA_DIGITS => {
-                Ok(number as f32)
-            }
+            Some(number) if number.unsigned_abs() <= 1 << f32::MANTISSA_DIGITS => Ok(number as f32),
             Some(number) => Err(inexact(number, "float")),
             None => Err(Misfit::wrong_type("float", given(&value))),
         },

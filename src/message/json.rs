@@ -161,8 +161,7 @@ impl MessageRef<'_> {
             .use_proto_field_name(options.proto_names)
             .use_enum_numbers(options.enum_numbers)
             .skip_default_fields(!options.defaults);
-        reflected(self)
-            .serialize_with_options(serializer, &options)
+        reflected(self).serialize_with_options(serializer, &options)
     }
 }
 

@@ -327,9 +327,14 @@ fn replaced(mut walk: Walk<'_>, count: usize) -> Vec<u32> {
 fn read_key<'a>(field_type: FieldType, bytes: &'a [u8], at: &mut usize) -> Option<MapKeyRef<'a>> {
     if field_type == FieldType::String {
         let text = wire::delimited(bytes, at)?;
-        return Some(MapKeyRef::Str(std::str::from_utf8(text).unwrap_or_default()));
+        return Some(MapKeyRef::Str(
+            std::str::from_utf8(text).unwrap_or_default(),
+        ));
     }
-    Some(MapKeyRef::of_bits(field_type, wire::number(field_type, bytes, at)?))
+    Some(MapKeyRef::of_bits(
+        field_type,
+        wire::number(field_type, bytes, at)?,
+    ))
 }
 
 /// The key or the value of an entry type.

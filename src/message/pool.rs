@@ -3,7 +3,7 @@
 use std::{cell::RefCell, fmt, ops::Deref};
 
 use super::decode::Scratch;
-use crate::limits::{MESSAGE_POOL_BUFFERS_MAX, MESSAGE_POOL_BUFFER_BYTES_MAX};
+use crate::limits::{MESSAGE_POOL_BUFFER_BYTES_MAX, MESSAGE_POOL_BUFFERS_MAX};
 
 thread_local! {
     static POOL: RefCell<Pool> = const { RefCell::new(Pool::new()) };
@@ -32,7 +32,11 @@ impl Pool {
     pub(super) fn with<T>(run: impl FnOnce(&mut Self) -> T) -> T {
         let mut run = Some(run);
         let mut attempt = |pool: &mut Self| run.take().map(|run| run(pool));
-        let lent = POOL.try_with(|pool| pool.try_borrow_mut().ok().and_then(|mut pool| attempt(&mut pool)));
+        let lent = POOL.try_with(|pool| {
+            pool.try_borrow_mut()
+                .ok()
+                .and_then(|mut pool| attempt(&mut pool))
+        });
         match lent {
             Ok(Some(done)) => done,
             _ => {

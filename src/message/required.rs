@@ -21,7 +21,9 @@ fn collect_missing(message: MessageRef<'_>, path: &str, missing: &mut Vec<String
     let layout = message.layout;
     if layout.has_required {
         let required = layout.infos.iter().zip(0_u16..);
-        for (info, _) in required.filter(|(info, slot)| info.features.required && !message.is_set(*slot)) {
+        for (info, _) in
+            required.filter(|(info, slot)| info.features.required && !message.is_set(*slot))
+        {
             missing.push(format!("{path}{}", info.name));
         }
     }

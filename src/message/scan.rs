@@ -102,9 +102,8 @@ fn elements(tables: &Tables, field: &FieldLayout, bytes: &[u8], record: Record) 
         Cardinality::Map => usize::from(is_known_entry(tables, field, bytes, record)),
         _ if field.field_type.is_number() && is_len(record.key) => {
             let packed = wire::delimited(bytes, &mut { record.value_at }).unwrap_or_default();
-            let named = |number: u64| {
-                closed().is_none_or(|values| values.name(number as i32).is_some())
-            };
+            let named =
+                |number: u64| closed().is_none_or(|values| values.name(number as i32).is_some());
             wire::count_packed(field.field_type, packed, named).unwrap_or(0)
         }
         _ => usize::from(is_named(tables, field, bytes, record.value_at)),
@@ -129,7 +128,9 @@ pub(super) fn is_known_entry(
     let Some(end) = wire::length(bytes, &mut start) else {
         return false;
     };
-    let last = Records::new(bytes, start, end).filter(|part| part.key >> 3 == 2).last();
+    let last = Records::new(bytes, start, end)
+        .filter(|part| part.key >> 3 == 2)
+        .last();
     last.is_none_or(|part| is_named(tables, value, bytes, part.value_at))
 }
 

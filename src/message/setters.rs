@@ -52,7 +52,10 @@ impl Message {
             return Err(FieldError::wrong_type(info, "take an element"));
         }
         let item = fit_one(tables, row, value.into());
-        match (item.map_err(|misfit| FieldError::misfit(info, misfit))?, self.own(slot)) {
+        match (
+            item.map_err(|misfit| FieldError::misfit(info, misfit))?,
+            self.own(slot),
+        ) {
             (Slot::Bits(bits), Slot::Numbers(items)) => items.push(bits),
             (item, Slot::Values(items)) => items.push(item),
             _ => {}
@@ -107,7 +110,8 @@ impl Message {
 impl Message {
     /// Puts a value that fits into a slot.
     pub(super) fn put(&mut self, slot: u16, value: Slot) {
-        self.body.put(self.context.message_type.layout(), slot, value);
+        self.body
+            .put(self.context.message_type.layout(), slot, value);
     }
 
     /// The elements or entries of a slot, to be added to: those that were received are copied first.
@@ -175,7 +179,11 @@ impl MessageRef<'_> {
             }
             (ValueRef::Map(entries), _) => {
                 let entries = entries.iter();
-                Slot::Map(entries.map(|(key, value)| (key.to_owned(), value.to_slot())).collect())
+                Slot::Map(
+                    entries
+                        .map(|(key, value)| (key.to_owned(), value.to_slot()))
+                        .collect(),
+                )
             }
             (one, _) => one.to_slot(),
         }

@@ -210,7 +210,10 @@ pub(super) fn count_packed(
         }
         _ => return count_varints(packed),
     };
-    packed.len().is_multiple_of(width).then_some(packed.len() / width)
+    packed
+        .len()
+        .is_multiple_of(width)
+        .then_some(packed.len() / width)
 }
 
 /// How many varints there are in a packed list; `None` if they are not whole, or one is too long.
@@ -250,7 +253,8 @@ fn may_be_too_long(packed: &[u8]) -> bool {
         if found {
             for next in block.iter().map(high) {
                 // The highs at the end of one, at the beginning of the next.
-                let row = (!before & HIGH).leading_zeros() / 8 + (!next & HIGH).trailing_zeros() / 8;
+                let row =
+                    (!before & HIGH).leading_zeros() / 8 + (!next & HIGH).trailing_zeros() / 8;
                 if next == HIGH || row >= 9 {
                     return true;
                 }
@@ -276,8 +280,8 @@ pub(super) const VARINT_BYTES_MAX: usize = 10;
 
 #[cfg(test)]
 mod tests {
-    use prost_reflect::prost::encoding::{decode_varint, encode_varint, encoded_len_varint};
     use proptest::prelude::*;
+    use prost_reflect::prost::encoding::{decode_varint, encode_varint, encoded_len_varint};
 
     use super::*;
 

@@ -137,7 +137,10 @@ impl Tables {
 }
 
 fn indexes<'a>(names: impl Iterator<Item = &'a str>) -> HashMap<Box<str>, u32> {
-    (0..).zip(names).map(|(index, name)| (name.into(), index)).collect()
+    (0..)
+        .zip(names)
+        .map(|(index, name)| (name.into(), index))
+        .collect()
 }
 
 impl Layout {
@@ -188,7 +191,9 @@ impl Layout {
     }
 
     fn by_high_number(&self, number: u32) -> Option<u16> {
-        let found = self.fields.binary_search_by_key(&number, |field| field.number);
+        let found = self
+            .fields
+            .binary_search_by_key(&number, |field| field.number);
         found.ok().and_then(|slot| u16::try_from(slot).ok())
     }
 

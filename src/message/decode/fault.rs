@@ -21,7 +21,10 @@ pub(in crate::message) enum Why {
     Cut,
     Varint,
     Key,
-    WireType { expected: WireType, key: u32 },
+    WireType {
+        expected: WireType,
+        key: u32,
+    },
     EndGroup,
     Utf8,
     Packed,
@@ -52,7 +55,10 @@ impl Fault {
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.path.is_empty() {
-            let path: Vec<&str> = self.path.iter().rev().map(|name| &**name).collect();
+            let mut path: Vec<&str> = self.path.iter().rev().map(|name| &**name).collect();
+            if path.len() > PATH_NAMES_MAX {
+                path.splice(PATH_NAMES_MAX / 2..path.len() - PATH_NAMES_MAX / 2, ["…"]);
+            }
             write!(f, "field `{}`: ", path.join("."))?;
         }
         write!(f, "{} (at byte {})", self.why, self.at)
@@ -95,3 +101,6 @@ impl WireType {
         }
     }
 }
+
+/// How many names of a path are told: the outermost and the innermost ones.
+const PATH_NAMES_MAX: usize = 8;

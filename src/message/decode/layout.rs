@@ -3,9 +3,7 @@
 use super::{Fault, Why};
 use crate::{
     message::{
-        received::{
-            DENSE_FIELDS_MAX, HEADER_WORDS, IS_NODE, NEXT, Node, RUN_WORDS, Run,
-        },
+        received::{DENSE_FIELDS_MAX, HEADER_WORDS, IS_NODE, NEXT, Node, RUN_WORDS, Run},
         wire::{self, Unread},
     },
     schema::layout::{Cardinality, FieldLayout, FieldType, Layout, Tables, WireType},
@@ -148,15 +146,20 @@ impl<'a> Decoder<'a> {
                 return Err(Fault::new(Why::Key, key_at));
             };
             match open.layout.by_number(key >> 3) {
-                Some((slot, field)) if field.key == key && field.cardinality == Cardinality::One => {
-                    let entry = self.value(open, bytes, &mut at, field).map_err(|fault| {
-                        fault.within(&open.layout.info(slot).name)
-                    })?;
+                Some((slot, field))
+                    if field.key == key && field.cardinality == Cardinality::One =>
+                {
+                    let entry = self
+                        .value(open, bytes, &mut at, field)
+                        .map_err(|fault| fault.within(&open.layout.info(slot).name))?;
                     if let Some(entry) = entry {
                         self.set(open, slot, field, entry);
                     }
                 }
-                _ if open.group.is_some_and(|start| key == ((start & !7) | END_GROUP)) => {
+                _ if open
+                    .group
+                    .is_some_and(|start| key == ((start & !7) | END_GROUP)) =>
+                {
                     return Ok((key_at, at));
                 }
                 Some((slot, field)) => {
@@ -280,12 +283,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Reads a packed list, and gives how many elements it has.
-    fn packed(
-        &self,
-        bytes: &[u8],
-        at: &mut usize,
-        field: &FieldLayout,
-    ) -> Result<u32, Box<Fault>> {
+    fn packed(&self, bytes: &[u8], at: &mut usize, field: &FieldLayout) -> Result<u32, Box<Fault>> {
         let value_at = *at;
         let Some(packed) = wire::delimited(bytes, at) else {
             return Err(Fault::new(Why::Cut, value_at));
@@ -437,7 +435,8 @@ impl<'a> Decoder<'a> {
         } else {
             let (blocks, rest) = slots.as_chunks::<32>();
             let blocks = blocks.iter().map(|block| &block[..]).chain([rest]);
-            self.arena.extend(blocks.take(fields.div_ceil(32)).map(set_bits));
+            self.arena
+                .extend(blocks.take(fields.div_ceil(32)).map(set_bits));
             self.arena.extend(slots.iter().filter(|entry| **entry != 0));
         }
         for OpenRun { slot, run, .. } in runs {

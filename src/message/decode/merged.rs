@@ -61,7 +61,8 @@ impl Writer<'_> {
         while at < bytes.len() {
             let part = Part::read(bytes, &mut at)?;
             let known = layout.by_number(part.key >> 3);
-            let Some((slot, field)) = known.filter(|(_, field)| field.value_key() == part.key) else {
+            let Some((slot, field)) = known.filter(|(_, field)| field.value_key() == part.key)
+            else {
                 self.out.extend_from_slice(part.whole);
                 continue;
             };
@@ -95,7 +96,9 @@ impl Writer<'_> {
             };
             if field.oneof != 0 && self.is_known(field, part) {
                 let members = &layout.oneofs[usize::from(field.oneof) - 1];
-                let mut kept = all.iter().map(|(of, _)| *of == slot || !members.contains(of));
+                let mut kept = all
+                    .iter()
+                    .map(|(of, _)| *of == slot || !members.contains(of));
                 firsts.retain(|_| kept.next().unwrap_or(true));
                 all.retain(|(of, _)| *of == slot || !members.contains(of));
             }

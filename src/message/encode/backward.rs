@@ -48,7 +48,9 @@ impl Backward<'_> {
     #[cold]
     fn grow(&mut self, count: usize) {
         let written = self.buffer.len() - self.at;
-        let length = (2 * self.buffer.len()).max(written + count).max(FIRST_BYTES);
+        let length = (2 * self.buffer.len())
+            .max(written + count)
+            .max(FIRST_BYTES);
         let mut larger = vec![0; length];
         larger[length - written..].copy_from_slice(&self.buffer[self.at..]);
         self.at = length - written;

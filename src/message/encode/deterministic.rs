@@ -20,7 +20,10 @@ pub(in crate::message) fn write_deterministic(out: &mut Backward<'_>, message: M
                 let items: Vec<_> = items.iter().collect();
                 match field.packed {
                     true => write_packed(out, field, &items),
-                    false => items.iter().rev().for_each(|item| write_one(out, field, *item)),
+                    false => items
+                        .iter()
+                        .rev()
+                        .for_each(|item| write_one(out, field, *item)),
                 }
             }
             ValueRef::Map(entries) => {

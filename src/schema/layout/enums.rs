@@ -33,7 +33,10 @@ impl EnumLayout {
         let index = match usize::try_from(number) {
             // Most enums count from 0.
             Ok(index) if matches!(self.names.get(index), Some((of, _)) if *of == number) => index,
-            _ => self.names.binary_search_by_key(&number, |(of, _)| *of).ok()?,
+            _ => self
+                .names
+                .binary_search_by_key(&number, |(of, _)| *of)
+                .ok()?,
         };
         self.names.get(index).map(|(_, name)| &**name)
     }

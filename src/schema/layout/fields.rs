@@ -115,7 +115,10 @@ impl FieldType {
     /// Whether lists of it may be packed: all numbers.
     #[inline]
     pub(crate) fn is_number(self) -> bool {
-        !matches!(self, Self::String | Self::Bytes | Self::Message | Self::Group)
+        !matches!(
+            self,
+            Self::String | Self::Bytes | Self::Message | Self::Group
+        )
     }
 
     #[inline]

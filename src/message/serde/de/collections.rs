@@ -141,9 +141,7 @@ impl Context<'_> {
     fn tries(&self, kind: &Kind) -> bool {
         match (self.probe, kind) {
             (None, _) => false,
-            (Some(probe), Kind::Message(inner)) => {
-                probe.goes_into(&MessageType::new(inner))
-            }
+            (Some(probe), Kind::Message(inner)) => probe.goes_into(&MessageType::new(inner)),
             (Some(_), _) => true,
         }
     }
