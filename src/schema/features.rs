@@ -33,10 +33,21 @@ impl Features {
         Self {
             presence: field.supports_presence(),
             required: field.cardinality() == Cardinality::Required,
-            packed: field.is_packed(),
+            packed: Self::packs(field),
             closed_enum,
             utf8_checked: proto3,
             delimited: field.is_group(),
+        }
+    }
+
+    /// What the option says, and else the syntax. prost-reflect decides it before it has read the
+    /// options of a file that was compiled here, so the option is asked again.
+    fn packs(field: &FieldDescriptor) -> bool {
+        let options = field.field_descriptor_proto().options.as_ref();
+        let packable = !matches!(field.kind(), Kind::String | Kind::Bytes | Kind::Message(_));
+        match options.and_then(|options| options.packed) {
+            Some(packed) => packed && packable && field.is_list(),
+            None => field.is_packed(),
         }
     }
 
@@ -49,5 +60,32 @@ impl Features {
     /// are allowed.
     pub(super) fn has_proto2_fields(file: &FileDescriptorProto) -> bool {
         file.syntax() != "proto3"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::Schema;
+
+    #[test]
+    fn packed_is_as_the_option_says() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/protos/message");
+        let files = ["everything.proto", "legacy.proto"].map(|file| folder.join(file));
+        let compiled = Schema::compile(files, [&folder]).unwrap();
+        let described = Schema::from_descriptor_set(compiled.descriptor_pool().encode_to_vec());
+        for schema in [compiled, described.unwrap()] {
+            for (message, field, packed) in [
+                ("everything.Everything", "int32s", true),
+                ("everything.Everything", "unpacked", false),
+                ("everything.Everything", "strings", false),
+                ("legacy.Legacy", "numbers", false),
+                ("legacy.Legacy", "packed", true),
+            ] {
+                let field = schema.message(message).unwrap().field(field).unwrap();
+                assert_eq!(field.features().packed, packed, "{field:?}");
+            }
+        }
     }
 }
