@@ -3,10 +3,14 @@
 use std::{mem::size_of, path::Path, sync::LazyLock};
 
 use bytes::Bytes;
-use prost_reflect::{DynamicMessage, MapKey, UnknownField, Value, prost::Message as _};
+use prost_reflect::{DynamicMessage, MapKey, UnknownField, Value};
 
 use crate::{
-    Message, Schema, limits::MESSAGE_NESTING_MAX, message::decode_cost, schema::MessageType,
+    Message, Schema,
+    fuzzing::differential::{check_merge, check_wire},
+    limits::MESSAGE_NESTING_MAX,
+    message::decode_cost,
+    schema::MessageType,
 };
 
 /// The first byte chooses the type.
@@ -95,6 +99,21 @@ pub fn json_decode(input: &[u8]) {
     assert_eq!(again.expect("what was written as JSON reads"), message);
 }
 
+/// The first byte chooses the type, the second where the rest is cut in two.
+///
+/// prost-reflect takes and refuses the same bytes, and says the same of them; and of their second
+/// part on top of the first.
+pub fn message_differential(input: &[u8]) {
+    let [which, cut, encoded @ ..] = input else {
+        return;
+    };
+    let types = &*WIRE_TYPES;
+    let message_type = &types[usize::from(*which) % types.len()];
+    check_wire(message_type, encoded);
+    let (first, second) = encoded.split_at(usize::from(*cut).min(encoded.len()));
+    check_merge(message_type, first, second);
+}
+
 /// At least what a message holds, counted in the message itself.
 fn footprint(message: &DynamicMessage) -> usize {
     let fields = message.fields().map(|(_, value)| value_footprint(value));
@@ -132,20 +151,29 @@ fn message_type(which: u8) -> MessageType {
 }
 
 static TYPES: LazyLock<Vec<MessageType>> = LazyLock::new(|| {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = root.join("tests/protos/message");
-    let files = ["everything.proto", "legacy.proto"].map(|file| folder.join(file));
-    let schema = Schema::compile(files, [folder]).expect("the fixtures compile");
     let names = [
         "everything.Everything",
         "everything.WellKnown",
         "legacy.Legacy",
     ];
+    types(["everything.proto", "legacy.proto"], names)
+});
+
+static WIRE_TYPES: LazyLock<Vec<MessageType>> = LazyLock::new(|| {
+    let names = ["wire.Three", "wire.Two", "everything.WellKnown"];
+    types(["wire_legacy.proto", "everything.proto"], names)
+});
+
+fn types(files: [&str; 2], names: [&str; 3]) -> Vec<MessageType> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = root.join("tests/protos/message");
+    let files = files.map(|file| folder.join(file));
+    let schema = Schema::compile(files, [folder]).expect("the fixtures compile");
     names
         .iter()
         .map(|name| schema.message(name).expect("the fixtures have it"))
         .collect()
-});
+}
 
 const _: () = assert!(
     MESSAGE_NESTING_MAX == 100,
