@@ -201,7 +201,7 @@ impl DecodeError {
     /// Whether the message would take more memory than it may.
     pub fn is_too_large(&self) -> bool {
         match &self.kind {
-            DecodeErrorKind::Malformed(fault) => matches!(fault.why, Why::TooLong | Why::Pieces),
+            DecodeErrorKind::Malformed(fault) => fault.why == Why::TooLong,
             DecodeErrorKind::Foreign(_) => false,
             DecodeErrorKind::TooLarge { .. } => true,
         }

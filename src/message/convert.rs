@@ -91,14 +91,20 @@ impl Message {
     }
 }
 
-/// Field by field, and not by way of the encoding: a message that was built here may nest deeper than
-/// prost-reflect reads.
+/// By way of the encoding, and field by field if that nests deeper than prost-reflect reads: a message
+/// that was built here may.
 pub(super) fn reflected(message: MessageRef<'_>) -> DynamicMessage {
+    let descriptor = message.layout.descriptor.clone();
+    let decoded = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice());
+    decoded.unwrap_or_else(|_| by_fields(message))
+}
+
+fn by_fields(message: MessageRef<'_>) -> DynamicMessage {
     let mut dynamic = DynamicMessage::new(message.layout.descriptor.clone());
     for slot in message.set_slots() {
         let value = reflected_value(message.value(slot));
-        // They are of the field's type, for both are made of the same descriptor.
         match &message.layout.info(slot).declared {
+            // It is of the field's type, for both are made of the same descriptor.
             Declared::Field(field) => {
                 let _ = dynamic.try_set_field(field, value);
             }
@@ -124,7 +130,7 @@ fn reflected_value(value: ValueRef<'_>) -> Reflected {
         ValueRef::Str(value) => Reflected::String(value.to_owned()),
         ValueRef::Bytes(value) => Reflected::Bytes(value.to_vec().into()),
         ValueRef::Enum(value) => Reflected::EnumNumber(value),
-        ValueRef::Message(value) => Reflected::Message(reflected(value)),
+        ValueRef::Message(value) => Reflected::Message(by_fields(value)),
         ValueRef::List(items) => Reflected::List(items.iter().map(reflected_value).collect()),
         ValueRef::Map(entries) => {
             let entries = entries.iter();

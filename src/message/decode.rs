@@ -5,11 +5,9 @@
 //! without a number or a wire type, a known field of another wire type than its own, a string that is
 //! not UTF-8, an end without a group, and nesting beyond [`MESSAGE_NESTING_MAX`].
 //!
-//! Three things differ from prost-reflect, in proto2 or in what no encoder writes: a number that a
-//! closed enum does not name is kept as an unknown field, as protobuf says; an entry of a map must have
-//! a length like any message; and messages that are sent in pieces, whose pieces are again messages in
-//! pieces, are put together only as long as that takes twice the memory of the whole
-//! ([`merged`]).
+//! Two things differ from prost-reflect, in proto2 or in what no encoder writes: a number that a closed
+//! enum does not name is kept as an unknown field, as protobuf says; and an entry of a map must have a
+//! length like any message.
 
 mod fault;
 mod layout;
@@ -73,7 +71,7 @@ fn decode(
     };
     let (tables, layout) = (message_type.tables(), message_type.layout());
     if received.lay_out(pool, message_type, arena_bytes_max)? {
-        let whole = merged::in_one_piece(tables, layout, received.bytes())?;
+        let whole = merged::in_one_piece(tables, layout, received.bytes());
         received.storage = Storage::Shared(whole.into());
         received.arena.0.clear();
         // What is still in pieces was replaced by another member of its oneof.

@@ -31,8 +31,6 @@ pub(in crate::message) enum Why {
     TooDeep,
     /// Longer than any message can be.
     TooLong,
-    /// In so many pieces that they would take too much memory to put together.
-    Pieces,
 }
 
 impl Fault {
@@ -84,7 +82,6 @@ impl fmt::Display for Why {
                 "recursion limit reached: messages nest deeper than {MESSAGE_NESTING_MAX} levels"
             ),
             Self::TooLong => f.write_str("longer than 2 GiB"),
-            Self::Pieces => f.write_str("a message in too many pieces"),
         }
     }
 }
