@@ -16,7 +16,6 @@ mod merged;
 use bytes::Bytes;
 
 pub(super) use fault::{Fault, Why};
-pub(super) use layout::Scratch;
 
 use super::{
     pool::Pool,
@@ -70,12 +69,12 @@ fn decode(
         ..Received::default()
     };
     let (tables, layout) = (message_type.tables(), message_type.layout());
-    if received.lay_out(pool, message_type, arena_bytes_max)? {
+    if received.lay_out(message_type, arena_bytes_max)? {
         let whole = merged::in_one_piece(tables, layout, received.bytes());
         received.storage = Storage::Shared(whole.into());
         received.arena.0.clear();
         // What is still in pieces was replaced by another member of its oneof.
-        received.lay_out(pool, message_type, arena_bytes_max)?;
+        received.lay_out(message_type, arena_bytes_max)?;
     }
     Ok(received)
 }
@@ -84,7 +83,6 @@ impl Received {
     /// Whether a message inside is in pieces.
     fn lay_out(
         &mut self,
-        pool: &mut Pool,
         message_type: &MessageType,
         arena_bytes_max: usize,
     ) -> Result<bool, Box<Fault>> {
@@ -95,14 +93,8 @@ impl Received {
         if bytes.len() > BYTES_MAX {
             return Err(Fault::new(Why::TooLong, BYTES_MAX));
         }
-        let (arena, scratch) = (&mut self.arena.0, &mut pool.scratch);
-        let mut decoder = Decoder::new(
-            message_type.tables(),
-            bytes,
-            arena,
-            scratch,
-            arena_bytes_max,
-        );
+        let arena = &mut self.arena.0;
+        let mut decoder = Decoder::new(message_type.tables(), bytes, arena, arena_bytes_max);
         self.root = decoder.root(message_type.layout(), MESSAGE_NESTING_MAX)?;
         let split = decoder.split;
         self.arena.trim();

@@ -103,7 +103,10 @@ impl<'a> MapRef<'a> {
         let (left, source) = match self.run {
             HeldRun::Received(run) => {
                 let walk = Walk::new(self, run);
-                let replaced = replaced(walk.clone(), run.count as usize);
+                let replaced = match run.may_repeat {
+                    true => replaced(walk.clone(), run.count as usize),
+                    false => Vec::new(),
+                };
                 let left = run.count as usize - replaced.len();
                 (left, Source::Received { walk, replaced })
             }
@@ -183,7 +186,8 @@ impl<'a> Iterator for MapIter<'a> {
         let entry = match &mut self.source {
             Source::Received { walk, replaced } => loop {
                 let entry = walk.next()?;
-                if replaced.binary_search(&(walk.at as u32)).is_err() {
+                let counts = replaced.is_empty() || replaced.binary_search(&(walk.at as u32)).is_err();
+                if counts {
                     break entry;
                 }
             },

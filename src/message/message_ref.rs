@@ -333,7 +333,7 @@ impl<'a> MessageRef<'a> {
     #[inline]
     fn raw_entry(self, slot: u16) -> u32 {
         match self.node.exists() {
-            true => self.received.raw_entry(self.node, self.layout, slot),
+            true => self.received.raw_entry(self.node, slot),
             false => scan::entry(self.tables(), self.layout, self.records(), slot),
         }
     }
@@ -364,7 +364,7 @@ impl<'a> MessageRef<'a> {
         }
         HeldRun::Received(match self.node.exists() {
             true => {
-                let entry = self.received.raw_entry(self.node, self.layout, slot);
+                let entry = self.received.raw_entry(self.node, slot);
                 self.received.run(entry)
             }
             false => scan::run(self.tables(), self.layout, self.records(), slot),

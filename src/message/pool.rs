@@ -2,7 +2,6 @@
 
 use std::{cell::RefCell, fmt, ops::Deref};
 
-use super::decode::Scratch;
 use crate::limits::{MESSAGE_POOL_BUFFER_BYTES_MAX, MESSAGE_POOL_BUFFERS_MAX};
 
 thread_local! {
@@ -13,7 +12,6 @@ thread_local! {
 pub(super) struct Pool {
     arenas: Vec<Vec<u32>>,
     small: Vec<Vec<u8>>,
-    pub(super) scratch: Scratch,
     /// What messages are encoded into, from its end.
     pub(super) encoded: Vec<u8>,
 }
@@ -23,7 +21,6 @@ impl Pool {
         Self {
             arenas: Vec::new(),
             small: Vec::new(),
-            scratch: Scratch::new(),
             encoded: Vec::new(),
         }
     }

@@ -1,15 +1,13 @@
 //! A message as it was received: its bytes, and where in them its fields are.
 //!
 //! # The arena
-//! One list of numbers of 32 bits holds a *node* for each message that was laid out, inner ones before
-//! outer ones:
+//! One list of numbers of 32 bits holds a *node* for each message that was laid out:
 //!
 //! ```text
-//!   start   where the message's fields begin in the bytes
-//!   end     where they end
-//!   next    the node of the next element, if it is one of a list or map; else 0
-//!   entries of a type of up to 16 fields: one for each field, 0 if it is not set
-//!           of a larger one: a bit for each field, then an entry for each that is set
+//!   start    where the message's fields begin in the bytes
+//!   end      where they end
+//!   next     the node of the next element, if it is one of a list or map
+//!   entries  one for each field of its type, 0 for one that is not set
 //! ```
 //!
 //! An entry says where the field's value is in the bytes, behind its key. That of a message which was
@@ -17,18 +15,22 @@
 //! its *run* is:
 //!
 //! ```text
-//!   first   where the key of the first element is in the bytes
-//!   count   how many elements there are
-//!   node    the node of the first element that was laid out; else 0
+//!   first    where the key of the first element is in the bytes
+//!   count    how many elements there are; the high bit says that keys of a map may repeat
+//!   node     the node of the first element that was laid out
+//!   last     that of the last one, while the bytes are read
+//!   keys     two words, a bit for the hash of each key of a map
 //! ```
 //!
-//! The arena is at most twice as long as the bytes. What would make it longer is not laid out: then
-//! its fields are looked for in the bytes each time ([`scan`](super::scan)).
+//! Links to nodes are one more than the node's place, and 0 where there is none.
+//!
+//! The arena is at most twice as long as the bytes. What would make it longer is not laid out, nor what
+//! is so short that it is looked through as fast: its fields are looked for in the bytes each time
+//! ([`scan`](super::scan)).
 
 use bytes::Bytes;
 
 use super::pool::{Arena, SmallBytes};
-use crate::schema::layout::Layout;
 
 /// Bytes that are known to be a message, with its arena. `Default` is an empty message.
 #[derive(Debug, Default, Clone)]
@@ -69,6 +71,8 @@ pub(super) struct Run {
     /// Where the key of the first one is.
     pub(super) first: u32,
     pub(super) count: u32,
+    /// Whether two entries of a map may have the same key.
+    pub(super) may_repeat: bool,
     /// The node of the first one that has one.
     pub(super) node: Node,
 }
@@ -125,25 +129,8 @@ impl Received {
 
     /// The entry of a field as it is stored; 0 if it is not set.
     #[inline]
-    pub(super) fn raw_entry(&self, node: Node, layout: &Layout, slot: u16) -> u32 {
-        let at = node.0 as usize + HEADER_WORDS;
-        let slot = usize::from(slot);
-        if layout.len() <= DENSE_FIELDS_MAX {
-            return self.word(at + slot);
-        }
-        let bits = self.arena.get(at..at + layout.len().div_ceil(32));
-        let Some((set, before)) = bits.and_then(|bits| {
-            let word = *bits.get(slot / 32)?;
-            let below = word & ((1 << (slot % 32)) - 1);
-            let before: u32 = bits[..slot / 32].iter().map(|word| word.count_ones()).sum();
-            Some((word >> (slot % 32) & 1 == 1, before + below.count_ones()))
-        }) else {
-            return 0;
-        };
-        match set {
-            true => self.word(at + layout.len().div_ceil(32) + before as usize),
-            false => 0,
-        }
+    pub(super) fn raw_entry(&self, node: Node, slot: u16) -> u32 {
+        self.word(node.0 as usize + HEADER_WORDS + usize::from(slot))
     }
 
     /// The run of a list or map by its entry.
@@ -153,10 +140,12 @@ impl Received {
             return Run::default();
         }
         let at = entry as usize;
+        let count = self.word(at + run::COUNT);
         Run {
-            first: self.word(at),
-            count: self.word(at + 1),
-            node: Node::from_link(self.word(at + 2)),
+            first: self.word(at + run::FIRST),
+            count: count & !run::MAY_REPEAT,
+            may_repeat: count & run::MAY_REPEAT != 0,
+            node: Node::from_link(self.word(at + run::NODE)),
         }
     }
 }
@@ -202,11 +191,19 @@ pub(super) const IS_NODE: u32 = 1 << 31;
 /// Longest message, in bytes: places in it are numbers of 31 bits.
 pub(super) const BYTES_MAX: usize = (IS_NODE - 1) as usize;
 
-/// Types of so many fields have an entry for each of them.
-pub(super) const DENSE_FIELDS_MAX: usize = 16;
-
 pub(super) const HEADER_WORDS: usize = 3;
 pub(super) const START: usize = 0;
 pub(super) const END: usize = 1;
 pub(super) const NEXT: usize = 2;
-pub(super) const RUN_WORDS: usize = 3;
+
+/// The words of a run.
+pub(super) mod run {
+    pub(in crate::message) const FIRST: usize = 0;
+    pub(in crate::message) const COUNT: usize = 1;
+    pub(in crate::message) const NODE: usize = 2;
+    pub(in crate::message) const LAST: usize = 3;
+    pub(in crate::message) const KEYS: usize = 4;
+    pub(in crate::message) const WORDS: usize = 6;
+    /// The bit of the count that says that keys may repeat.
+    pub(in crate::message) const MAY_REPEAT: u32 = 1 << 31;
+}

@@ -3,7 +3,7 @@
 //! They have been checked. Were they not, what is malformed would read as the end of the message.
 
 use super::{
-    received::{Node, Run},
+    received::Run,
     wire,
 };
 use crate::schema::layout::{
@@ -83,7 +83,7 @@ pub(super) fn run(tables: &Tables, layout: &Layout, records: Records<'_>, slot: 
     let field = layout.field(slot);
     let bytes = records.bytes;
     let mut run = Run {
-        node: Node::NONE,
+        may_repeat: true,
         ..Run::default()
     };
     for record in records.filter(|record| record.key >> 3 == field.number) {

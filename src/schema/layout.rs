@@ -53,6 +53,8 @@ pub(crate) struct Layout {
     by_name: Box<[u16]>,
     json_names: OnceLock<HashMap<Box<str>, u16>>,
     pub(crate) has_required: bool,
+    /// How many of the fields are lists or maps.
+    pub(crate) lists: usize,
     pub(crate) descriptor: MessageDescriptor,
     /// Its place among the pool's types.
     pub(crate) index: u32,
@@ -164,6 +166,10 @@ impl Layout {
             low_numbers: low_numbers(&fields),
             by_name,
             json_names: OnceLock::new(),
+            lists: fields
+                .iter()
+                .filter(|field| field.cardinality != Cardinality::One)
+                .count(),
             has_required: infos.iter().any(|info| info.features.required),
             oneofs: oneofs.into_iter().map(Vec::into_boxed_slice).collect(),
             fields: fields.into(),
