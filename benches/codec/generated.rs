@@ -123,8 +123,8 @@ fn record(at: u64) -> Record {
         payload: vec![at as u8; 32],
         created: 1_700_000_000_000 + at as i64,
         attempts: at as u32 % 5 + 1,
-        active: at % 2 == 0,
-        delta: (at % 3 == 0).then_some(-(at as i32) - 1),
+        active: at.is_multiple_of(2),
+        delta: at.is_multiple_of(3).then_some(-(at as i32) - 1),
     }
 }
 
