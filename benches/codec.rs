@@ -194,7 +194,7 @@ impl<'a, M: prost::Message + Default + Sum> Case<'a, M> {
 
     fn read(&self) -> Vec<Way<'_>> {
         vec![
-            way(PROST, || M::decode(self.wire.clone()).unwrap().sum()),
+            way(PROST, || M::decode(&self.wire[..]).unwrap().sum()),
             way(PROST_REFLECT, || sum_reflected(&self.decode_reflected())),
             way(OURS, || self.reader.sum(self.decode_ours().as_ref())),
         ]
@@ -202,7 +202,7 @@ impl<'a, M: prost::Message + Default + Sum> Case<'a, M> {
 
     fn decode(&self) -> Vec<Way<'_>> {
         vec![
-            way(PROST, || kept(&M::decode(self.wire.clone()).unwrap())),
+            way(PROST, || kept(&M::decode(&self.wire[..]).unwrap())),
             way(PROST_REFLECT, || kept(&self.decode_reflected())),
             way(OURS, || kept(&self.decode_ours())),
         ]

@@ -120,15 +120,15 @@ fn record(at: u64) -> Record {
         }),
         labels: labels.into(),
         samples: (0..16).map(|sample| sample * 37 + at as i32).collect(),
-        payload: vec![at as u8; 32],
+        payload: vec![at as u8; 64],
         created: 1_700_000_000_000 + at as i64,
         attempts: at as u32 % 5 + 1,
-        active: at % 2 == 0,
-        delta: (at % 3 == 0).then_some(-(at as i32) - 1),
+        active: at.is_multiple_of(2),
+        delta: at.is_multiple_of(3).then_some(-(at as i32) - 1),
     }
 }
 
-/// Four lists of 40,000 elements.
+/// Four lists of 52,000 elements.
 pub(crate) fn numbers() -> Numbers {
     let count = 0..52_000_u64;
     // Varints of one to nine bytes, the short ones most often.
