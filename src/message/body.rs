@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     MapKey,
     pool::Arena,
-    received::{Received, Storage},
+    received::{Node, Received, Storage},
 };
 
 /// The contents of a message that owns them. `Default` is an empty one.
@@ -39,6 +39,15 @@ pub(super) enum Slot {
 }
 
 impl Body {
+    /// Forgets all, and keeps the room for what comes next.
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        self.received.storage = Storage::default();
+        self.received.arena.clear();
+        self.received.root = Node::NONE;
+        self.slots.0.clear();
+    }
+
     /// Copies what is shared with a buffer that is larger.
     pub(super) fn detach(&mut self) {
         if !self.received.bytes().is_empty() {

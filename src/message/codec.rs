@@ -6,11 +6,10 @@ use bytes::{BufMut, Bytes};
 
 use super::{
     Message, MessageRef,
-    body::Body,
     decode::{Fault, Why},
     encode::{Backward, write, write_deterministic},
-    lending::Context,
-    received::{Received, Storage},
+    pool::SmallBytes,
+    received::Storage,
 };
 use crate::{limits::MESSAGE_COPIED_BYTES_MAX, schema::MessageType};
 
@@ -45,8 +44,11 @@ impl Message {
         encoded: impl Into<Bytes>,
         memory_bytes_max: usize,
     ) -> Result<Self, DecodeError> {
-        let decoded = Received::decode(message_type, encoded.into(), memory_bytes_max);
-        Self::received(message_type, decoded)
+        Self::received(
+            message_type,
+            Storage::Shared(encoded.into()),
+            memory_bytes_max,
+        )
     }
 
     /// Decodes a message that lies in a larger buffer: if it is short it is copied, so that it does not
@@ -55,27 +57,26 @@ impl Message {
         message_type: &MessageType,
         encoded: Bytes,
     ) -> Result<Self, DecodeError> {
-        let decoded = match encoded.len() {
-            0..=MESSAGE_COPIED_BYTES_MAX => {
-                Received::decode_copied(message_type, &encoded, usize::MAX)
-            }
-            _ => Received::decode(message_type, encoded, usize::MAX),
+        let storage = match encoded.len() {
+            0..=MESSAGE_COPIED_BYTES_MAX => Storage::Small(SmallBytes::copy(&encoded)),
+            _ => Storage::Shared(encoded),
         };
-        Self::received(message_type, decoded)
+        Self::received(message_type, storage, usize::MAX)
     }
 
+    #[inline]
     fn received(
         message_type: &MessageType,
-        decoded: Result<Received, Box<Fault>>,
+        storage: Storage,
+        memory_bytes_max: usize,
     ) -> Result<Self, DecodeError> {
-        let received = decoded.map_err(|fault| DecodeError::new(message_type, fault))?;
-        Ok(Self {
-            body: Body {
-                received,
-                ..Body::default()
-            },
-            context: Context::new(message_type),
-        })
+        let mut message = Self::new(message_type);
+        let received = &mut message.inner.body.received;
+        received.storage = storage;
+        match received.lay_out(message_type, memory_bytes_max) {
+            Ok(()) => Ok(message),
+            Err(fault) => Err(DecodeError::new(message_type, fault)),
+        }
     }
 
     /// Decodes on top of what is there, as protobuf's `MergeFrom` does: scalars that are set
@@ -118,7 +119,7 @@ impl Message {
 
     /// The message's protobuf encoding, to share.
     pub fn encode_to_bytes(&self) -> Bytes {
-        match self.body.untouched() {
+        match self.inner.body.untouched() {
             Some(Storage::Shared(bytes)) => bytes.clone(),
             _ => self.with_encoded(Bytes::copy_from_slice),
         }
@@ -137,20 +138,21 @@ impl Message {
     }
 
     fn with_encoded<T>(&self, take: impl FnOnce(&[u8]) -> T) -> T {
-        if self.body.untouched().is_some() {
-            return take(self.body.received.bytes());
+        let body = &self.inner.body;
+        if body.untouched().is_some() {
+            return take(body.received.bytes());
         }
         let message_type = self.message_type();
         let (tables, layout) = (message_type.tables(), message_type.layout());
-        Backward::with(|out| write(out, tables, layout, &self.body), take)
+        Backward::with(|out| write(out, tables, layout, body), take)
     }
 
     /// A message that shares no memory with the buffer it was decoded from, to keep for long: one
     /// small field would otherwise hold a whole read buffer.
     #[must_use = "the message that was detached is returned"]
     pub fn detach(mut self) -> Self {
-        self.body.detach();
-        self.context = self.context.clone();
+        self.inner.body.detach();
+        self.inner.context.clear();
         self
     }
 }
@@ -184,6 +186,10 @@ impl MessageRef<'_> {
 
 /// Why bytes could not be decoded as a message.
 pub struct DecodeError {
+    inner: Box<DecodeErrorInner>,
+}
+
+struct DecodeErrorInner {
     message_type: Box<str>,
     kind: DecodeErrorKind,
 }
@@ -200,39 +206,40 @@ enum DecodeErrorKind {
 impl DecodeError {
     /// Whether the message would take more memory than it may.
     pub fn is_too_large(&self) -> bool {
-        match &self.kind {
+        match &self.inner.kind {
             DecodeErrorKind::Malformed(fault) => fault.why == Why::TooLong,
             DecodeErrorKind::Foreign(_) => false,
             DecodeErrorKind::TooLarge { .. } => true,
         }
     }
 
+    #[cold]
     fn new(message_type: &MessageType, fault: Box<Fault>) -> Self {
-        Self {
-            message_type: message_type.full_name().into(),
-            kind: DecodeErrorKind::Malformed(fault),
-        }
+        Self::of_kind(message_type, DecodeErrorKind::Malformed(fault))
     }
 
     pub(super) fn foreign(message_type: &MessageType, source: prost::DecodeError) -> Self {
-        Self {
-            message_type: message_type.full_name().into(),
-            kind: DecodeErrorKind::Foreign(source),
-        }
+        Self::of_kind(message_type, DecodeErrorKind::Foreign(source))
     }
 
     pub(super) fn too_large(message_type: &MessageType, memory_bytes_max: usize) -> Self {
+        Self::of_kind(message_type, DecodeErrorKind::TooLarge { memory_bytes_max })
+    }
+
+    fn of_kind(message_type: &MessageType, kind: DecodeErrorKind) -> Self {
         Self {
-            message_type: message_type.full_name().into(),
-            kind: DecodeErrorKind::TooLarge { memory_bytes_max },
+            inner: Box::new(DecodeErrorInner {
+                message_type: message_type.full_name().into(),
+                kind,
+            }),
         }
     }
 }
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message_type = &self.message_type;
-        match &self.kind {
+        let message_type = &self.inner.message_type;
+        match &self.inner.kind {
             DecodeErrorKind::Malformed(fault) => {
                 write!(f, "the bytes are no `{message_type}`: {fault}")
             }
@@ -256,7 +263,7 @@ impl fmt::Debug for DecodeError {
 
 impl std::error::Error for DecodeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.kind {
+        match &self.inner.kind {
             DecodeErrorKind::Foreign(source) => Some(source),
             DecodeErrorKind::Malformed(_) | DecodeErrorKind::TooLarge { .. } => None,
         }

@@ -9,7 +9,7 @@ use prost_reflect::{
 
 use super::{
     DecodeError, MapKeyRef, Message, MessageRef, ValueRef, body::Body, decode_cost,
-    lending::Context, received::Received,
+    received::Received,
 };
 use crate::schema::{MessageType, layout::Declared};
 
@@ -17,13 +17,11 @@ impl From<DynamicMessage> for Message {
     fn from(dynamic: DynamicMessage) -> Self {
         let message_type = MessageType::new(&dynamic.descriptor());
         let received = Received::trusted(&message_type, dynamic.encode_to_vec().into());
-        Self {
-            body: Body {
-                received,
-                ..Body::default()
-            },
-            context: Context::new(&message_type),
-        }
+        let body = Body {
+            received,
+            ..Body::default()
+        };
+        Self::of_body(&message_type, body)
     }
 }
 

@@ -17,71 +17,43 @@ use bytes::Bytes;
 
 pub(super) use fault::{Fault, Why};
 
-use super::{
-    pool::Pool,
-    received::{BYTES_MAX, Received, Storage},
-};
+use super::received::{BYTES_MAX, Received, Storage};
 use crate::{limits::MESSAGE_NESTING_MAX, schema::MessageType};
 use layout::Decoder;
 
 impl Received {
-    /// Checks bytes and lays them out; `arena_bytes_max` is the most that the layout may take.
-    pub(super) fn decode(
+    /// Checks the bytes and lays them out; `arena_bytes_max` is the most that the layout may take.
+    #[inline]
+    pub(super) fn lay_out(
+        &mut self,
         message_type: &MessageType,
-        bytes: Bytes,
         arena_bytes_max: usize,
-    ) -> Result<Self, Box<Fault>> {
-        let storage = Storage::Shared(bytes);
-        Pool::with(|pool| decode(pool, message_type, storage, arena_bytes_max))
-    }
-
-    /// The same of a copy of the bytes, in a buffer of the thread's pool.
-    pub(super) fn decode_copied(
-        message_type: &MessageType,
-        bytes: &[u8],
-        arena_bytes_max: usize,
-    ) -> Result<Self, Box<Fault>> {
-        Pool::with(|pool| {
-            let storage = Storage::Small(pool.small(bytes));
-            decode(pool, message_type, storage, arena_bytes_max)
-        })
+    ) -> Result<(), Box<Fault>> {
+        if self.lay_out_once(message_type, arena_bytes_max)? {
+            let (tables, layout) = (message_type.tables(), message_type.layout());
+            let whole = merged::in_one_piece(tables, layout, self.bytes());
+            self.storage = Storage::Shared(whole.into());
+            self.arena.clear();
+            // What is still in pieces was replaced by another member of its oneof.
+            self.lay_out_once(message_type, arena_bytes_max)?;
+        }
+        Ok(())
     }
 
     /// Bytes that are known to be a message, however deep it is.
     pub(super) fn trusted(message_type: &MessageType, bytes: Bytes) -> Self {
-        let decoded = Self::decode(message_type, bytes.clone(), usize::MAX);
-        decoded.unwrap_or_else(|_| Self {
+        let mut received = Self {
             storage: Storage::Shared(bytes),
             ..Self::default()
-        })
+        };
+        if received.lay_out(message_type, usize::MAX).is_err() {
+            received.arena.clear();
+        }
+        received
     }
-}
 
-fn decode(
-    pool: &mut Pool,
-    message_type: &MessageType,
-    storage: Storage,
-    arena_bytes_max: usize,
-) -> Result<Received, Box<Fault>> {
-    let mut received = Received {
-        storage,
-        arena: pool.arena(),
-        ..Received::default()
-    };
-    let (tables, layout) = (message_type.tables(), message_type.layout());
-    if received.lay_out(message_type, arena_bytes_max)? {
-        let whole = merged::in_one_piece(tables, layout, received.bytes());
-        received.storage = Storage::Shared(whole.into());
-        received.arena.0.clear();
-        // What is still in pieces was replaced by another member of its oneof.
-        received.lay_out(message_type, arena_bytes_max)?;
-    }
-    Ok(received)
-}
-
-impl Received {
     /// Whether a message inside is in pieces.
-    fn lay_out(
+    fn lay_out_once(
         &mut self,
         message_type: &MessageType,
         arena_bytes_max: usize,

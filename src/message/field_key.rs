@@ -1,13 +1,8 @@
 //! The ways to say which field is meant.
 
-use std::sync::Arc;
-
 use crate::{
     message::FieldError,
-    schema::{
-        Field,
-        layout::{Layout, Tables},
-    },
+    schema::{Field, layout::Layout},
 };
 
 /// Names a field of a message: its name in the file (`&str`), its number (`u32`), or a [`Field`]
@@ -72,17 +67,11 @@ impl resolve::Resolve for &Field {
 #[inline]
 pub(super) fn slot_of(
     field: &impl FieldKey,
-    tables: &Arc<Tables>,
     layout: &Layout,
 ) -> Result<u16, FieldError> {
     match field.key() {
-        Key::Handle(field) => {
-            let parent = field.parent_type();
-            match parent.index() == layout.index && Arc::ptr_eq(parent.tables(), tables) {
-                true => Ok(field.slot()),
-                false => Err(FieldError::foreign(layout, field)),
-            }
-        }
+        Key::Handle(field) if field.layout_id() == layout.id => Ok(field.slot()),
+        Key::Handle(field) => Err(FieldError::foreign(layout, field)),
         Key::Name(name) => {
             let slot = layout.by_name(name);
             slot.ok_or_else(|| FieldError::unknown_name(layout, name))

@@ -128,7 +128,7 @@ pub(super) fn fit_one(tables: &Tables, field: &FieldLayout, value: Value) -> Res
             let given = value.message_type();
             let same_pool = std::ptr::eq(&raw const **given.tables(), tables);
             match same_pool && given.index() == field.inner {
-                true => Ok(Slot::Message(Box::new(value.body))),
+                true => Ok(Slot::Message(Box::new(value.into_body()))),
                 false => {
                     let expected = tables.descriptor(field.inner).full_name();
                     Err(wrong_message(expected, given.full_name()))

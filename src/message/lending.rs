@@ -42,6 +42,12 @@ impl Context {
         }
     }
 
+    /// Forgets what was lent.
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        self.lender.first.take();
+    }
+
     #[inline]
     pub(super) fn tables(&self) -> &Arc<Tables> {
         self.message_type.tables()
@@ -86,11 +92,5 @@ impl Context {
             }
             place = &link.next;
         }
-    }
-}
-
-impl Clone for Context {
-    fn clone(&self) -> Self {
-        Self::new(&self.message_type)
     }
 }

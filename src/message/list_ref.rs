@@ -11,7 +11,7 @@ use super::{
     scan::{self, is_len},
     wire,
 };
-use crate::schema::layout::{FieldLayout, FieldType};
+use crate::schema::layout::{FieldLayout, FieldType, WireType};
 
 /// The elements of a repeated field.
 #[derive(Clone, Copy)]
@@ -161,6 +161,22 @@ impl<'a> Iterator for ListIter<'a> {
         }
     }
 
+    /// As iterating does, and faster: what the elements are is asked once.
+    fn fold<B, F: FnMut(B, ValueRef<'a>) -> B>(mut self, init: B, mut f: F) -> B {
+        let mut all = init;
+        while self.left > 0 {
+            if let Some(packed) = self.packed_rest() {
+                let (folded, count) = fold_packed(self.field.field_type, packed, all, &mut f);
+                all = folded;
+                self.left = self.left.saturating_sub(count);
+                continue;
+            }
+            let Some(value) = self.next() else { break };
+            all = f(all, value);
+        }
+        all
+    }
+
     fn nth(&mut self, index: usize) -> Option<ValueRef<'a>> {
         let skipped = index.min(self.left);
         match &mut self.source {
@@ -183,6 +199,32 @@ impl<'a> Iterator for ListIter<'a> {
 }
 
 impl ExactSizeIterator for ListIter<'_> {}
+
+impl<'a> ListIter<'a> {
+    /// What is left of the packed list that the walk is in or comes to, all of whose elements count.
+    fn packed_rest(&mut self) -> Option<&'a [u8]> {
+        let field_type = self.field.field_type;
+        let Source::Received(walk) = &mut self.source else {
+            return None;
+        };
+        if !field_type.is_number() || field_type == FieldType::ClosedEnum {
+            return None;
+        }
+        let bytes = self.message.received().bytes();
+        if walk.at >= walk.packed_end {
+            let mut at = walk.at;
+            let key = wire::key(bytes, &mut at)?;
+            if key != self.field.number << 3 | WireType::Len as u32 {
+                return None;
+            }
+            walk.packed_end = wire::length(bytes, &mut at)?;
+            walk.at = at;
+        }
+        let packed = bytes.get(walk.at..walk.packed_end)?;
+        walk.at = walk.packed_end;
+        Some(packed)
+    }
+}
 
 impl Walk {
     /// The next element, over other fields that stand between, and over values that are unknown.
@@ -231,6 +273,56 @@ impl Walk {
             }
         }
     }
+}
+
+/// Folds the elements of a packed list; says how many there are.
+fn fold_packed<'a, B>(
+    field_type: FieldType,
+    packed: &[u8],
+    init: B,
+    f: &mut impl FnMut(B, ValueRef<'a>) -> B,
+) -> (B, usize) {
+    use ValueRef::{Bool, Enum, F32, F64, I32, I64, U32, U64};
+    match field_type {
+        FieldType::Double => fixed(packed, init, |all, le| f(all, F64(f64::from_le_bytes(le)))),
+        FieldType::Fixed64 => fixed(packed, init, |all, le| f(all, U64(u64::from_le_bytes(le)))),
+        FieldType::Sfixed64 => fixed(packed, init, |all, le| f(all, I64(i64::from_le_bytes(le)))),
+        FieldType::Float => fixed(packed, init, |all, le| f(all, F32(f32::from_le_bytes(le)))),
+        FieldType::Fixed32 => fixed(packed, init, |all, le| f(all, U32(u32::from_le_bytes(le)))),
+        FieldType::Sfixed32 => fixed(packed, init, |all, le| f(all, I32(i32::from_le_bytes(le)))),
+        FieldType::Int32 => varints(packed, init, |all, raw| f(all, I32(raw as i32))),
+        FieldType::Uint32 => varints(packed, init, |all, raw| f(all, U32(raw as u32))),
+        FieldType::Int64 => varints(packed, init, |all, raw| f(all, I64(raw as i64))),
+        FieldType::Uint64 => varints(packed, init, |all, raw| f(all, U64(raw))),
+        FieldType::Bool => varints(packed, init, |all, raw| f(all, Bool(raw != 0))),
+        FieldType::Enum | FieldType::ClosedEnum => {
+            varints(packed, init, |all, raw| f(all, Enum(raw as i32)))
+        }
+        other => varints(packed, init, |all, raw| {
+            f(all, ValueRef::of_bits(other, wire::from_varint(other, raw)))
+        }),
+    }
+}
+
+#[inline]
+fn fixed<B, const N: usize>(
+    packed: &[u8],
+    init: B,
+    mut f: impl FnMut(B, [u8; N]) -> B,
+) -> (B, usize) {
+    let (elements, _) = packed.as_chunks::<N>();
+    let all = elements.iter().fold(init, |all, element| f(all, *element));
+    (all, elements.len())
+}
+
+#[inline]
+fn varints<B>(packed: &[u8], init: B, mut f: impl FnMut(B, u64) -> B) -> (B, usize) {
+    let (mut at, mut count, mut all) = (0, 0, init);
+    while let Some(raw) = wire::varint(packed, &mut at) {
+        all = f(all, raw);
+        count += 1;
+    }
+    (all, count)
 }
 
 fn is_named(message: MessageRef<'_>, field: &FieldLayout, bits: u64) -> bool {

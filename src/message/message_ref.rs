@@ -231,11 +231,7 @@ impl<'a> MessageRef<'a> {
 
     /// An owned copy. It shares the bytes, if the message was received.
     pub fn to_owned(self) -> Message {
-        let message_type = self.message_type();
-        Message {
-            body: self.to_body(),
-            context: Context::new(message_type),
-        }
+        Message::of_body(self.message_type(), self.to_body())
     }
 }
 
@@ -322,7 +318,7 @@ impl<'a> MessageRef<'a> {
 
     #[inline]
     pub(super) fn resolve(self, field: impl FieldKey) -> Result<u16, FieldError> {
-        slot_of(&field, self.context.tables(), self.layout)
+        slot_of(&field, self.layout)
     }
 
     #[cold]

@@ -50,7 +50,7 @@ pub use value_ref::ValueRef;
 
 use crate::schema::MessageType;
 use body::Body;
-use lending::Context;
+use pool::Pooled;
 
 /// A message of a type that is known at run time.
 ///
@@ -73,22 +73,31 @@ use lending::Context;
 /// `{}` prints the text format, `{:#}` on several lines.
 #[derive(Clone)]
 pub struct Message {
-    body: Body,
-    context: Context,
+    inner: Pooled,
 }
 
 impl Message {
     /// An empty message: no field is set.
     pub fn new(message_type: &MessageType) -> Self {
         Self {
-            body: Body::default(),
-            context: Context::new(message_type),
+            inner: Pooled::new(message_type),
         }
+    }
+
+    /// A message that holds this.
+    fn of_body(message_type: &MessageType, body: Body) -> Self {
+        let mut message = Self::new(message_type);
+        message.inner.body = body;
+        message
+    }
+
+    fn into_body(mut self) -> Body {
+        std::mem::take(&mut self.inner.body)
     }
 
     /// The message's type.
     pub fn message_type(&self) -> &MessageType {
-        &self.context.message_type
+        &self.inner.context.message_type
     }
 }
 

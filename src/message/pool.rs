@@ -1,8 +1,16 @@
 //! Buffers that each thread keeps for its next messages, so that decoding one allocates nothing.
 
-use std::{cell::RefCell, fmt, ops::Deref};
+use std::{
+    cell::RefCell,
+    fmt,
+    ops::{Deref, DerefMut},
+};
 
-use crate::limits::{MESSAGE_POOL_BUFFER_BYTES_MAX, MESSAGE_POOL_BUFFERS_MAX};
+use super::{body::Body, lending::Context};
+use crate::{
+    limits::{MESSAGE_POOL_BUFFER_BYTES_MAX, MESSAGE_POOL_BUFFERS_MAX},
+    schema::MessageType,
+};
 
 thread_local! {
     static POOL: RefCell<Pool> = const { RefCell::new(Pool::new()) };
@@ -10,6 +18,7 @@ thread_local! {
 
 /// What a thread keeps.
 pub(super) struct Pool {
+    messages: Vec<Box<Inner>>,
     arenas: Vec<Vec<u32>>,
     small: Vec<Vec<u8>>,
     /// What messages are encoded into, from its end.
@@ -19,6 +28,7 @@ pub(super) struct Pool {
 impl Pool {
     const fn new() -> Self {
         Self {
+            messages: Vec::new(),
             arenas: Vec::new(),
             small: Vec::new(),
             encoded: Vec::new(),
@@ -50,6 +60,25 @@ impl Pool {
         }
     }
 
+    /// An empty message. The next message of a thread is mostly of the type of the last one: then even
+    /// the count of those who have the type's handle stays as it is.
+    #[inline]
+    pub(super) fn message(&mut self, message_type: &MessageType) -> Pooled {
+        let inner = match self.messages.pop() {
+            Some(mut inner) => {
+                if inner.context.message_type != *message_type {
+                    inner.context.message_type = message_type.clone();
+                }
+                inner
+            }
+            None => Box::new(Inner {
+                body: Body::default(),
+                context: Context::new(message_type),
+            }),
+        };
+        Pooled(Some(inner))
+    }
+
     pub(super) fn arena(&mut self) -> Arena {
         Arena(self.arenas.pop().unwrap_or_default())
     }
@@ -62,6 +91,64 @@ impl Pool {
 }
 
 const ENCODED_BYTES_KEPT_MAX: usize = 64 * 1024;
+
+/// What a [`Message`](super::Message) is: contents and type, in an allocation that the thread keeps.
+pub(super) struct Pooled(Option<Box<Inner>>);
+
+pub(super) struct Inner {
+    pub(super) body: Body,
+    pub(super) context: Context,
+}
+
+impl Pooled {
+    pub(super) fn new(message_type: &MessageType) -> Self {
+        Pool::with(|pool| pool.message(message_type))
+    }
+}
+
+impl Deref for Pooled {
+    type Target = Inner;
+
+    #[inline]
+    fn deref(&self) -> &Inner {
+        self.0.as_deref().expect(ONLY_DROP_TAKES)
+    }
+}
+
+impl DerefMut for Pooled {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Inner {
+        self.0.as_deref_mut().expect(ONLY_DROP_TAKES)
+    }
+}
+
+impl Clone for Pooled {
+    fn clone(&self) -> Self {
+        let mut copy = Self::new(&self.context.message_type);
+        copy.body = self.body.clone();
+        copy
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        let Some(mut inner) = self.0.take() else {
+            return;
+        };
+        // What it holds may be messages, which give themselves back.
+        inner.body.clear();
+        inner.context.clear();
+        let _ = POOL.try_with(move |pool| {
+            if let Ok(mut pool) = pool.try_borrow_mut()
+                && pool.messages.len() < MESSAGE_POOL_BUFFERS_MAX
+            {
+                pool.messages.push(inner);
+            }
+        });
+    }
+}
+
+const ONLY_DROP_TAKES: &str = "nobody takes it out but its drop";
 
 /// The nodes of a message; see [`received`](super::received).
 #[derive(Default)]
@@ -79,9 +166,24 @@ impl Arena {
         }
     }
 
+    /// Forgets the nodes, and keeps their room unless it is large.
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        match self.0.capacity() * size_of::<u32>() > MESSAGE_POOL_BUFFER_BYTES_MAX {
+            true => self.0 = Vec::new(),
+            false => self.0.clear(),
+        }
+    }
+
     /// With no more room than it needs, and not of the pool.
     pub(super) fn tight(&self) -> Self {
         Self(self.0.as_slice().into())
+    }
+}
+
+impl SmallBytes {
+    pub(super) fn copy(bytes: &[u8]) -> Self {
+        Pool::with(|pool| pool.small(bytes))
     }
 }
 

@@ -5,6 +5,8 @@ use super::{
     body::{Body, Slot, Slots},
     field_key::slot_of,
     fit::{Misfit, fit, fit_key, fit_one, fit_value},
+    lending::Context,
+    pool::Inner,
     received::Received,
 };
 use crate::schema::layout::{Cardinality, Layout};
@@ -26,12 +28,12 @@ impl Message {
     /// # Errors
     /// If there is no such field, or the value does not fit it.
     pub fn set(&mut self, field: impl FieldKey, value: impl Into<Value>) -> Result<(), FieldError> {
-        let message_type = &self.context.message_type;
-        let (tables, layout) = (message_type.tables(), message_type.layout());
-        let slot = slot_of(&field, tables, layout)?;
+        let Inner { body, context } = &mut *self.inner;
+        let (tables, layout) = (context.tables(), context.message_type.layout());
+        let slot = slot_of(&field, layout)?;
         let fitted = fit(tables, layout, slot, value.into());
         let fitted = fitted.map_err(|misfit| FieldError::misfit(layout.info(slot), misfit))?;
-        self.put(slot, fitted);
+        body.put(layout, slot, fitted);
         Ok(())
     }
 
@@ -44,9 +46,9 @@ impl Message {
         field: impl FieldKey,
         value: impl Into<Value>,
     ) -> Result<(), FieldError> {
-        let message_type = &self.context.message_type;
-        let (tables, layout) = (message_type.tables(), message_type.layout());
-        let slot = slot_of(&field, tables, layout)?;
+        let Inner { body, context } = &mut *self.inner;
+        let (tables, layout) = (context.tables(), context.message_type.layout());
+        let slot = slot_of(&field, layout)?;
         let (row, info) = (layout.field(slot), layout.info(slot));
         if row.cardinality != Cardinality::List {
             return Err(FieldError::wrong_type(info, "take an element"));
@@ -54,7 +56,7 @@ impl Message {
         let item = fit_one(tables, row, value.into());
         match (
             item.map_err(|misfit| FieldError::misfit(info, misfit))?,
-            self.own(slot),
+            body.own(context, slot),
         ) {
             (Slot::Bits(bits), Slot::Numbers(items)) => items.push(bits),
             (item, Slot::Values(items)) => items.push(item),
@@ -73,9 +75,9 @@ impl Message {
         key: impl Into<MapKey>,
         value: impl Into<Value>,
     ) -> Result<(), FieldError> {
-        let message_type = &self.context.message_type;
-        let (tables, layout) = (message_type.tables(), message_type.layout());
-        let slot = slot_of(&field, tables, layout)?;
+        let Inner { body, context } = &mut *self.inner;
+        let (tables, layout) = (context.tables(), context.message_type.layout());
+        let slot = slot_of(&field, layout)?;
         let (row, info) = (layout.field(slot), layout.info(slot));
         if row.cardinality != Cardinality::Map {
             return Err(FieldError::wrong_type(info, "take an entry"));
@@ -84,7 +86,7 @@ impl Message {
         let misfit = |misfit: Misfit| FieldError::misfit(info, misfit);
         let key = fit_key(tables, entry, key.into()).map_err(misfit)?;
         let value = fit_value(tables, entry, value.into()).map_err(misfit)?;
-        if let Slot::Map(entries) = self.own(slot) {
+        if let Slot::Map(entries) = body.own(context, slot) {
             entries.insert(key, value);
         }
         Ok(())
@@ -95,42 +97,41 @@ impl Message {
     /// # Errors
     /// If there is no such field.
     pub fn clear(&mut self, field: impl FieldKey) -> Result<(), FieldError> {
-        let message_type = &self.context.message_type;
-        let slot = slot_of(&field, message_type.tables(), message_type.layout())?;
-        self.body.unset(slot);
+        let Inner { body, context } = &mut *self.inner;
+        let slot = slot_of(&field, context.message_type.layout())?;
+        body.unset(slot);
         Ok(())
     }
 
     /// Unsets all fields, those included that the schema does not know.
     pub fn clear_all(&mut self) {
-        self.body = Body::default();
+        self.inner.body = Body::default();
     }
 }
 
 impl Message {
     /// Puts a value that fits into a slot.
     pub(super) fn put(&mut self, slot: u16, value: Slot) {
-        self.body
-            .put(self.context.message_type.layout(), slot, value);
-    }
-
-    /// The elements or entries of a slot, to be added to: those that were received are copied first.
-    fn own(&mut self, slot: u16) -> &mut Slot {
-        let held = match self.body.slots.get(slot) {
-            Some(Slot::Cleared) => {
-                self.body.slots.remove(slot);
-                Some(empty(self.context.message_type.layout(), slot))
-            }
-            Some(_) => None,
-            None => Some(self.as_ref().to_slot(slot)),
-        };
-        self.body
-            .slots
-            .get_or_insert(slot, || held.unwrap_or(Slot::Cleared))
+        let Inner { body, context } = &mut *self.inner;
+        body.put(context.message_type.layout(), slot, value);
     }
 }
 
 impl Body {
+    /// The elements or entries of a slot, to be added to: those that were received are copied first.
+    fn own(&mut self, context: &Context, slot: u16) -> &mut Slot {
+        let held = match self.slots.get(slot) {
+            Some(Slot::Cleared) => {
+                self.slots.remove(slot);
+                Some(empty(context.message_type.layout(), slot))
+            }
+            Some(_) => None,
+            None => Some(MessageRef::new(context, self).to_slot(slot)),
+        };
+        self.slots
+            .get_or_insert(slot, || held.unwrap_or(Slot::Cleared))
+    }
+
     fn put(&mut self, layout: &Layout, slot: u16, value: Slot) {
         let field = layout.field(slot);
         if field.oneof != 0 {

@@ -221,49 +221,52 @@ fn count_varints(packed: &[u8]) -> Option<usize> {
     if packed.last().is_some_and(|last| *last >= 0x80) {
         return None;
     }
-    if may_be_too_long(packed) {
+    let (blocks, rest) = packed.as_chunks::<64>();
+    let (mut count, mut before, mut suspicious) = (0, 0, false);
+    for block in blocks {
+        let more = more_follow(block);
+        count += 64 - more.count_ones() as usize;
+        suspicious |= has_row_of_nine(before, more);
+        before = more;
+    }
+    let mut last = [0; 64];
+    last[..rest.len()].copy_from_slice(rest);
+    let more = more_follow(&last);
+    count += rest.len() - more.count_ones() as usize;
+    suspicious |= has_row_of_nine(before, more);
+    if suspicious {
+        // The tenth byte has one bit, and no eleventh follows.
         let mut at = 0;
         while at < packed.len() {
             skip_varint(packed, &mut at)?;
         }
     }
-    // The last byte of each is the one without the high bit.
-    Some(packed.iter().filter(|byte| **byte < 0x80).count())
+    Some(count)
 }
 
-/// Whether nine bytes in a row say that more follow, which the longest of varints has.
-///
-/// Eight bytes are looked at in one go: a row of nine fills eight, or the last two of one eight and the
-/// first two of the next, or goes into the rest. That is rare, and only where it is so in a block the
-/// bytes of the row are counted.
-fn may_be_too_long(packed: &[u8]) -> bool {
+/// A bit for each byte, set if it says that more follow.
+#[inline]
+fn more_follow(block: &[u8; 64]) -> u64 {
     const HIGH: u64 = 0x8080_8080_8080_8080;
-    const FIRST_TWO: u64 = 0x0000_0000_0000_8080;
-    const LAST_TWO: u64 = 0x8080_0000_0000_0000;
-    let high = |eight: &[u8; 8]| u64::from_le_bytes(*eight) & HIGH;
-    let (eights, rest) = packed.as_chunks::<8>();
-    let mut before = 0;
-    for block in eights.chunks(32) {
-        let mut found = false;
-        let mut last = before;
-        for next in block.iter().map(high) {
-            found |= next == HIGH || (last & LAST_TWO == LAST_TWO && next & FIRST_TWO == FIRST_TWO);
-            last = next;
-        }
-        if found {
-            for next in block.iter().map(high) {
-                // The highs at the end of one, at the beginning of the next.
-                let row =
-                    (!before & HIGH).leading_zeros() / 8 + (!next & HIGH).trailing_zeros() / 8;
-                if next == HIGH || row >= 9 {
-                    return true;
-                }
-                before = next;
-            }
-        }
-        before = last;
-    }
-    before & LAST_TWO == LAST_TWO && rest.len() >= 2
+    // Puts the high bits of eight bytes, moved down by seven, next to each other at the top.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let (eights, _) = block.as_chunks::<8>();
+    let bits = eights.iter().map(|eight| {
+        let high = u64::from_le_bytes(*eight) & HIGH;
+        (high >> 7).wrapping_mul(GATHER) >> 56
+    });
+    (0..64).step_by(8).zip(bits).fold(0, |all, (shift, bits)| all | bits << shift)
+}
+
+/// Whether nine bytes in a row say that more follow, as only in the longest of varints, in a block or
+/// from the one before into it.
+#[inline]
+fn has_row_of_nine(before: u64, more: u64) -> bool {
+    let both = u128::from(more) << 8 | u128::from(before >> 56);
+    let two = both & both >> 1;
+    let four = two & two >> 2;
+    let eight = four & four >> 4;
+    eight & both >> 8 != 0
 }
 
 /// Appends a varint.

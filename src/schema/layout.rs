@@ -9,7 +9,10 @@ mod fields;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, OnceLock, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, OnceLock, PoisonError, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use prost_reflect::{DescriptorPool, EnumDescriptor, MessageDescriptor};
@@ -58,6 +61,8 @@ pub(crate) struct Layout {
     pub(crate) descriptor: MessageDescriptor,
     /// Its place among the pool's types.
     pub(crate) index: u32,
+    /// What no other table of this process has.
+    pub(crate) id: u64,
 }
 
 impl Tables {
@@ -176,6 +181,7 @@ impl Layout {
             infos: infos.into(),
             descriptor: descriptor.clone(),
             index,
+            id: IDS.fetch_add(1, Ordering::Relaxed),
         }
     }
 
@@ -245,6 +251,8 @@ impl Layout {
         (0_u16..).zip(&self.fields)
     }
 }
+
+static IDS: AtomicU64 = AtomicU64::new(0);
 
 /// Numbers up to this are looked up by index: all those whose key is of one or two bytes are, if the
 /// type has none above.

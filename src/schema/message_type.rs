@@ -129,9 +129,12 @@ impl From<MessageDescriptor> for MessageType {
 }
 
 /// A field of a message type: a handle that is resolved once and used many times.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Field {
     parent: MessageType,
+    /// Of the parent's table, at hand for whoever uses the handle.
+    layout_id: u64,
+    layout: FieldLayout,
     slot: u16,
 }
 
@@ -161,10 +164,19 @@ pub enum Kind {
 impl Field {
     /// The field in a slot that is no extension's.
     pub(crate) fn new(parent: &MessageType, slot: u16) -> Self {
+        let layout = parent.layout();
         Self {
             parent: parent.clone(),
+            layout_id: layout.id,
+            layout: *layout.field(slot),
             slot,
         }
+    }
+
+    /// The id of the parent's table.
+    #[inline]
+    pub(crate) fn layout_id(&self) -> u64 {
+        self.layout_id
     }
 
     #[inline]
@@ -181,8 +193,9 @@ impl Field {
         self.parent.layout().info(self.slot)
     }
 
+    #[inline]
     pub(crate) fn layout(&self) -> &FieldLayout {
-        self.parent.layout().field(self.slot)
+        &self.layout
     }
 
     /// The prost-reflect descriptor.
@@ -254,6 +267,14 @@ impl Field {
         self.info().features
     }
 }
+
+impl PartialEq for Field {
+    fn eq(&self, other: &Self) -> bool {
+        self.slot == other.slot && self.parent == other.parent
+    }
+}
+
+impl Eq for Field {}
 
 impl fmt::Debug for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

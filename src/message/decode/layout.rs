@@ -73,7 +73,7 @@ impl<'a> Decoder<'a> {
     fn message(&mut self, open: Open<'a>) -> Result<(Node, usize), Box<Fault>> {
         self.arena
             .resize(open.node + HEADER_WORDS + open.layout.len(), 0);
-        let (end, after) = self.fields(open)?;
+        let (end, after) = self.fields(&open)?;
         if !open.lay {
             self.arena.truncate(open.node);
             return Ok((Node::NONE, after));
@@ -86,7 +86,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Reads the fields of a message; gives where they end, and where what follows begins.
-    fn fields(&mut self, open: Open<'a>) -> Result<(usize, usize), Box<Fault>> {
+    fn fields(&mut self, open: &Open<'a>) -> Result<(usize, usize), Box<Fault>> {
         let bytes = &self.bytes[..open.limit];
         let mut at = open.start;
         while at < open.limit {
@@ -99,10 +99,19 @@ impl<'a> Decoder<'a> {
                 Some((slot, field))
                     if field.key == key && field.cardinality == Cardinality::One =>
                 {
-                    match self.value(open, bytes, &mut at, field) {
-                        Ok(Some(entry)) => self.set(open, slot, field, entry),
-                        Ok(None) => {}
-                        Err(fault) => return Err(fault.within(&open.layout.info(slot).name)),
+                    let entry = match scalar(field.field_type, bytes, &mut at) {
+                        Scalar::Read(entry) => Some(entry),
+                        Scalar::Other => self.value(open, bytes, &mut at, field).map_err(
+                            #[cold]
+                            |fault| fault.within(&open.layout.info(slot).name),
+                        )?,
+                        Scalar::Wrong(why) => {
+                            let fault = Fault::new(why, key_at);
+                            return Err(fault.within(&open.layout.info(slot).name));
+                        }
+                    };
+                    if let Some(entry) = entry {
+                        self.set(open, slot, field, entry);
                     }
                 }
                 _ if open.group.is_some_and(|start| key == end_of(start)) => {
@@ -124,7 +133,7 @@ impl<'a> Decoder<'a> {
     /// A list, a map, or a wire type that is not the field's own.
     fn other(
         &mut self,
-        open: Open<'a>,
+        open: &Open<'a>,
         bytes: &'a [u8],
         key_at: usize,
         at: &mut usize,
@@ -156,57 +165,37 @@ impl<'a> Decoder<'a> {
     }
 
     /// Reads a value of a field; gives its entry, or `None` if it is to be kept as unknown.
-    #[inline]
     fn value(
         &mut self,
-        open: Open<'a>,
+        open: &Open<'a>,
         bytes: &'a [u8],
         at: &mut usize,
         field: &FieldLayout,
     ) -> Result<Option<u32>, Box<Fault>> {
         let value_at = *at;
-        let read = match field.field_type {
-            FieldType::String => match wire::delimited(bytes, at) {
-                Some(text) if is_utf8(text) => Some(()),
-                Some(_) => return Err(Fault::new(Why::Utf8, value_at)),
-                None => None,
-            },
-            FieldType::Bytes => wire::delimited(bytes, at).map(|_| ()),
-            FieldType::Message | FieldType::Group => {
-                let node = self.inner(open, bytes, at, field)?;
-                return Ok(Some(match node.exists() {
-                    true => node.0 | IS_NODE,
-                    false => value_at as u32,
-                }));
-            }
-            FieldType::ClosedEnum => {
-                let Some(number) = wire::number(field.field_type, bytes, at) else {
-                    return Err(Fault::new(Why::Varint, value_at));
-                };
-                let named = self.tables.enum_layout(field.inner).name(number as i32);
-                return Ok(named.map(|_| value_at as u32));
-            }
-            FieldType::Fixed32 | FieldType::Sfixed32 | FieldType::Float => {
-                wire::skip_bytes(bytes, at, 4)
-            }
-            FieldType::Fixed64 | FieldType::Sfixed64 | FieldType::Double => {
-                wire::skip_bytes(bytes, at, 8)
-            }
-            _ => match wire::skip_varint(bytes, at) {
-                Some(()) => Some(()),
-                None => return Err(Fault::new(Why::Varint, value_at)),
-            },
-        };
-        match read {
-            Some(()) => Ok(Some(value_at as u32)),
-            None => Err(Fault::new(Why::Cut, value_at)),
+        match scalar(field.field_type, bytes, at) {
+            Scalar::Read(entry) => return Ok(Some(entry)),
+            Scalar::Wrong(why) => return Err(Fault::new(why, value_at)),
+            Scalar::Other => {}
         }
+        if field.field_type == FieldType::ClosedEnum {
+            let Some(number) = wire::number(field.field_type, bytes, at) else {
+                return Err(Fault::new(Why::Varint, value_at));
+            };
+            let named = self.tables.enum_layout(field.inner).name(number as i32);
+            return Ok(named.map(|_| value_at as u32));
+        }
+        let node = self.inner(open, bytes, at, field)?;
+        Ok(Some(match node.exists() {
+            true => node.0 | IS_NODE,
+            false => value_at as u32,
+        }))
     }
 
     /// Reads a message or group that is the value of a field.
     fn inner(
         &mut self,
-        around: Open<'a>,
+        around: &Open<'a>,
         bytes: &[u8],
         at: &mut usize,
         field: &FieldLayout,
@@ -261,7 +250,7 @@ impl<'a> Decoder<'a> {
     /// node of the value and a hash of the key, or `None` if it is to be kept as unknown.
     fn entry(
         &mut self,
-        around: Open<'a>,
+        around: &Open<'a>,
         bytes: &'a [u8],
         at: &mut usize,
         field: &FieldLayout,
@@ -302,7 +291,7 @@ impl<'a> Decoder<'a> {
     }
 
     #[inline]
-    fn set(&mut self, open: Open<'a>, slot: u16, field: &FieldLayout, entry: u32) {
+    fn set(&mut self, open: &Open<'a>, slot: u16, field: &FieldLayout, entry: u32) {
         let slots = open.node + HEADER_WORDS;
         let Some(slots) = self.arena.get_mut(slots..slots + open.layout.len()) else {
             return;
@@ -320,7 +309,7 @@ impl<'a> Decoder<'a> {
     /// Counts elements of a list or map; gives its run.
     fn add_elements(
         &mut self,
-        open: Open<'a>,
+        open: &Open<'a>,
         slot: u16,
         key_at: usize,
         count: u32,
@@ -381,6 +370,43 @@ impl<'a> Decoder<'a> {
     fn has_room(&self, layout: &Layout, limit: usize) -> bool {
         let words = HEADER_WORDS + layout.len() + run::WORDS * layout.lists.min(limit / 2);
         self.arena.len() + words <= (limit / 2 + ARENA_WORDS_FREE).min(self.arena_words_max)
+    }
+}
+
+/// A value that is looked at without tables.
+enum Scalar {
+    /// Its entry.
+    Read(u32),
+    Wrong(Why),
+    /// It is none.
+    Other,
+}
+
+#[inline(always)]
+fn scalar(field_type: FieldType, bytes: &[u8], at: &mut usize) -> Scalar {
+    let value_at = *at;
+    let read = match field_type {
+        FieldType::String => match wire::delimited(bytes, at) {
+            Some(text) if is_utf8(text) => Some(()),
+            Some(_) => return Scalar::Wrong(Why::Utf8),
+            None => None,
+        },
+        FieldType::Bytes => wire::delimited(bytes, at).map(|_| ()),
+        FieldType::Message | FieldType::Group | FieldType::ClosedEnum => return Scalar::Other,
+        FieldType::Fixed32 | FieldType::Sfixed32 | FieldType::Float => {
+            wire::skip_bytes(bytes, at, 4)
+        }
+        FieldType::Fixed64 | FieldType::Sfixed64 | FieldType::Double => {
+            wire::skip_bytes(bytes, at, 8)
+        }
+        _ => match wire::skip_varint(bytes, at) {
+            Some(()) => Some(()),
+            None => return Scalar::Wrong(Why::Varint),
+        },
+    };
+    match read {
+        Some(()) => Scalar::Read(value_at as u32),
+        None => Scalar::Wrong(Why::Cut),
     }
 }
 

@@ -91,7 +91,7 @@ impl MessageBuilder {
     }
 
     pub(super) fn finish(self) -> Slot {
-        Slot::Message(Box::new(self.message.body))
+        Slot::Message(Box::new(self.message.into_body()))
     }
 
     fn no_such_field(&self, name: &str) -> SerdeError {

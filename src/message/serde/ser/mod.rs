@@ -13,7 +13,6 @@ use crate::{
         Message,
         body::Slot,
         fit::Misfit,
-        lending::Context,
         serde::{SerdeError, names, well_known::from_json},
     },
     schema::{
@@ -33,10 +32,7 @@ pub(super) fn message_from<T: Serialize + ?Sized>(
     let whole = FieldLayout::of_value(FieldType::Message, message_type.index());
     let target = Target::required(message_type.tables(), whole, MESSAGE_NESTING_MAX + 1);
     match target.put(value)? {
-        Some(Output::Value(Slot::Message(body))) => Ok(Message {
-            body: *body,
-            context: Context::new(message_type),
-        }),
+        Some(Output::Value(Slot::Message(body))) => Ok(Message::of_body(message_type, *body)),
         _ => Err(target.misfit("nothing").into()),
     }
 }

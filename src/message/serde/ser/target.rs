@@ -53,7 +53,7 @@ pub(super) type Put = Result<Option<Output>, SerdeError>;
 
 impl Output {
     pub(super) fn message(message: Message) -> Self {
-        Self::body(message.body)
+        Self::body(message.into_body())
     }
 
     pub(super) fn body(body: Body) -> Self {
