@@ -176,7 +176,7 @@ impl MessageRef<'_> {
     fn with_encoded<T>(self, take: impl FnOnce(&[u8]) -> T) -> T {
         let (start, end) = self.range();
         if self.slots().is_empty() {
-            return take(&self.received().bytes()[start..end]);
+            return take(&self.view().bytes[start..end]);
         }
         // What was set is of a message that owns its body.
         let body = self.to_body();

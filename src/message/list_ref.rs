@@ -142,7 +142,7 @@ impl<'a> Iterator for ListIter<'a> {
         match &mut self.source {
             Source::Received(walk) => {
                 if walk.at < walk.packed_end && self.field.field_type != FieldType::ClosedEnum {
-                    let bytes = self.message.received().bytes();
+                    let bytes = self.message.view().bytes;
                     let bits = wire::number(self.field.field_type, bytes, &mut walk.at)?;
                     return Some(ValueRef::of_bits(self.field.field_type, bits));
                 }
@@ -210,7 +210,7 @@ impl<'a> ListIter<'a> {
         if !field_type.is_number() || field_type == FieldType::ClosedEnum {
             return None;
         }
-        let bytes = self.message.received().bytes();
+        let bytes = self.message.view().bytes;
         if walk.at >= walk.packed_end {
             let mut at = walk.at;
             let key = wire::key(bytes, &mut at)?;
@@ -233,7 +233,7 @@ impl Walk {
         message: MessageRef<'a>,
         field: &'a FieldLayout,
     ) -> Option<ValueRef<'a>> {
-        let bytes = message.received().bytes();
+        let bytes = message.view().bytes;
         loop {
             if self.at < self.packed_end {
                 let bits = wire::number(field.field_type, bytes, &mut self.at)?;
@@ -258,7 +258,7 @@ impl Walk {
                 FieldType::Message | FieldType::Group => {
                     let (element, after) = message.message_at(field, self.at, self.node);
                     if element.has_node() {
-                        self.node = message.received().next(self.node);
+                        self.node = message.view().next(self.node);
                     }
                     self.at = after;
                     return Some(ValueRef::Message(element));

@@ -1,17 +1,17 @@
 //! A map field, borrowed.
 
 use std::{
-    collections::{HashMap, btree_map},
-    fmt,
+    collections::btree_map,
+    fmt, vec,
 };
 
 use super::{
     MapKey, MessageRef, ValueRef,
     body::Slot,
     equality::is_same_map,
+    map_keys::last_of_keys,
     message_ref::HeldRun,
     received::{Node, Run},
-    scan::{self, Record, Records},
     wire,
 };
 use crate::schema::layout::{FieldLayout, FieldType, Layout};
@@ -103,12 +103,13 @@ impl<'a> MapRef<'a> {
         let (left, source) = match self.run {
             HeldRun::Received(run) => {
                 let walk = Walk::new(self, run);
-                let replaced = match run.may_repeat {
-                    true => replaced(walk.clone(), run.count as usize),
-                    false => Vec::new(),
+                let kept = match run.may_repeat {
+                    true => last_of_keys(&walk),
+                    false => None,
                 };
-                let left = run.count as usize - replaced.len();
-                (left, Source::Received { walk, replaced })
+                let left = kept.as_ref().map_or(run.count as usize, Vec::len);
+                let kept = kept.map(Vec::into_iter);
+                (left, Source::Received { walk, kept })
             }
             HeldRun::Set(Slot::Map(entries)) => (entries.len(), Source::Set(entries.iter())),
             HeldRun::Set(_) => (0, Source::Set(btree_map::Iter::default())),
@@ -161,22 +162,27 @@ pub struct MapIter<'a> {
 enum Source<'a> {
     Received {
         walk: Walk<'a>,
-        /// Where the entries are whose key comes again, in order: their values do not count.
-        replaced: Vec<u32>,
+        /// Where the entries are that count, if the keys of others come again behind them.
+        kept: Option<vec::IntoIter<u32>>,
     },
     Set(btree_map::Iter<'a, MapKey, Slot>),
 }
 
 /// A walk over the entries in the bytes, replaced ones included.
 #[derive(Clone)]
-struct Walk<'a> {
+pub(super) struct Walk<'a> {
     map: MapRef<'a>,
-    records: Records<'a>,
+    key: FieldLayout,
+    value: FieldLayout,
+    /// To the end of the message.
+    bytes: &'a [u8],
+    /// The next entry, or what stands before it.
+    at: usize,
+    /// The last entry's key in the message.
+    pub(super) entry_at: usize,
     left: usize,
     /// The next value's that has a node.
     node: Node,
-    /// Where the last entry was.
-    at: usize,
 }
 
 impl<'a> Iterator for MapIter<'a> {
@@ -184,13 +190,11 @@ impl<'a> Iterator for MapIter<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let entry = match &mut self.source {
-            Source::Received { walk, replaced } => loop {
-                let entry = walk.next()?;
-                let counts = replaced.is_empty() || replaced.binary_search(&(walk.at as u32)).is_err();
-                if counts {
-                    break entry;
-                }
-            },
+            Source::Received { walk, kept: None } => walk.next()?,
+            Source::Received {
+                walk,
+                kept: Some(kept),
+            } => walk.read_at(kept.next()?)?,
             Source::Set(entries) => {
                 let (key, value) = entries.next()?;
                 let value = ValueRef::of_slot(self.map.message, self.map.value_field(), value);
@@ -217,115 +221,93 @@ impl fmt::Debug for MapIter<'_> {
 impl<'a> Walk<'a> {
     fn new(map: MapRef<'a>, run: Run) -> Self {
         let (_, end) = map.message.range();
-        let bytes = map.message.received().bytes();
+        let bytes = map.message.view().bytes;
         Self {
             map,
-            records: Records::new(bytes, run.first as usize, end),
+            key: *part(map.entry, KEY_NUMBER),
+            value: *part(map.entry, VALUE_NUMBER),
+            bytes: bytes.get(..end).unwrap_or(bytes),
+            at: run.first as usize,
+            entry_at: 0,
             left: run.count as usize,
             node: run.node,
-            at: 0,
         }
     }
 
-    fn read(&mut self, record: Record) -> Option<(MapKeyRef<'a>, ValueRef<'a>)> {
-        let message = self.map.message;
-        let bytes = message.received().bytes();
-        let (key_field, value_field) = (
-            part(self.map.entry, KEY_NUMBER),
-            part(self.map.entry, VALUE_NUMBER),
-        );
+    /// The entry whose key in the message is at a place.
+    pub(super) fn read_at(&mut self, at: u32) -> Option<(MapKeyRef<'a>, ValueRef<'a>)> {
+        self.at = at as usize;
+        self.left = 1;
+        self.next()
+    }
+
+    /// Reads the entry whose contents are before `end`; `None` if it is an unknown field.
+    #[inline]
+    fn read(&mut self, end: usize) -> Option<(MapKeyRef<'a>, ValueRef<'a>)> {
         let (mut key, mut value) = (None, None);
-        let mut at = record.value_at;
-        let end = wire::length(bytes, &mut at)?;
-        while at < end {
-            let part = wire::key(bytes, &mut at)?;
+        while self.at < end {
+            let part = wire::key(self.bytes, &mut self.at)?;
             match part >> 3 {
-                KEY_NUMBER => key = Some(read_key(key_field.field_type, bytes, &mut at)?),
-                VALUE_NUMBER => {
-                    let (read, after) = self.read_value(value_field, bytes, at)?;
-                    value = Some(read);
-                    at = after;
+                KEY_NUMBER => {
+                    key = Some(read_key(self.key.field_type, self.bytes, &mut self.at)?);
                 }
-                _ => wire::skip(bytes, &mut at, part, usize::MAX).ok()?,
+                VALUE_NUMBER => value = Some(self.read_value()?),
+                _ => wire::skip(self.bytes, &mut self.at, part, usize::MAX).ok()?,
             }
         }
-        Some((
-            key.unwrap_or_else(|| MapKeyRef::default_of(key_field.field_type)),
-            value.unwrap_or_else(|| ValueRef::default_of(message, value_field)),
-        ))
+        let key = key.unwrap_or_else(|| MapKeyRef::default_of(self.key.field_type));
+        let value = value.unwrap_or_else(|| ValueRef::default_of(self.map.message, &self.value));
+        match (value, self.value.field_type) {
+            (ValueRef::Enum(number), FieldType::ClosedEnum) => {
+                let values = self.map.message.tables().enum_layout(self.value.inner);
+                values.name(number).map(|_| (key, value))
+            }
+            _ => Some((key, value)),
+        }
     }
 
-    fn read_value(
-        &mut self,
-        field: &FieldLayout,
-        bytes: &'a [u8],
-        mut at: usize,
-    ) -> Option<(ValueRef<'a>, usize)> {
-        let value = match field.field_type {
+    #[inline]
+    fn read_value(&mut self) -> Option<ValueRef<'a>> {
+        let at = &mut self.at;
+        Some(match self.value.field_type {
             FieldType::Message | FieldType::Group => {
-                let (value, after) = self.map.message.message_at(field, at, self.node);
-                if value.has_node() {
-                    self.node = self.map.message.received().next(self.node);
-                }
-                return Some((ValueRef::Message(value), after));
+                let message = self.map.message;
+                self.node = message.view().skip_to(self.node, *at);
+                let (value, after) = message.message_at(&self.value, *at, self.node);
+                *at = after;
+                ValueRef::Message(value)
             }
             FieldType::String => {
-                let text = wire::delimited(bytes, &mut at)?;
+                let text = wire::delimited(self.bytes, at)?;
                 ValueRef::Str(std::str::from_utf8(text).unwrap_or_default())
             }
-            FieldType::Bytes => ValueRef::Bytes(wire::delimited(bytes, &mut at)?),
-            number => ValueRef::of_bits(number, wire::number(number, bytes, &mut at)?),
-        };
-        Some((value, at))
+            FieldType::Bytes => ValueRef::Bytes(wire::delimited(self.bytes, at)?),
+            number => ValueRef::of_bits(number, wire::number(number, self.bytes, at)?),
+        })
     }
 }
 
 impl<'a> Iterator for Walk<'a> {
     type Item = (MapKeyRef<'a>, ValueRef<'a>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
-        let message = self.map.message;
         loop {
-            let record = self.records.next()?;
-            let is_entry = record.key >> 3 == self.map.field.number
-                && scan::is_known_entry(
-                    message.tables(),
-                    self.map.field,
-                    message.received().bytes(),
-                    record,
-                );
-            if is_entry {
-                self.at = record.key_at;
-                return self.read(record);
+            self.entry_at = self.at;
+            let key = wire::key(self.bytes, &mut self.at)?;
+            if key != self.map.field.key {
+                wire::skip(self.bytes, &mut self.at, key, usize::MAX).ok()?;
+                continue;
+            }
+            let end = wire::length(self.bytes, &mut self.at)?;
+            let entry = self.read(end);
+            self.at = end;
+            if entry.is_some() {
+                return entry;
             }
         }
     }
-}
-
-/// Where the entries are whose key comes again behind them.
-fn replaced(mut walk: Walk<'_>, count: usize) -> Vec<u32> {
-    let mut replaced = Vec::new();
-    if count <= FEW {
-        let mut seen = [(MapKeyRef::Bool(false), 0); FEW];
-        let mut known = 0;
-        while let Some((key, _)) = walk.next() {
-            match seen[..known].iter_mut().find(|(of, _)| *of == key) {
-                Some((_, at)) => replaced.push(std::mem::replace(at, walk.at as u32)),
-                None => {
-                    seen[known.min(FEW - 1)] = (key, walk.at as u32);
-                    known = (known + 1).min(FEW);
-                }
-            }
-        }
-    } else {
-        let mut seen = HashMap::new();
-        while let Some((key, _)) = walk.next() {
-            replaced.extend(seen.insert(key, walk.at as u32));
-        }
-    }
-    replaced.sort_unstable();
-    replaced
 }
 
 fn read_key<'a>(field_type: FieldType, bytes: &'a [u8], at: &mut usize) -> Option<MapKeyRef<'a>> {
@@ -352,9 +334,6 @@ const KEY_NUMBER: u32 = 1;
 
 /// The number of the value in an entry.
 const VALUE_NUMBER: u32 = 2;
-
-/// So many keys are compared with each other.
-const FEW: usize = 16;
 
 impl MapKeyRef<'_> {
     /// A key from its form in memory.

@@ -19,6 +19,7 @@ mod getters;
 mod json;
 mod lending;
 mod list_ref;
+mod map_keys;
 mod map_ref;
 mod message_ref;
 mod nesting;

@@ -110,32 +110,64 @@ impl Received {
         }
     }
 
+    /// What is read from, to have it at hand.
     #[inline]
-    fn word(&self, at: usize) -> u32 {
+    pub(super) fn view(&self) -> View<'_> {
+        View {
+            bytes: self.bytes(),
+            arena: &self.arena,
+        }
+    }
+}
+
+/// What was received, borrowed.
+#[derive(Clone, Copy)]
+pub(super) struct View<'a> {
+    pub(super) bytes: &'a [u8],
+    arena: &'a [u32],
+}
+
+impl View<'_> {
+    pub(super) const EMPTY: Self = Self {
+        bytes: &[],
+        arena: &[],
+    };
+
+    #[inline]
+    fn word(self, at: usize) -> u32 {
         self.arena.get(at).copied().unwrap_or(0)
     }
 
     /// Where a node's message begins and ends.
     #[inline]
-    pub(super) fn range(&self, node: Node) -> (usize, usize) {
+    pub(super) fn range(self, node: Node) -> (usize, usize) {
         let at = node.0 as usize;
         (self.word(at + START) as usize, self.word(at + END) as usize)
     }
 
     #[inline]
-    pub(super) fn next(&self, node: Node) -> Node {
+    pub(super) fn next(self, node: Node) -> Node {
         Node::from_link(self.word(node.0 as usize + NEXT))
+    }
+
+    /// The first node, from `node` on, whose message does not begin before `start`.
+    #[inline]
+    pub(super) fn skip_to(self, mut node: Node, start: usize) -> Node {
+        while node.exists() && self.range(node).0 < start {
+            node = self.next(node);
+        }
+        node
     }
 
     /// The entry of a field as it is stored; 0 if it is not set.
     #[inline]
-    pub(super) fn raw_entry(&self, node: Node, slot: u16) -> u32 {
+    pub(super) fn raw_entry(self, node: Node, slot: u16) -> u32 {
         self.word(node.0 as usize + HEADER_WORDS + usize::from(slot))
     }
 
     /// The run of a list or map by its entry.
     #[inline]
-    pub(super) fn run(&self, entry: u32) -> Run {
+    pub(super) fn run(self, entry: u32) -> Run {
         if entry == 0 {
             return Run::default();
         }

@@ -5,8 +5,6 @@
 //! where it ends up: a message is a list of the places where its pieces are, each of whose fields is
 //! read once.
 
-use std::ops::Range;
-
 use crate::{
     message::{
         scan::{Record, Records, is_len, is_named},
@@ -22,7 +20,8 @@ pub(super) fn in_one_piece(tables: &Tables, layout: &Layout, bytes: &[u8]) -> Ve
         bytes,
         out: Vec::with_capacity(bytes.len()),
     };
-    writer.message(layout, &[0..bytes.len() as u32]);
+    writer.message(layout, &Parts::Whole(0, bytes.len()));
+    writer.out.shrink_to_fit();
     writer.out
 }
 
@@ -32,21 +31,29 @@ struct Writer<'a> {
     out: Vec<u8>,
 }
 
-/// Where a part of a message is.
-type Piece = Range<u32>;
+/// Where the fields of a message are.
+#[derive(Clone, Copy)]
+enum Parts<'p> {
+    Whole(usize, usize),
+    /// In pieces, whose keys are at these places.
+    Pieces(&'p [u32]),
+}
 
-/// A sub-message of a field that holds one.
-struct Whole {
+/// A sub-message of a field that holds one: the places of the keys of its pieces.
+struct Collected {
     slot: u16,
-    pieces: Vec<Piece>,
-    /// The key of the last one.
-    last: usize,
+    count: usize,
+    keys: Vec<u32>,
+    /// That of the last one.
+    last: u32,
 }
 
 impl<'a> Writer<'a> {
-    fn message(&mut self, layout: &Layout, pieces: &[Piece]) {
-        let mut wholes = self.collect(layout, pieces);
-        for record in self.records(pieces) {
+    fn message(&mut self, layout: &Layout, parts: &Parts<'_>) {
+        // They are counted first, so that a million of them take no more room than they need.
+        let counted = self.collect(layout, parts, &[]);
+        let collected = self.collect(layout, parts, &counted);
+        for record in records(self.bytes, parts) {
             let known = layout.by_number(record.key >> 3);
             let known = known.filter(|(_, field)| field.value_key() == record.key);
             let Some((slot, field)) = known.filter(|(_, field)| field.field_type.is_message())
@@ -55,90 +62,104 @@ impl<'a> Writer<'a> {
                     .extend_from_slice(&self.bytes[record.key_at..record.end]);
                 continue;
             };
-            let contents = self.contents(record);
-            match wholes.iter_mut().find(|whole| whole.slot == slot) {
-                Some(whole) if whole.pieces.len() > 1 => {
-                    if whole.last == record.key_at {
-                        let pieces = std::mem::take(&mut whole.pieces);
-                        self.inner(field, record.key, &pieces);
-                        // What else is in it was written, or is not to be.
-                        whole.pieces = vec![0..0, 0..0];
+            match collected.iter().find(|of| of.slot == slot) {
+                Some(of) if of.count > 1 => {
+                    if of.last == record.key_at as u32 {
+                        self.inner(field, record.key, &Parts::Pieces(&of.keys));
                     }
                 }
-                _ => self.inner(field, record.key, &[contents]),
+                _ => {
+                    let (start, end) = contents(self.bytes, record);
+                    self.inner(field, record.key, &Parts::Whole(start, end));
+                }
             }
         }
     }
 
-    /// Which sub-messages there are, in what pieces. Another member of its oneof drops one.
-    fn collect(&self, layout: &Layout, pieces: &[Piece]) -> Vec<Whole> {
-        let mut wholes: Vec<Whole> = Vec::new();
-        for record in self.records(pieces) {
+    /// Which sub-messages there are, and the keys of those that were counted and have several. Another
+    /// member of its oneof drops one.
+    fn collect(
+        &self,
+        layout: &Layout,
+        parts: &Parts<'_>,
+        counted: &[Collected],
+    ) -> Vec<Collected> {
+        let mut collected: Vec<Collected> = Vec::new();
+        for record in records(self.bytes, parts) {
             let Some((slot, field)) = layout.by_number(record.key >> 3) else {
                 continue;
             };
             if field.oneof != 0 && is_named(self.tables, field, self.bytes, record.value_at) {
                 let members = &layout.oneofs[usize::from(field.oneof) - 1];
-                wholes.retain(|whole| whole.slot == slot || !members.contains(&whole.slot));
+                collected.retain(|of| of.slot == slot || !members.contains(&of.slot));
             }
             if field.cardinality != Cardinality::One || !field.field_type.is_message() {
                 continue;
             }
-            let piece = self.contents(record);
-            match wholes.iter_mut().find(|whole| whole.slot == slot) {
-                Some(whole) => {
-                    whole.last = record.key_at;
-                    // An empty one says that the message is there, and no more than the others.
-                    if whole.pieces.len() < 2 || !piece.is_empty() {
-                        whole.pieces.push(piece);
-                    }
-                }
-                None => wholes.push(Whole {
+            let place = collected.iter().position(|of| of.slot == slot);
+            let place = place.unwrap_or_else(|| {
+                let counted = counted.iter().find(|of| of.slot == slot && of.count > 1);
+                collected.push(Collected {
                     slot,
-                    pieces: vec![piece],
-                    last: record.key_at,
-                }),
+                    count: 0,
+                    keys: Vec::with_capacity(counted.map_or(0, |of| of.count)),
+                    last: 0,
+                });
+                collected.len() - 1
+            });
+            let of = &mut collected[place];
+            of.count += 1;
+            of.last = record.key_at as u32;
+            if of.keys.capacity() > 0 {
+                of.keys.push(of.last);
             }
         }
-        wholes
-    }
-
-    fn records(&self, pieces: &[Piece]) -> impl Iterator<Item = Record> + use<'a> {
-        let bytes = self.bytes;
-        let pieces: Vec<Piece> = pieces.to_vec();
-        pieces
-            .into_iter()
-            .flat_map(|piece| Records::new(bytes, piece.start as usize, piece.end as usize))
-    }
-
-    /// What stands behind the length, or between the keys of a group.
-    fn contents(&self, record: Record) -> Piece {
-        let mut start = record.value_at;
-        let end = match is_len(record.key) {
-            true => wire::length(self.bytes, &mut start).unwrap_or(start),
-            // A key may be written longer than it need be, so that the end is to be looked for.
-            false => {
-                let end = wire::skip_group(self.bytes, &mut { start }, record.key, usize::MAX);
-                end.unwrap_or(start)
-            }
-        };
-        start as u32..end as u32
+        collected
     }
 
     /// Writes a sub-message with its key, its own sub-messages in one piece.
-    fn inner(&mut self, field: &FieldLayout, key: u32, pieces: &[Piece]) {
+    fn inner(&mut self, field: &FieldLayout, key: u32, parts: &Parts<'_>) {
         let layout = self.tables.layout(field.inner);
         wire::push_varint(&mut self.out, key.into());
         if field.field_type == FieldType::Group {
-            self.message(layout, pieces);
+            self.message(layout, parts);
             return wire::push_varint(&mut self.out, end_key(field).into());
         }
         let length_at = self.out.len();
-        self.message(layout, pieces);
+        self.message(layout, parts);
         let mut length = Vec::new();
         wire::push_varint(&mut length, (self.out.len() - length_at) as u64);
         self.out.splice(length_at..length_at, length);
     }
+}
+
+fn records<'b>(bytes: &'b [u8], parts: &Parts<'b>) -> impl Iterator<Item = Record> + use<'b> {
+    let (whole, pieces) = match *parts {
+        Parts::Whole(start, end) => (Some((start, end)), &[][..]),
+        Parts::Pieces(keys) => (None, keys),
+    };
+    let pieces = pieces.iter().filter_map(move |key_at| {
+        let piece = Records::new(bytes, *key_at as usize, bytes.len()).next()?;
+        Some(contents(bytes, piece))
+    });
+    whole
+        .into_iter()
+        .chain(pieces)
+        .flat_map(move |(start, end)| Records::new(bytes, start, end))
+}
+
+/// What stands behind the length, or between the keys of a group.
+fn contents(bytes: &[u8], record: Record) -> (usize, usize) {
+    let mut start = record.value_at;
+    let end = match is_len(record.key) {
+        true => wire::length(bytes, &mut start).unwrap_or(start),
+        // A key may be written longer than it need be, so that the end is to be looked for.
+        false => {
+            let end = wire::skip_group(bytes, &mut { start }, record.key, usize::MAX);
+            end.unwrap_or(start)
+        }
+    };
+    (start, end)
 }
 
 fn end_key(field: &FieldLayout) -> u32 {
