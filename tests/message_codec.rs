@@ -102,6 +102,8 @@ proptest! {
                 let expected = format!("the bytes are no `{}`: ", ty.full_name());
                 prop_assert!(error.to_string().starts_with(&expected), "{}", error);
             }
+            // prost-reflect reads the entry of a map whatever its wire type is.
+            (Err(error), Ok(_)) if error.to_string().contains(": expected a length, got ") => {}
             (ours, theirs) => prop_assert!(false, "{:?} {:?}", ours, theirs),
         }
     }
