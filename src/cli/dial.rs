@@ -7,7 +7,7 @@ use std::{
 
 use reflectd::{
     Schema,
-    client::{Channel, ClientTls, Reflect},
+    client::{Channel, ChannelBuilder, ClientTls, Reflect},
 };
 use tokio::{runtime, time::timeout};
 
@@ -61,6 +61,27 @@ impl Dialing {
         let started = Instant::now();
         // As grpcurl has it, 0 is no bound.
         let time = self.max_time.filter(|time| !time.is_zero());
+        let builder = self.builder(address)?;
+        let channel = match time {
+            None => builder.connect().await?,
+            Some(time) => timeout(time, builder.connect()).await.map_err(|_| {
+                Failure::new(format!(
+                    "no connection to {address} in {time:?} (--max-time)"
+                ))
+            })??,
+        };
+        Ok(Server {
+            channel,
+            started,
+            time,
+        })
+    }
+
+    /// What connects.
+    ///
+    /// # Errors
+    /// Flags that do not go together.
+    pub(super) fn builder(&self, address: &str) -> Result<ChannelBuilder, Failure> {
         let url = self.url(address).map_err(Failure::usage)?;
         let mut builder = Channel::builder(&url)
             .connect_timeout(self.connect_timeout)
@@ -75,19 +96,7 @@ impl Dialing {
         if let Some(interval) = self.keepalive_time {
             builder = builder.keepalive(interval);
         }
-        let channel = match time {
-            None => builder.connect().await?,
-            Some(time) => timeout(time, builder.connect()).await.map_err(|_| {
-                Failure::new(format!(
-                    "no connection to {address} in {time:?} (--max-time)"
-                ))
-            })??,
-        };
-        Ok(Server {
-            channel,
-            started,
-            time,
-        })
+        Ok(builder)
     }
 
     fn tls(&self) -> ClientTls {

@@ -9,7 +9,7 @@ use super::switch;
 use crate::cli::quantity;
 
 /// How a server is reached.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Connection")]
 pub(in crate::cli) struct Dialing {
     /// Without TLS

@@ -10,8 +10,8 @@ use reflectd::{
 };
 use tokio::select;
 
-use super::{report::Report, request::Requests};
-use crate::cli::failure::Failure;
+use super::report::Report;
+use crate::cli::{failure::Failure, requests::Requests};
 
 pub(super) struct Exchange {
     pub(super) client: Client,

@@ -5,11 +5,12 @@ use std::{fmt::Write as _, time::Duration};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use reflectd::{Message, Metadata, Schema, message::JsonOptions, schema::Method};
 
-use super::{exchange::End, request::SEPARATOR, status};
+use super::{exchange::End, status};
 use crate::cli::{
     arguments::{CallArguments, Format},
     console,
     failure::{Exit, Failure},
+    requests::SEPARATOR,
 };
 
 pub(super) struct Report<'a> {
