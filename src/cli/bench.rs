@@ -80,12 +80,12 @@ fn judge(run: &Run, judged: &[Judged<'_>]) -> Result<(), Failure> {
     let broken: Vec<String> = judged
         .iter()
         .filter(|judged| judged.failed)
-        .map(|judged| format!("{} ({})", judged.threshold, judged.shown()))
+        .map(|judged| format!("{}, it was {}", judged.threshold, judged.shown()))
         .collect();
     if !broken.is_empty() {
         return Err(Failure::with(
             Exit::Threshold,
-            format!("the run fails: {}", broken.join(", ")),
+            format!("the run fails: {}", broken.join("; ")),
         ));
     }
     let is_tolerant = judged

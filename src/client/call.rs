@@ -131,7 +131,7 @@ impl<'a> Call<'a> {
         I: IntoMessage<ViaI>,
         O: FromMessage<ViaO>,
     {
-        let (reply, read) = self.exchange(request).await?;
+        let (reply, read) = self.exchange(request, false).await?;
         read(reply.message)
     }
 
@@ -144,7 +144,7 @@ impl<'a> Call<'a> {
         I: IntoMessage<ViaI>,
         O: FromMessage<ViaO>,
     {
-        let (reply, read) = self.exchange(request).await?;
+        let (reply, read) = self.exchange(request, true).await?;
         reply.into_response().try_map(read)
     }
 
@@ -194,7 +194,7 @@ impl<'a> Call<'a> {
     {
         let method = self.method()?;
         let channel = self.client.channel.clone();
-        let head = self.head()?;
+        let head = self.head(method, true)?;
         let (input, output) = (method.input().clone(), method.output().clone());
         let (encoding, bytes_max) = (head.encoding, head.send_bytes_max);
         let encode: Encode<I> =
@@ -209,6 +209,7 @@ impl<'a> Call<'a> {
     async fn exchange<I, O, ViaI, ViaO>(
         self,
         request: I,
+        keeps_metadata: bool,
     ) -> Result<(Reply, impl FnOnce(RawMessage) -> Result<O, Status>), Status>
     where
         I: IntoMessage<ViaI>,
@@ -217,10 +218,10 @@ impl<'a> Call<'a> {
         let method = self.method()?;
         let channel = &self.client.channel;
         let request = request.into_raw(method.input())?;
-        let head = self.head()?;
+        let head = self.head(method, keeps_metadata)?;
         let request = compress(request, head.encoding, head.send_bytes_max)?;
         let decode_bytes_max = decode_bytes_max(&head);
-        let reply = unary::unary(channel, &head, request).await?;
+        let reply = unary::unary(channel, &head, &request).await?;
         let read = move |reply| O::from_raw(method.output(), reply, decode_bytes_max);
         Ok((reply, read))
     }
@@ -234,7 +235,7 @@ impl<'a> Call<'a> {
         })
     }
 
-    fn head(self) -> Result<Head, Status> {
+    fn head(self, method: &Method, keeps_metadata: bool) -> Result<Head, Status> {
         let options = &self.client.channel.inner.options;
         let config = options.service_config.method(self.path);
         let mut metadata = self.metadata;
@@ -246,11 +247,10 @@ impl<'a> Call<'a> {
         let timeout = self.timeout.or(options.timeout);
         let timeout = timeout.into_iter().chain(configured).min();
         let receive_bytes_max = self.receive_bytes_max.unwrap_or(options.receive_bytes_max);
-        let path = PathAndQuery::try_from(self.path)
-            .map_err(|_| Status::internal(format!("{:?} is no path", self.path)))?;
         Ok(Head {
-            path,
+            path: path(method)?,
             metadata,
+            timeout,
             deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
             encoding: self.encoding.unwrap_or(options.encoding),
             wait_for_ready: self
@@ -265,6 +265,7 @@ impl<'a> Call<'a> {
                 .and_then(|config| config.response_bytes_max)
                 .unwrap_or(receive_bytes_max)
                 .min(receive_bytes_max),
+            keeps_metadata,
         })
     }
 }
@@ -311,6 +312,11 @@ async fn receive<O>(responses: &mut Responses<O>) -> Result<O, Status> {
         None => Ok(reply),
         Some(_) => Err(cardinality("more than one")),
     }
+}
+
+fn path(method: &Method) -> Result<PathAndQuery, Status> {
+    let path = method.http_path().cloned();
+    path.ok_or_else(|| Status::internal(format!("{:?} is no path", method.path())))
 }
 
 /// What a decoded reply may take in memory.

@@ -12,6 +12,7 @@ use super::{
     outgoing::Outgoing,
     receiving::Receiving,
     retry::Attempts,
+    sending::Sending,
 };
 use crate::grpc::{Metadata, RawMessage, Status};
 
@@ -140,8 +141,9 @@ impl Incoming {
         }
         let previous = self.attempts.previous();
         let attempt = Attempt::start(&self.channel, &self.head, previous).await?;
-        self.outgoing.attach(attempt.sending);
-        self.current = Some((attempt.receiving, attempt.placed));
+        self.outgoing.attach(Sending::new(attempt.sending));
+        let receiving = Receiving::new(attempt.response, self.head.receive_bytes_max);
+        self.current = Some((receiving, attempt.placed));
         Ok(())
     }
 

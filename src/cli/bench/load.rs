@@ -169,8 +169,11 @@ impl Shared {
             return None;
         }
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        if plan.total.is_some_and(|total| number >= total) {
+        if plan.total.is_some_and(|total| number + 1 >= total) {
+            // Nobody waits for another one.
             self.due.close();
+        }
+        if plan.total.is_some_and(|total| number >= total) {
             return None;
         }
         let due = match plan.rps {
