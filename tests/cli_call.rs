@@ -210,6 +210,8 @@ x-echo: me: $you
 x-echo-bin: AQI=
 
 Response headers received:
+content-type: application/grpc
+grpc-accept-encoding: identity,gzip,deflate,zstd
 x-echo: me: $you
 
 Response contents:

@@ -85,6 +85,8 @@ impl Dialing {
         let url = self.url(address).map_err(Failure::usage)?;
         let mut builder = Channel::builder(&url)
             .connect_timeout(self.connect_timeout)
+            .tcp_keepalive(self.tcp_keepalive)
+            .tcp_user_timeout(self.tcp_user_timeout)
             .receive_bytes_max(self.max_msg_sz)
             .tls(self.tls());
         if let Some(authority) = &self.authority {

@@ -95,6 +95,7 @@ impl Connection {
         let name = endpoint.name();
         let socket = connector::connect(
             endpoint,
+            options.tcp,
             #[cfg(feature = "tls")]
             options.tls_session(),
         );

@@ -2,7 +2,11 @@
 
 use std::{future::Future, sync::Arc};
 
-use tokio::time::{Instant, sleep_until, timeout_at};
+use http::HeaderMap;
+use tokio::{
+    task::AbortHandle,
+    time::{Instant, sleep_until, timeout_at},
+};
 
 use super::{
     Channel,
@@ -27,6 +31,9 @@ pub(super) struct Incoming {
     due: Option<Instant>,
     cancelled: bool,
     end: Option<Result<(), Status>>,
+    /// Ends the call at its deadline, whether somebody asks for replies or not.
+    at_deadline: Option<AbortHandle>,
+    headers: HeaderMap,
     metadata: Metadata,
     trailers: Metadata,
 }
@@ -42,6 +49,8 @@ impl Incoming {
             due: None,
             cancelled: false,
             end: None,
+            at_deadline: None,
+            headers: HeaderMap::new(),
             metadata: Metadata::default(),
             trailers: Metadata::default(),
         }
@@ -56,7 +65,9 @@ impl Incoming {
             }
             Ok(())
         })
-        .await
+        .await?;
+        self.at_deadline = deadline.map(|deadline| cancel_at(deadline, &self.outgoing));
+        Ok(())
     }
 
     /// The next message; `None`: the call has ended with OK.
@@ -123,7 +134,8 @@ impl Incoming {
                         // "Response-Headers … commits the RPC" (gRFC A6).
                         self.outgoing.commit();
                         if !receiving.is_metadata_taken() {
-                            self.metadata = receiving.take_metadata();
+                            self.headers = receiving.take_head();
+                            self.metadata = Metadata::from(self.headers.clone());
                         }
                         return Ok(());
                     }
@@ -164,6 +176,11 @@ impl Incoming {
         Ok(())
     }
 
+    /// The head of the response as it came; empty before.
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
+    }
+
     /// How it ended, if it has.
     pub(super) fn end(&self) -> Option<&Result<(), Status>> {
         self.end.as_ref()
@@ -193,6 +210,12 @@ impl Incoming {
         }
     }
 
+    fn forget_deadline(&mut self) {
+        if let Some(task) = self.at_deadline.take() {
+            task.abort();
+        }
+    }
+
     fn finish(&mut self, end: Result<(), Status>) {
         match &end {
             Ok(()) => self.outgoing.end(),
@@ -201,15 +224,29 @@ impl Incoming {
         }
         self.end = Some(end);
         self.current = None;
+        self.forget_deadline();
     }
 }
 
 impl Drop for Incoming {
     fn drop(&mut self) {
+        self.forget_deadline();
         if self.end.is_none() {
             self.outgoing.cancel();
         }
     }
+}
+
+/// Gives a call up at its deadline: a server is not to go on for a caller who looks elsewhere.
+fn cancel_at(deadline: Instant, outgoing: &Arc<Outgoing>) -> AbortHandle {
+    let outgoing = Arc::downgrade(outgoing);
+    let task = tokio::spawn(async move {
+        sleep_until(deadline).await;
+        if let Some(outgoing) = outgoing.upgrade() {
+            outgoing.cancel();
+        }
+    });
+    task.abort_handle()
 }
 
 /// Runs something until the deadline; what is there already is taken after it, too.

@@ -117,6 +117,11 @@ impl Receiving {
         [&mut self.head, &mut self.trailers].map(std::mem::take)
     }
 
+    /// The head as it came; empty before it is there.
+    pub(super) fn take_head(&mut self) -> HeaderMap {
+        std::mem::take(&mut self.head)
+    }
+
     /// Initial metadata; empty before the head is there.
     pub(super) fn take_metadata(&mut self) -> Metadata {
         Metadata::from(std::mem::take(&mut self.head))

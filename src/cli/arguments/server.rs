@@ -105,6 +105,26 @@ pub(in crate::cli) struct Dialing {
     #[arg(value_parser = quantity::timeout)]
     pub(in crate::cli) keepalive_time: Option<Duration>,
 
+    /// How long a connection may be silent before the system asks whether the other end is there
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "REFLECTD_TCP_KEEPALIVE",
+        hide_env_values = true
+    )]
+    #[arg(value_parser = quantity::timeout, default_value = "30s")]
+    pub(in crate::cli) tcp_keepalive: Duration,
+
+    /// How long the other end's system may leave unacknowledged what was sent
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "REFLECTD_TCP_USER_TIMEOUT",
+        hide_env_values = true
+    )]
+    #[arg(value_parser = quantity::timeout, default_value = "1m")]
+    pub(in crate::cli) tcp_user_timeout: Duration,
+
     /// Longest message that is received [default: 4MiB]
     #[arg(
         long,
