@@ -380,7 +380,7 @@ async fn the_schema_refuses_what_is_no_such_document() {
     );
     let schema = schema();
     let mut changed = 0;
-    for path in pointers(&good, String::new()) {
+    for path in pointers(&good, "") {
         let mut bad = good.clone();
         *bad.pointer_mut(&path).unwrap() = Value::Array(vec![Value::Null]);
         assert!(
@@ -410,7 +410,7 @@ async fn the_schema_refuses_what_is_no_such_document() {
 }
 
 /// Where all values below a value are.
-fn pointers(value: &Value, path: String) -> Vec<String> {
+fn pointers(value: &Value, path: &str) -> Vec<String> {
     let members: Vec<(String, &Value)> = match value {
         Value::Object(members) => members.iter().map(|(k, v)| (k.clone(), v)).collect(),
         Value::Array(elements) => (0..).map(|i: usize| i.to_string()).zip(elements).collect(),
@@ -418,7 +418,7 @@ fn pointers(value: &Value, path: String) -> Vec<String> {
     };
     let below = members.into_iter().flat_map(|(name, value)| {
         let path = format!("{path}/{name}");
-        let mut all = pointers(value, path.clone());
+        let mut all = pointers(value, &path);
         all.push(path);
         all
     });

@@ -68,7 +68,7 @@ pub(super) fn run(arguments: &BenchArguments) -> Result<(), Failure> {
         judged: &judged,
     };
     let text = match verdict.json {
-        true => document::json(&told, tags),
+        true => document::json(&told, &tags),
         false => summary::text(&told),
     };
     console::print(&text)?;

@@ -56,6 +56,14 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     Duration::try_from_secs_f64(number * seconds).map_err(|_| DURATION_FORM.to_owned())
 }
 
+/// How long something goes on: a time that is not 0.
+pub(super) fn period(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err(format!("0 is over at once; {DURATION_FORM}")),
+        period => Ok(period),
+    }
+}
+
 /// How long a call may take: a time that is not 0.
 pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     match duration(text)? {

@@ -102,4 +102,21 @@ mod tests {
         outlier.judge(true, at(91));
         assert!(!outlier.is_ejected(at(91)));
     }
+
+    #[test]
+    fn how_many_failures_and_for_how_long_at_the_most_can_be_set() {
+        let outlier = Outlier::new(Ejection {
+            failures: 2,
+            time: Duration::from_secs(30),
+            time_max: Duration::from_secs(50),
+        });
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        outlier.judge(true, start);
+        assert!(!outlier.is_ejected(start));
+        outlier.judge(true, start);
+        outlier.judge(true, at(30));
+        assert!(outlier.is_ejected(at(79)));
+        assert!(!outlier.is_ejected(at(80)), "50 seconds, not 60");
+    }
 }

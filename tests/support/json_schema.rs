@@ -9,20 +9,19 @@ use serde_json::Value;
 pub fn validate(schema: &Value, value: &Value, path: &str) -> Result<(), String> {
     for (keyword, wanted) in schema.as_object().ok_or("a schema is an object")? {
         let holds = match keyword.as_str() {
-            "$schema" | "title" | "description" => true,
             "type" => is_of_type(value, wanted),
             "const" => value == wanted,
             "enum" => wanted.as_array().is_some_and(|all| all.contains(value)),
             "minimum" => value.as_f64() >= wanted.as_f64() || !value.is_number(),
             "maximum" => value.as_f64() <= wanted.as_f64() || !value.is_number(),
-            "required" => wanted.as_array().is_some_and(|names| {
-                let has = |name: &Value| {
-                    name.as_str()
-                        .is_some_and(|name| value[name] != Value::Null || value.get(name).is_some())
-                };
-                !value.is_object() || names.iter().all(has)
-            }),
-            "properties" | "additionalProperties" | "items" => true,
+            "required" => !value.is_object() || has_all(value, wanted),
+            // Nothing to hold, and what parts() looks at.
+            "$schema"
+            | "title"
+            | "description"
+            | "properties"
+            | "additionalProperties"
+            | "items" => true,
             other => return Err(format!("{path}: the keyword {other:?} is not known here")),
         };
         if !holds {
@@ -48,6 +47,11 @@ fn parts(schema: &Value, value: &Value, path: &str) -> Result<(), String> {
         validate(&schema["items"], element, &format!("{path}/{index}"))?;
     }
     Ok(())
+}
+
+fn has_all(value: &Value, names: &Value) -> bool {
+    let mut names = names.as_array().into_iter().flatten();
+    names.all(|name| name.as_str().is_some_and(|name| value.get(name).is_some()))
 }
 
 fn is_of_type(value: &Value, wanted: &Value) -> bool {

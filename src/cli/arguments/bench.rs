@@ -139,12 +139,12 @@ pub(in crate::cli) struct Load {
 
     /// For how long calls are made, in place of --total; those under way then are waited for
     #[arg(short = 'z', long, value_name = "TIME", env = "REFLECTD_DURATION")]
-    #[arg(hide_env_values = true, value_parser = quantity::timeout)]
+    #[arg(hide_env_values = true, value_parser = quantity::period)]
     pub(in crate::cli) duration: Option<Duration>,
 
     /// For how long calls are made at the most, even if --total is not reached
     #[arg(short = 'x', long, value_name = "TIME", env = "REFLECTD_MAX_DURATION")]
-    #[arg(hide_env_values = true, value_parser = quantity::timeout)]
+    #[arg(hide_env_values = true, value_parser = quantity::period)]
     pub(in crate::cli) max_duration: Option<Duration>,
 }
 

@@ -112,7 +112,7 @@ pub(in crate::cli) struct Dialing {
         env = "REFLECTD_TCP_KEEPALIVE",
         hide_env_values = true
     )]
-    #[arg(value_parser = quantity::timeout, default_value = "30s")]
+    #[arg(value_parser = quantity::period, default_value = "30s")]
     pub(in crate::cli) tcp_keepalive: Duration,
 
     /// How long the other end's system may leave unacknowledged what was sent
@@ -122,7 +122,7 @@ pub(in crate::cli) struct Dialing {
         env = "REFLECTD_TCP_USER_TIMEOUT",
         hide_env_values = true
     )]
-    #[arg(value_parser = quantity::timeout, default_value = "1m")]
+    #[arg(value_parser = quantity::period, default_value = "1m")]
     pub(in crate::cli) tcp_user_timeout: Duration,
 
     /// Longest message that is received [default: 4MiB]

@@ -13,7 +13,7 @@ use super::{
 use crate::cli::arguments::Verdict;
 
 /// All of it, on one line.
-pub(super) fn json(told: &Told<'_>, tags: Map<String, Value>) -> String {
+pub(super) fn json(told: &Told<'_>, tags: &Map<String, Value>) -> String {
     let (run, plan) = (told.run, told.plan);
     let record = &run.record;
     let status: Map<String, Value> = record

@@ -21,7 +21,9 @@ pub(super) struct Live {
 
 impl Live {
     pub(super) fn new(plan: &Plan) -> Self {
-        let length = plan.total.or(plan.time.map(|time| time.as_millis() as u64));
+        let length = plan
+            .total
+            .or_else(|| plan.time.map(|time| time.as_millis() as u64));
         let target = match io::stderr().is_terminal() {
             true => ProgressDrawTarget::stderr(),
             false => ProgressDrawTarget::hidden(),

@@ -62,8 +62,12 @@ fn head(told: &Told<'_>, style: Style) -> String {
 fn counts(told: &Told<'_>) -> String {
     let record = &told.run.record;
     let seconds = record.took.as_secs_f64();
+    let what = match record.errors() {
+        0 => "",
+        _ => " that ended with OK",
+    };
     let mut text = format!(
-        "  Calls      {}\n  Time       {seconds:.2} s\n  Calls/s    {}\n",
+        "  Calls      {}\n  Time       {seconds:.2} s\n  Calls/s    {}{what}\n",
         HumanCount(record.count()),
         grouped(record.rps()),
     );
@@ -163,8 +167,7 @@ fn messages(record: &Record, style: Style) -> String {
     }
     let mut text = format!("{}\n", style.strong("Errors"));
     for (code, message, count) in messages {
-        // A server's words are not to steer a terminal.
-        let message = message.escape_debug();
+        let message = printable(message);
         let count = HumanCount(count);
         let _ = writeln!(text, "  {count} x {code}: {message}");
     }
@@ -172,6 +175,12 @@ fn messages(record: &Record, style: Style) -> String {
         let _ = writeln!(text, "  {} x something else", HumanCount(others));
     }
     text
+}
+
+/// A server's words are not to steer a terminal.
+fn printable(text: &str) -> String {
+    let escaped = text.escape_debug().to_string();
+    escaped.replace("\\\"", "\"").replace("\\'", "'")
 }
 
 /// Whether the schedule of an open loop was kept.
