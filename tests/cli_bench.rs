@@ -492,7 +492,7 @@ async fn requests_come_from_wherever_ghz_takes_them() {
             "x-a: 1,2",
             "-proto",
             "greeter.proto",
-            "-i",
+            "-import-paths",
             ".",
         ],
     ] {

@@ -56,6 +56,7 @@ pub(in crate::cli) struct Dialing {
     /// The name that the server's certificate must have
     #[arg(
         long,
+        alias = "cname",
         value_name = "NAME",
         env = "REFLECTD_SERVERNAME",
         hide_env_values = true
