@@ -22,7 +22,7 @@ use crate::grpc::{MessageEncoding, Metadata, Status, format_timeout};
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) path: PathAndQuery,
-    pub(super) metadata: Metadata,
+    pub(super) metadata: Option<Box<Metadata>>,
     pub(super) timeout: Option<Duration>,
     pub(super) deadline: Option<Instant>,
     pub(super) encoding: MessageEncoding,
@@ -49,12 +49,13 @@ impl Attempt {
     ) -> Result<Self, Failure> {
         let inner = &channel.inner;
         loop {
-            // Most often there is a connection that has room: then nothing is waited for.
+            // Most often there is a connection that has room: then nothing is waited for. The waits
+            // are boxed, so that calls which need none do not carry their space.
             let mut placed = match inner.place_now(head.deadline) {
                 Some(placed) => placed,
-                None => inner.place(head.wait_for_ready, head.deadline).await?,
+                None => Box::pin(inner.place(head.wait_for_ready, head.deadline)).await?,
             };
-            if placed.place.stream_now() || placed.place.stream().await {
+            if placed.place.stream_now() || Box::pin(placed.place.stream()).await {
                 let request = request(channel, &placed, head, previous)?;
                 match placed.place.start(request) {
                     Ok((response, sending)) => {
@@ -108,7 +109,7 @@ fn request(
     if previous > 0 {
         headers.insert("grpc-previous-rpc-attempts", previous.into());
     }
-    for (name, value) in head.metadata.iter() {
+    for (name, value) in head.metadata.iter().flat_map(|metadata| metadata.iter()) {
         headers.append(name.clone(), value.clone());
     }
     Ok(request)

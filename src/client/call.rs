@@ -32,7 +32,8 @@ pub struct Client {
 pub struct Call<'a> {
     client: &'a Client,
     path: &'a str,
-    metadata: Metadata,
+    /// Boxed, because most calls have none, and are moved about.
+    metadata: Option<Box<Metadata>>,
     timeout: Option<Duration>,
     encoding: Option<MessageEncoding>,
     wait_for_ready: Option<bool>,
@@ -45,6 +46,14 @@ pub struct ClientStreaming<I, O> {
     // It is dropped first: a call that is given up must not look like one whose requests are whole.
     responses: Responses<O>,
     requests: Requests<I>,
+}
+
+/// One request and its reply.
+struct Exchange<'a> {
+    channel: &'a Channel,
+    method: &'a Method,
+    head: Head,
+    request: RawMessage,
 }
 
 impl Client {
@@ -69,7 +78,7 @@ impl Client {
         Call {
             client: self,
             path,
-            metadata: Metadata::default(),
+            metadata: None,
             timeout: None,
             encoding: None,
             wait_for_ready: None,
@@ -93,7 +102,7 @@ impl Client {
 impl<'a> Call<'a> {
     /// Adds metadata.
     pub fn metadata(mut self, metadata: Metadata) -> Self {
-        self.metadata.extend(metadata);
+        self.metadata.get_or_insert_default().extend(metadata);
         self
     }
 
@@ -122,30 +131,47 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Makes a unary call.
+    /// Makes a unary call. Its time runs from here.
     ///
     /// # Errors
     /// The status that the call ended with.
-    pub async fn unary<I, O, ViaI, ViaO>(self, request: I) -> Result<O, Status>
+    pub fn unary<I, O, ViaI, ViaO>(
+        self,
+        request: I,
+    ) -> impl Future<Output = Result<O, Status>> + Send
     where
         I: IntoMessage<ViaI>,
         O: FromMessage<ViaO>,
     {
-        let (reply, read) = self.exchange(request, false).await?;
-        read(reply.message)
+        // What the call was made of is not carried along while it is waited for.
+        let exchange = self.exchange(request, false);
+        async move {
+            let exchange = exchange.as_ref().map_err(Status::clone)?;
+            let reply = exchange.run().await?;
+            exchange.read(reply.message)
+        }
     }
 
     /// Makes a unary call, for whoever wants the reply's metadata, too.
     ///
     /// # Errors
     /// The status that the call ended with.
-    pub async fn unary_response<I, O, ViaI, ViaO>(self, request: I) -> Result<Response<O>, Status>
+    pub fn unary_response<I, O, ViaI, ViaO>(
+        self,
+        request: I,
+    ) -> impl Future<Output = Result<Response<O>, Status>> + Send
     where
         I: IntoMessage<ViaI>,
         O: FromMessage<ViaO>,
     {
-        let (reply, read) = self.exchange(request, true).await?;
-        reply.into_response().try_map(read)
+        let exchange = self.exchange(request, true);
+        async move {
+            let exchange = exchange.as_ref().map_err(Status::clone)?;
+            let reply = exchange.run().await?;
+            reply
+                .into_response()
+                .try_map(|message| exchange.read(message))
+        }
     }
 
     /// Makes a server-streaming call.
@@ -205,25 +231,22 @@ impl<'a> Call<'a> {
         streaming::open(channel, head, encode, decode).await
     }
 
-    /// Sends a request and waits for the reply; what reads it is there, too.
-    async fn exchange<I, O, ViaI, ViaO>(
-        self,
-        request: I,
-        keeps_metadata: bool,
-    ) -> Result<(Reply, impl FnOnce(RawMessage) -> Result<O, Status>), Status>
+    /// All that one request and its reply need.
+    fn exchange<I, ViaI>(self, request: I, keeps_metadata: bool) -> Result<Exchange<'a>, Status>
     where
         I: IntoMessage<ViaI>,
-        O: FromMessage<ViaO>,
     {
         let method = self.method()?;
         let channel = &self.client.channel;
         let request = request.into_raw(method.input())?;
         let head = self.head(method, keeps_metadata)?;
         let request = compress(request, head.encoding, head.send_bytes_max)?;
-        let decode_bytes_max = decode_bytes_max(&head);
-        let reply = unary::unary(channel, &head, &request).await?;
-        let read = move |reply| O::from_raw(method.output(), reply, decode_bytes_max);
-        Ok((reply, read))
+        Ok(Exchange {
+            channel,
+            method,
+            head,
+            request,
+        })
     }
 
     fn method(&self) -> Result<&'a Method, Status> {
@@ -240,7 +263,7 @@ impl<'a> Call<'a> {
         let config = options.service_config.method(self.path);
         let mut metadata = self.metadata;
         for interceptor in &options.interceptors {
-            interceptor(self.path, &mut metadata)?;
+            interceptor(self.path, metadata.get_or_insert_default())?;
         }
         // "the minimum of the value specified here and the value set by the application".
         let configured = config.and_then(|config| config.timeout);
@@ -267,6 +290,16 @@ impl<'a> Call<'a> {
                 .min(receive_bytes_max),
             keeps_metadata,
         })
+    }
+}
+
+impl Exchange<'_> {
+    async fn run(&self) -> Result<Reply, Status> {
+        unary::unary(self.channel, &self.head, &self.request).await
+    }
+
+    fn read<O: FromMessage<Via>, Via>(&self, reply: RawMessage) -> Result<O, Status> {
+        O::from_raw(self.method.output(), reply, decode_bytes_max(&self.head))
     }
 }
 

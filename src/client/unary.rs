@@ -51,7 +51,7 @@ async fn attempts(channel: &Channel, head: &Head, message: &RawMessage) -> Resul
     let inner = &channel.inner;
     let config = inner.options.service_config.method(head.path.as_str());
     if let Some(hedging) = config.and_then(|config| config.hedging.as_ref()) {
-        return super::hedging::hedged(channel, head, message, hedging).await;
+        return Box::pin(super::hedging::hedged(channel, head, message, hedging)).await;
     }
     let mut attempts = Attempts::new(channel, head.path.as_str());
     loop {
