@@ -1,7 +1,10 @@
 //! One thread of a run, with its connections and its calls.
 
 use std::{
-    sync::{Arc, Mutex, PoisonError, atomic::Ordering},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Instant,
 };
 
@@ -93,6 +96,11 @@ impl Thread {
     }
 }
 
+/// Only this thread writes it.
+fn add_one(count: &AtomicU64) {
+    count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}
+
 impl Caller {
     async fn run(self, started: Instant) {
         let mut now = Instant::now();
@@ -100,9 +108,9 @@ impl Caller {
             let ended = self.shared.target.call(&self.client, turn.number).await;
             now = Instant::now();
             let counts = self.shared.counts(self.index);
-            counts.ended.fetch_add(1, Ordering::Relaxed);
+            add_one(&counts.ended);
             if ended.status.is_some() {
-                counts.failed.fetch_add(1, Ordering::Relaxed);
+                add_one(&counts.failed);
             }
             let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
             record.left(turn.late);
