@@ -5,11 +5,6 @@
 
 mod cli;
 
-/// A call takes some twenty small allocations, most of them HTTP/2's.
-#[cfg(feature = "mimalloc")]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> std::process::ExitCode {
     cli::run(std::env::args_os())
 }

@@ -217,7 +217,7 @@ fn thresholds(told: &Told<'_>, style: Style) -> String {
     for judged in told.judged {
         let verdict = match judged.failed {
             true => style.bad("fails"),
-            false => "holds not".to_owned(),
+            false => "ok".to_owned(),
         };
         let _ = writeln!(
             text,
