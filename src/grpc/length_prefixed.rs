@@ -37,6 +37,8 @@ impl RawMessage {
 pub(crate) struct LengthPrefixed {
     message_bytes_max: usize,
     state: State,
+    /// The first chunk, which is most often the only one; empty only if there is none.
+    front: Bytes,
     chunks: VecDeque<Bytes>,
     /// What follows the chunks: small ones that wait for more, copied. A chunk keeps the whole buffer
     /// alive that it was read into, and a message can come in frames of one byte.
@@ -56,6 +58,7 @@ impl LengthPrefixed {
         Self {
             message_bytes_max,
             state: State::Prefix,
+            front: Bytes::new(),
             chunks: VecDeque::new(),
             tail: BytesMut::new(),
             buffered: 0,
@@ -70,7 +73,14 @@ impl LengthPrefixed {
             self.tail.extend_from_slice(&chunk);
         } else if !chunk.is_empty() {
             self.end_tail();
-            self.chunks.push_back(chunk);
+            self.append(chunk);
+        }
+    }
+
+    fn append(&mut self, chunk: Bytes) {
+        match self.front.is_empty() {
+            true => self.front = chunk,
+            false => self.chunks.push_back(chunk),
         }
     }
 
@@ -104,11 +114,9 @@ impl LengthPrefixed {
 
     /// What is there waits for more: if it is little, without the buffer that it was read into.
     fn keep(&mut self) {
-        if self.tail.is_empty()
-            && self.buffered < CHUNK_BYTES_MIN
-            && let Some(chunk) = self.chunks.pop_front()
-        {
-            self.tail.extend_from_slice(&chunk);
+        if self.tail.is_empty() && self.buffered < CHUNK_BYTES_MIN && !self.front.is_empty() {
+            self.tail
+                .extend_from_slice(&std::mem::take(&mut self.front));
             for chunk in self.chunks.drain(..) {
                 self.tail.extend_from_slice(&chunk);
             }
@@ -117,8 +125,8 @@ impl LengthPrefixed {
 
     fn end_tail(&mut self) {
         if !self.tail.is_empty() {
-            self.chunks
-                .push_back(std::mem::take(&mut self.tail).freeze());
+            let tail = std::mem::take(&mut self.tail).freeze();
+            self.append(tail);
         }
     }
 
@@ -184,27 +192,23 @@ impl LengthPrefixed {
         );
         self.buffered -= count;
         self.end_tail();
-        if let Some(first) = self.chunks.front_mut()
-            && first.len() >= count
-        {
-            let taken = first.split_to(count);
-            if first.is_empty() {
-                self.chunks.pop_front();
-            }
-            return taken;
+        if self.front.len() >= count {
+            return self.take_of_front(count);
         }
         let mut whole = BytesMut::with_capacity(count);
-        while whole.len() < count {
-            let Some(first) = self.chunks.front_mut() else {
-                break;
-            };
-            let part = first.split_to(first.len().min(count - whole.len()));
-            whole.put(part);
-            if first.is_empty() {
-                self.chunks.pop_front();
-            }
+        while whole.len() < count && !self.front.is_empty() {
+            whole.put(self.take_of_front(count - whole.len()));
         }
         whole.freeze()
+    }
+
+    /// Up to so many of the first chunk's bytes.
+    fn take_of_front(&mut self, count: usize) -> Bytes {
+        if self.front.len() > count {
+            return self.front.split_to(count);
+        }
+        let next = self.chunks.pop_front().unwrap_or_default();
+        std::mem::replace(&mut self.front, next)
     }
 }
 
