@@ -24,6 +24,9 @@ enum Kind {
         context: String,
         source: crate::store::StoreError,
     },
+    /// Why there is none, whole.
+    #[cfg(feature = "client")]
+    Connection(String),
     #[cfg(feature = "client")]
     Reflection {
         context: String,
@@ -42,9 +45,14 @@ impl Error {
         matches!(*self.kind, Kind::Configuration(_))
     }
 
-    /// The operating system refused: a file, a socket, an address.
+    /// The operating system refused: a file, a socket, an address; or the other end of a connection.
     pub fn is_io(&self) -> bool {
-        matches!(*self.kind, Kind::Io { .. })
+        match *self.kind {
+            Kind::Io { .. } => true,
+            #[cfg(feature = "client")]
+            Kind::Connection(_) => true,
+            _ => false,
+        }
     }
 
     /// The store could not be opened or failed.
@@ -83,6 +91,11 @@ impl Error {
             context: context.into(),
             source,
         })
+    }
+
+    #[cfg(feature = "client")]
+    pub(crate) fn connection(why: impl Into<String>) -> Self {
+        Self::from_kind(Kind::Connection(why.into()))
     }
 
     #[cfg(feature = "client")]
@@ -125,6 +138,8 @@ impl fmt::Display for Error {
             Kind::Io { context, source } => write!(f, "{context}: {source}"),
             Kind::Store { context, source } => write!(f, "{context}: {source}"),
             #[cfg(feature = "client")]
+            Kind::Connection(why) => f.write_str(why),
+            #[cfg(feature = "client")]
             Kind::Reflection { context, source } => match source {
                 Some(source) => write!(f, "{context}: {source}"),
                 None => f.write_str(context),
@@ -149,6 +164,8 @@ impl std::error::Error for Error {
                 Some(source) => Some(&**source),
                 None => None,
             },
+            #[cfg(feature = "client")]
+            Kind::Connection(_) => None,
             Kind::Schema(_) | Kind::Configuration(_) => None,
         }
     }

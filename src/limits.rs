@@ -305,6 +305,16 @@ pub const GOAWAY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an attempt to connect may take: what gRPC's own clients give it.
 pub const CLIENT_CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// Buffers of each kind that a thread keeps for the next messages it decodes.
+pub const MESSAGE_POOL_BUFFERS_MAX: usize = 64;
+
+/// Longest buffer that a thread keeps, in bytes: with all of them, 2 MiB a thread.
+pub const MESSAGE_POOL_BUFFER_BYTES_MAX: usize = 16 * 1024;
+
+/// A received message up to this length, in bytes, is copied before it is decoded: otherwise the 64 KiB
+/// that were read with it live as long as it does.
+pub const MESSAGE_COPIED_BYTES_MAX: usize = 4 * 1024;
+
 /// How long a connection of a pool that is not needed may stay.
 pub const CLIENT_POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -365,3 +375,27 @@ pub const CLIENT_TCP_KEEPALIVE: Duration = Duration::from_secs(30);
 /// connection is given up (TCP_USER_TIMEOUT). Without it that takes a quarter of an hour, in which
 /// every call to a machine that has gone meets its deadline.
 pub const CLIENT_TCP_USER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Most calls that `reflectd bench` has under way at once: each holds some kilobytes.
+pub const BENCH_CONCURRENCY_MAX: u64 = 100_000;
+
+/// Most connections that `reflectd bench` makes: a machine has fewer ports for one address.
+pub const BENCH_CONNECTIONS_MAX: u64 = 50_000;
+
+/// Most threads of `reflectd bench`.
+pub const BENCH_THREADS_MAX: u64 = 1024;
+
+/// Most calls a second that `reflectd bench` may be asked for: more than it can make on any machine
+/// there is, and few enough for their times to be told apart.
+pub const BENCH_RPS_MAX: f64 = 10_000_000.0;
+
+/// Most bytes of encoded requests that `reflectd bench` reads before it begins: they are kept.
+pub const BENCH_DATA_BYTES: usize = 256 * 1024 * 1024;
+
+/// How many different messages of failures `reflectd bench` tells apart. Some servers put a number
+/// into each.
+pub const BENCH_ERROR_MESSAGES_MAX: usize = 20;
+
+/// How much later than it was due a call of `reflectd bench` may leave before its schedule counts as
+/// not kept: more than a machine that is busy takes to wake a thread.
+pub const BENCH_LATE: Duration = Duration::from_millis(10);

@@ -210,6 +210,8 @@ x-echo: me: $you
 x-echo-bin: AQI=
 
 Response headers received:
+content-type: application/grpc
+grpc-accept-encoding: identity,gzip,deflate,zstd
 x-echo: me: $you
 
 Response contents:
@@ -529,6 +531,23 @@ fn tls_is_spoken_where_it_is_asked_for() {
         let ran = add(address, flags);
         assert_eq!(ran.code, Some(0), "{address} {flags:?} {ran:?}");
     }
+    // `bench` has ghz's flags: --insecure is without TLS there.
+    for (flag, code) in [("-skip-tls", 0), ("-skipTLS", 0), ("-insecure", 1)] {
+        let bench = ["bench", &ip, "user.UserInfo/addUser", "-n", "3", flag];
+        let ran = program::run(&protos(), &bench);
+        assert_eq!(ran.code, Some(code), "{flag} {ran:?}");
+    }
+    let bench = [
+        "bench",
+        &ip,
+        "user.UserInfo/addUser",
+        "-cacert",
+        &ca,
+        "-cname",
+        "localhost",
+    ];
+    let ran = program::run(&protos(), &bench);
+    assert_eq!(ran.code, Some(0), "{ran:?}");
     // Plaintext is what this machine gets unless told.
     let ran = add(&ip, &[]);
     assert!(ran.failed(1).contains("use https:// (--tls)"), "{ran:?}");

@@ -16,7 +16,15 @@ fn without_arguments_there_is_help() {
     assert!(ran.stderr.contains("Usage: reflectd <COMMAND>"), "{ran:?}");
     let ran = run(folder.path(), &["--help"]);
     assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
-    for command in ["serve", "call", "check", "list", "describe", "completions"] {
+    for command in [
+        "serve",
+        "call",
+        "bench",
+        "check",
+        "list",
+        "describe",
+        "completions",
+    ] {
         assert!(ran.stdout.contains(command), "{ran:?}");
         let ran = run(folder.path(), &[command, "--help"]);
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));

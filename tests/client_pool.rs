@@ -183,17 +183,23 @@ async fn an_endpoint_where_calls_fail_is_left_out_and_tried_again() {
 
 #[tokio::test]
 async fn an_endpoint_that_says_nothing_is_left_out() {
-    let (a, b, channel) = two(Balance::RoundRobin).await;
-    b.answer_always("b");
-    let client = client(channel.timeout(Duration::from_millis(50)));
-    client.channel().wake();
-    let _silent = a.accept().await;
-    let mut failed = 0;
-    for _ in 0..40 {
-        let call = client.call(GREET).unary::<_, RawMessage, _, _>(reply("x"));
-        failed += usize::from(call.await.is_err());
+    for (failures, set) in [(5, None), (2, Some(2))] {
+        let (a, b, channel) = two(Balance::RoundRobin).await;
+        b.answer_always("b");
+        let channel = channel.timeout(Duration::from_millis(50));
+        let client = client(match set {
+            None => channel,
+            Some(failures) => channel.ejection_failures(failures),
+        });
+        client.channel().wake();
+        let _silent = a.accept().await;
+        let mut failed = 0;
+        for _ in 0..40 {
+            let call = client.call(GREET).unary::<_, RawMessage, _, _>(reply("x"));
+            failed += usize::from(call.await.is_err());
+        }
+        assert_eq!(failed, failures);
     }
-    assert_eq!(failed, 5);
 }
 
 #[tokio::test]

@@ -183,6 +183,20 @@ async fn a_server_that_ignores_the_deadline_is_not_waited_for() {
     assert_eq!(join!(call, script), (Code::DeadlineExceeded, CANCEL));
 }
 
+#[tokio::test]
+async fn a_call_whose_replies_nobody_asks_for_ends_at_its_deadline() {
+    let (client, mut link) = connected().await;
+    let (_requests, mut replies) = bidi(&client, Duration::from_millis(100)).await;
+    let stream = link.head().await.stream;
+    link.begin(stream).await;
+    link.message(stream, b"early").await;
+    // Nothing is asked for until the server has been told.
+    assert_eq!(link.reset(stream).await, CANCEL);
+    assert_eq!(replies.message().await.unwrap().unwrap().bytes, "early");
+    let ended = replies.message().await.unwrap_err();
+    assert_eq!(ended.code(), Code::DeadlineExceeded);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn replies_without_pause_do_not_put_the_deadline_off() {
     let (client, mut link) = connected().await;

@@ -10,7 +10,7 @@ mod random_message;
 use bytes::{BufMut, Bytes, BytesMut};
 use fixtures::{everything, legacy};
 use proptest::prelude::*;
-use prost_reflect::{DynamicMessage, Kind, Value as Reflected, prost::Message as _};
+use prost_reflect::{DynamicMessage, Kind, Syntax, Value as Reflected, prost::Message as _};
 use random_message::{Random, random_message};
 use reflectd::{
     Message,
@@ -82,19 +82,66 @@ proptest! {
             bytes.truncate(usize::from(cut) % (bytes.len() + 1));
         }
         let expected = DynamicMessage::decode(ty.descriptor().clone(), bytes.as_slice());
+        // What is not laid out reads the same as what is.
+        let scanned = Message::decode_within(ty, bytes.clone(), 0);
         match (Message::decode(ty, bytes), expected) {
-            (Ok(message), Ok(expected)) => {
-                prop_assert_eq!(message.encoded_len(), expected.encoded_len());
+            (Ok(message), Ok(mut expected)) => {
+                without_unnamed(&mut expected);
+                let again = DynamicMessage::decode(ty.descriptor().clone(), message.encode_to_bytes());
+                let mut again = again.unwrap();
+                without_unnamed(&mut again);
+                prop_assert_eq!(again.encoded_len(), expected.encoded_len());
                 check_reads(message.as_ref(), &expected);
+                check_reads(scanned.as_ref().unwrap().as_ref(), &expected);
+                prop_assert_eq!(message.deterministic(), scanned.unwrap().deterministic());
                 // Nothing that can be read from outside makes another way out panic.
                 let _ = (message.to_json(), message.to_text(), format!("{message:?}"));
                 let _ = (message.missing_required(), message.clone().detach());
             }
-            (Err(error), Err(expected)) => {
-                let expected = format!("the bytes are no `{}`: {expected}", ty.full_name());
-                prop_assert_eq!(error.to_string(), expected);
+            (Err(error), Err(_)) => {
+                let expected = format!("the bytes are no `{}`: ", ty.full_name());
+                prop_assert!(error.to_string().starts_with(&expected), "{}", error);
             }
+            // prost-reflect reads the entry of a map whatever its wire type is.
+            (Err(error), Ok(_)) if error.to_string().contains(": expected a length, got ") => {}
             (ours, theirs) => prop_assert!(false, "{:?} {:?}", ours, theirs),
+        }
+    }
+}
+
+/// Numbers that a closed enum does not name are unknown fields; prost-reflect keeps them as values.
+fn without_unnamed(message: &mut DynamicMessage) {
+    let fields: Vec<_> = message.fields().map(|(field, _)| field).collect();
+    for field in fields {
+        let unnamed = |value: &Reflected, kind: &Kind| match (value, kind) {
+            (Reflected::EnumNumber(number), Kind::Enum(kind)) => {
+                kind.parent_file().syntax() == Syntax::Proto2 && kind.get_value(*number).is_none()
+            }
+            _ => false,
+        };
+        let kind = field.kind();
+        match message.get_field_mut(&field) {
+            Reflected::Message(message) => without_unnamed(message),
+            Reflected::List(items) => {
+                items.retain(|item| !unnamed(item, &kind));
+                for item in items {
+                    if let Reflected::Message(item) = item {
+                        without_unnamed(item);
+                    }
+                }
+            }
+            Reflected::Map(entries) => {
+                let Kind::Message(entry) = kind else { continue };
+                let kind = entry.map_entry_value_field().kind();
+                entries.retain(|_, value| !unnamed(value, &kind));
+                for value in entries.values_mut() {
+                    if let Reflected::Message(value) = value {
+                        without_unnamed(value);
+                    }
+                }
+            }
+            value if unnamed(value, &kind) => message.clear_field(&field),
+            _ => {}
         }
     }
 }
@@ -208,7 +255,10 @@ fn encoding_into_buffers() {
     assert_eq!(buffer, &b"before\x0a\x03Ada"[..]);
     let mut short = [0; 4];
     let error = message.encode(&mut short.as_mut_slice()).unwrap_err();
-    assert!(error.to_string().contains("insufficient"), "{error}");
+    assert_eq!(
+        error.to_string(),
+        "the encoding takes 5 bytes, and the buffer has room for 4"
+    );
     let mut limited = Vec::new().limit(4);
     message.encode(&mut limited).unwrap_err();
 }

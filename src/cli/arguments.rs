@@ -1,13 +1,15 @@
 //! What can be typed. Every flag has an environment variable: `REFLECTD_` and its name.
 
+mod bench;
 mod call;
 mod input;
 mod serve;
 mod server;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, builder::Resettable};
 
 pub(super) use self::{
+    bench::{BenchArguments, Load, Verdict},
     call::{CallArguments, Format},
     input::{Input, InputLimits, Sources},
     serve::{
@@ -34,6 +36,18 @@ pub(super) struct Arguments {
     pub(super) command: Command,
 }
 
+/// The whole command line, with what a command takes otherwise than the others.
+pub(super) fn program() -> clap::Command {
+    Arguments::command().mut_subcommand("bench", |bench| {
+        bench.mut_arg("insecure", |insecure| {
+            // What elsewhere takes any certificate must not end TLS here unless it is typed here.
+            insecure
+                .help("Without TLS, as ghz has it; --skip-tls takes any certificate")
+                .env(Resettable::Reset)
+        })
+    })
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum Command {
     /// Answer the calls of the services in .proto files
@@ -42,6 +56,9 @@ pub(super) enum Command {
     /// Call a method of any gRPC server
     #[command(after_help = CALL_EXAMPLES)]
     Call(Box<CallArguments>),
+    /// Make calls of a method, many at once, and tell how fast they are
+    #[command(after_help = BENCH_EXAMPLES)]
+    Bench(Box<BenchArguments>),
     /// Compile the files and say how `serve` would answer each method
     #[command(after_help = CHECK_EXAMPLES)]
     Check(CheckArguments),
@@ -147,6 +164,7 @@ Examples:
   reflectd check protos/                 how would each method be answered?
   reflectd list localhost:10010          what does that server have?
   reflectd call localhost:10010 user.UserInfo/addUser name=Ann
+  reflectd bench localhost:10010 user.UserInfo/getUser Value=0
 
 Exit codes: 0 success, 1 failure, 2 wrong arguments, 100 errors in .proto files; a call that fails
 ends with 64 and its gRPC code (69: NOT_FOUND). Long flags take one dash or two.
@@ -176,6 +194,19 @@ Fields: name=Ann (text, or whatever the field takes), age:=3 (JSON), address.cit
 Without TLS are http://, unix:PATH, and HOST:PORT of this machine; elsewhere HOST:PORT wants TLS
 unless --plaintext says otherwise.";
 
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  reflectd bench localhost:10010 user.UserInfo/getUser -d '{\"Value\": \"0\"}' -n 100000
+  reflectd bench localhost:10010 user.UserInfo/addUser name=Ann -z 10s -c 100 --connections 4
+  reflectd bench --call user.UserInfo/getUser -d @ids.json --rps 2000 -z 30s localhost:10010
+  reflectd bench localhost:10010 user.UserInfo/getUser Value=0 --fail-if 'p99>5ms' --json
+
+The names of the flags are ghz's; --insecure means without TLS here, as in ghz, and --skip-tls takes
+any certificate. Without --rps the next call is made when one ends; with it, calls are due at fixed
+times, and their times count from then.
+Exit codes: 3 if a condition of --fail-if holds; 64 and the code that most failures have, if calls
+failed, unless a condition on errors or error_rate says how many may; 130 after Ctrl-C.";
+
 const COMPLETIONS_EXAMPLES: &str = "\
 Examples:
   reflectd completions bash > ~/.local/share/bash-completion/completions/reflectd
@@ -196,8 +227,6 @@ Examples:
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
@@ -212,7 +241,7 @@ mod tests {
                 };
                 // REFLECTD_DATA is the folder of `serve`; and a request that all calls of a shell
                 // would send without a word is nothing to leave in an environment.
-                if (command.get_name(), long) == ("call", "data") {
+                if ["call", "bench"].contains(&command.get_name()) && long == "data" {
                     continue;
                 }
                 let variable = format!("REFLECTD_{}", long.to_uppercase().replace('-', "_"));

@@ -2,24 +2,23 @@
 
 mod exchange;
 mod report;
-mod request;
-mod shorthand;
 mod status;
 
 use std::time::Instant;
 
-use reflectd::{
-    Schema,
-    client::Client,
-    schema::{Method, Service},
-};
+use reflectd::client::Client;
 
 use self::{
     exchange::Exchange,
     report::{Report, Timing},
-    request::Requests,
 };
-use super::{arguments::CallArguments, dial, failure::Failure};
+use super::{
+    arguments::CallArguments,
+    dial,
+    failure::Failure,
+    requests::{Data, Requests},
+    wanted::Wanted,
+};
 
 pub(super) fn run(arguments: &CallArguments) -> Result<(), Failure> {
     let wanted = Wanted::parse(&arguments.method)?;
@@ -45,7 +44,14 @@ async fn call(arguments: &CallArguments, wanted: &Wanted) -> Result<(), Failure>
     let described = started.elapsed();
 
     let method = wanted.find(&schema)?;
-    let requests = Requests::of(arguments, method)?;
+    let data = Data {
+        fields: &arguments.fields,
+        data: arguments.data.as_deref(),
+        format: arguments.format,
+        ignore_unknown: arguments.allow_unknown_fields,
+        splits_arrays: false,
+    };
+    let requests = Requests::of(&data, method)?;
     let mut report = Report::new(arguments, &schema);
     report.method(method, &metadata)?;
     let exchange = Exchange {
@@ -64,64 +70,3 @@ async fn call(arguments: &CallArguments, wanted: &Wanted) -> Result<(), Failure>
         },
     )
 }
-
-/// The method that was typed.
-#[derive(Debug)]
-struct Wanted {
-    service: String,
-    method: String,
-}
-
-impl Wanted {
-    /// `package.Service/Method`, as in gRPC's paths, or `package.Service.Method`, as in descriptors.
-    fn parse(typed: &str) -> Result<Self, Failure> {
-        let name = typed.trim_start_matches(['/', '.']);
-        let parts = name.rsplit_once('/').or_else(|| name.rsplit_once('.'));
-        match parts {
-            Some((service, method)) if !service.is_empty() && !method.is_empty() => Ok(Self {
-                service: service.to_owned(),
-                method: method.to_owned(),
-            }),
-            _ => Err(Failure::usage(format!(
-                "{typed:?} is no method: it wants package.Service/Method, as `reflectd list ADDRESS \
-                 --methods` tells them"
-            ))),
-        }
-    }
-
-    fn find<'a>(&self, schema: &'a Schema) -> Result<&'a Method, Failure> {
-        let Self { service, method } = self;
-        if let Some(found) = schema.method(&format!("/{service}/{method}")) {
-            return Ok(found);
-        }
-        let mut services = schema.services();
-        let Some(known) = services.find(|known| known.full_name() == service) else {
-            let names: Vec<&str> = schema.services().map(Service::full_name).collect();
-            return Err(Failure::new(format!(
-                "there is no service named {service:?}; there is {}",
-                listed(&names)
-            )));
-        };
-        let names: Vec<&str> = known.methods().map(Method::name).collect();
-        Err(Failure::new(format!(
-            "{service} has no method {method:?}; it has {}",
-            listed(&names)
-        )))
-    }
-}
-
-/// A few names.
-fn listed(names: &[&str]) -> String {
-    match names.len() {
-        0 => "none".to_owned(),
-        1..=NAMES_MAX => names.join(", "),
-        more => format!(
-            "{} and {} more",
-            names[..NAMES_MAX].join(", "),
-            more - NAMES_MAX
-        ),
-    }
-}
-
-/// As many as fit on a line or two.
-const NAMES_MAX: usize = 8;

@@ -1,16 +1,14 @@
 //! `reflectd completions`: what a shell completes by.
 
-use clap::CommandFactory;
-
 use super::{
-    arguments::{Arguments, CompletionsArguments},
+    arguments::{self, CompletionsArguments},
     console,
     failure::Failure,
 };
 
 pub(super) fn run(arguments: &CompletionsArguments) -> Result<(), Failure> {
     let mut script = Vec::new();
-    let mut program = Arguments::command();
+    let mut program = arguments::program();
     clap_complete::generate(arguments.shell, &mut program, "reflectd", &mut script);
     console::print(&String::from_utf8_lossy(&script))?;
     Ok(())

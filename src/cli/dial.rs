@@ -7,7 +7,7 @@ use std::{
 
 use reflectd::{
     Schema,
-    client::{Channel, ClientTls, Reflect},
+    client::{Channel, ChannelBuilder, ClientTls, Reflect},
 };
 use tokio::{runtime, time::timeout};
 
@@ -61,20 +61,7 @@ impl Dialing {
         let started = Instant::now();
         // As grpcurl has it, 0 is no bound.
         let time = self.max_time.filter(|time| !time.is_zero());
-        let url = self.url(address).map_err(Failure::usage)?;
-        let mut builder = Channel::builder(&url)
-            .connect_timeout(self.connect_timeout)
-            .receive_bytes_max(self.max_msg_sz)
-            .tls(self.tls());
-        if let Some(authority) = &self.authority {
-            builder = builder.authority(authority);
-        }
-        if let Some(user_agent) = &self.user_agent {
-            builder = builder.user_agent(user_agent);
-        }
-        if let Some(interval) = self.keepalive_time {
-            builder = builder.keepalive(interval);
-        }
+        let builder = self.builder(address)?;
         let channel = match time {
             None => builder.connect().await?,
             Some(time) => timeout(time, builder.connect()).await.map_err(|_| {
@@ -88,6 +75,30 @@ impl Dialing {
             started,
             time,
         })
+    }
+
+    /// What connects.
+    ///
+    /// # Errors
+    /// Flags that do not go together.
+    pub(super) fn builder(&self, address: &str) -> Result<ChannelBuilder, Failure> {
+        let url = self.url(address).map_err(Failure::usage)?;
+        let mut builder = Channel::builder(&url)
+            .connect_timeout(self.connect_timeout)
+            .tcp_keepalive(self.tcp_keepalive)
+            .tcp_user_timeout(self.tcp_user_timeout)
+            .receive_bytes_max(self.max_msg_sz)
+            .tls(self.tls());
+        if let Some(authority) = &self.authority {
+            builder = builder.authority(authority);
+        }
+        if let Some(user_agent) = &self.user_agent {
+            builder = builder.user_agent(user_agent);
+        }
+        if let Some(interval) = self.keepalive_time {
+            builder = builder.keepalive(interval);
+        }
+        Ok(builder)
     }
 
     fn tls(&self) -> ClientTls {

@@ -18,6 +18,10 @@ pub(super) enum Exit {
     /// The `.proto` files or the descriptor set have errors. protoc says 1 for this; a number of its
     /// own lets a script tell a wrong file from a full disk.
     Proto,
+    /// A run of `bench` was not as `--fail-if` wants it.
+    Threshold,
+    /// A signal ended `bench` early: 128 and its number, as a shell tells it.
+    Signal(u8),
     /// A call ended with this code. 64 and its number are grpcurl's.
     Call(Code),
 }
@@ -28,7 +32,9 @@ impl From<Exit> for ExitCode {
             Exit::Success => 0,
             Exit::Failure => 1,
             Exit::Usage => 2,
+            Exit::Threshold => 3,
             Exit::Proto => 100,
+            Exit::Signal(code) => code,
             Exit::Call(code) => 64 + code.number(),
         })
     }
@@ -74,7 +80,8 @@ impl Failure {
         self.message.as_deref()
     }
 
-    fn with(exit: Exit, message: impl Into<String>) -> Self {
+    /// A failure with an exit code of its own.
+    pub(super) fn with(exit: Exit, message: impl Into<String>) -> Self {
         Self {
             exit,
             message: Some(message.into()),

@@ -40,8 +40,11 @@ impl Headers {
     }
 }
 
-/// Names are lower-case in HTTP/2; a header without a colon has an empty value.
-fn append(metadata: &mut Metadata, header: &str) -> Result<(), String> {
+/// Adds one. Names are lower-case in HTTP/2; a header without a colon has an empty value.
+///
+/// # Errors
+/// A header that cannot be sent.
+pub(super) fn append(metadata: &mut Metadata, header: &str) -> Result<(), String> {
     let (name, value) = header.split_once(':').unwrap_or((header, ""));
     let (name, value) = (name.trim().to_ascii_lowercase(), value.trim());
     let appended = match name.ends_with("-bin") {

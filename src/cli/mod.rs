@@ -3,6 +3,7 @@
 mod address;
 mod arguments;
 mod banner;
+mod bench;
 mod call;
 mod check;
 mod completions;
@@ -21,10 +22,13 @@ mod named;
 mod plan;
 mod progress;
 mod quantity;
+mod requests;
 mod serve;
+mod shorthand;
 mod signals;
 mod store;
 mod usage;
+mod wanted;
 
 use std::{ffi::OsString, process::ExitCode};
 
@@ -35,6 +39,7 @@ pub(crate) fn run(typed: impl IntoIterator<Item = OsString>) -> ExitCode {
     let ended = usage::parse(typed.into_iter().collect()).and_then(|command| match command {
         Command::Serve(arguments) => serve::run(&arguments),
         Command::Call(arguments) => call::run(&arguments),
+        Command::Bench(arguments) => bench::run(&arguments),
         Command::Check(arguments) => check::run(&arguments),
         Command::List(arguments) => list::run(&arguments),
         Command::Describe(arguments) => describe::run(&arguments),

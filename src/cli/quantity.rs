@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use reflectd::limits;
+
 /// A size in bytes: `4194304`, `4096KiB`, `4MiB`, `4M`. All units are powers of 1024.
 pub(super) fn bytes(text: &str) -> Result<u64, String> {
     let (number, unit) = split(text);
@@ -43,6 +45,7 @@ pub(super) fn bytes_usize(text: &str) -> Result<usize, String> {
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);
     let seconds = match unit {
+        "us" => 0.000_001,
         "ms" => 0.001,
         "" | "s" => 1.0,
         "m" => 60.0,
@@ -51,6 +54,14 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     };
     let number: f64 = number.parse().map_err(|_| DURATION_FORM.to_owned())?;
     Duration::try_from_secs_f64(number * seconds).map_err(|_| DURATION_FORM.to_owned())
+}
+
+/// How long something goes on: a time that is not 0.
+pub(super) fn period(text: &str) -> Result<Duration, String> {
+    match duration(text)? {
+        Duration::ZERO => Err(format!("0 is over at once; {DURATION_FORM}")),
+        period => Ok(period),
+    }
 }
 
 /// How long a call may take: a time that is not 0.
@@ -63,6 +74,16 @@ pub(super) fn timeout(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// So many a second.
+pub(super) fn rate(text: &str) -> Result<f64, String> {
+    let rate: f64 = text.trim().parse().map_err(|_| RATE_FORM.to_owned())?;
+    let possible = 0.001..=limits::BENCH_RPS_MAX;
+    match possible.contains(&rate) {
+        true => Ok(rate),
+        false => Err(RATE_FORM.to_owned()),
+    }
+}
+
 /// The number and the letters behind it.
 fn split(text: &str) -> (&str, &str) {
     let text = text.trim();
@@ -72,6 +93,8 @@ fn split(text: &str) -> (&str, &str) {
 }
 
 const BYTES_FORM: &str = "sizes are bytes or, for example, 512KiB, 16MiB, 1GiB";
+const RATE_FORM: &str = "a rate is calls a second, 0.001 to 10000000; without one the next call is \
+                         made when one ends";
 const DURATION_FORM: &str = "times are seconds or, for example, 500ms, 30s, 2m";
 
 #[cfg(test)]

@@ -7,13 +7,13 @@ use std::{
 };
 
 use clap::{
-    CommandFactory, FromArgMatches,
+    FromArgMatches,
     builder::Resettable,
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
 use super::{
-    arguments::{Arguments, Command},
+    arguments::{self, Arguments, Command},
     dashes,
     failure::{Exit, Failure},
 };
@@ -28,8 +28,8 @@ pub(super) fn parse(mut typed: Vec<OsString>) -> Result<Command, Failure> {
     if short {
         typed.insert(1, "serve".into());
     }
-    dashes::double(&mut typed, &mut Arguments::command());
-    let parsed = with_values_as_meant(Arguments::command())
+    dashes::double(&mut typed, &mut arguments::program());
+    let parsed = with_values_as_meant(arguments::program())
         .try_get_matches_from(&typed)
         .and_then(|mut matches| Arguments::from_arg_matches_mut(&mut matches));
     let command = match parsed {
@@ -86,7 +86,7 @@ fn is_short_for_serve(typed: &[OsString]) -> bool {
 }
 
 fn is_command(word: &OsStr) -> bool {
-    Arguments::command()
+    arguments::program()
         .get_subcommands()
         .any(|command| command.get_name() == word)
 }

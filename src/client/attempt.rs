@@ -1,7 +1,11 @@
 //! One attempt at a call: a request on a connection, and the halves of its stream.
 
+use std::{sync::PoisonError, time::Duration};
+
+use bytes::Bytes;
+use h2::{SendStream, client::ResponseFuture};
 use http::{
-    HeaderMap, HeaderValue, Request, Uri,
+    HeaderMap, HeaderName, HeaderValue, Request, Uri,
     header::{CONTENT_TYPE, TE, USER_AGENT},
     uri::{self, PathAndQuery},
 };
@@ -11,8 +15,6 @@ use super::{
     Channel,
     channel::Placed,
     failure::{Failure, Reach, deadline_exceeded},
-    receiving::Receiving,
-    sending::Sending,
 };
 use crate::grpc::{MessageEncoding, Metadata, Status, format_timeout};
 
@@ -20,18 +22,21 @@ use crate::grpc::{MessageEncoding, Metadata, Status, format_timeout};
 #[derive(Debug)]
 pub(super) struct Head {
     pub(super) path: PathAndQuery,
-    pub(super) metadata: Metadata,
+    pub(super) metadata: Option<Box<Metadata>>,
+    pub(super) timeout: Option<Duration>,
     pub(super) deadline: Option<Instant>,
     pub(super) encoding: MessageEncoding,
     pub(super) wait_for_ready: bool,
     pub(super) send_bytes_max: usize,
     pub(super) receive_bytes_max: usize,
+    /// Whether somebody asks for the metadata of a reply.
+    pub(super) keeps_metadata: bool,
 }
 
-/// A call that has been sent to a server.
+/// A stream whose head has been sent to a server.
 pub(super) struct Attempt {
-    pub(super) sending: Sending,
-    pub(super) receiving: Receiving,
+    pub(super) sending: SendStream<Bytes>,
+    pub(super) response: ResponseFuture,
     pub(super) placed: Placed,
 }
 
@@ -42,30 +47,30 @@ impl Attempt {
         head: &Head,
         previous: u32,
     ) -> Result<Self, Failure> {
+        let inner = &channel.inner;
         loop {
-            let place = channel.inner.place(head.wait_for_ready, head.deadline);
-            let mut placed = place.await?;
-            let started = match placed.place.stream().await {
-                Ok(()) => {
-                    let request = request(channel, &placed, head, previous)?;
-                    placed.place.start(request, head.receive_bytes_max)
-                }
-                Err(failure) => Err(failure),
+            // Most often there is a connection that has room: then nothing is waited for. The waits
+            // are boxed, so that calls which need none do not carry their space.
+            let mut placed = match inner.place_now(head.deadline) {
+                Some(placed) => placed,
+                None => Box::pin(inner.place(head.wait_for_ready, head.deadline)).await?,
             };
-            match started {
-                Ok((sending, receiving)) => {
-                    return Ok(Self {
-                        sending,
-                        receiving,
-                        placed,
-                    });
+            if placed.place.stream_now() || Box::pin(placed.place.stream()).await {
+                let request = request(channel, &placed, head, previous)?;
+                match placed.place.start(request) {
+                    Ok((response, sending)) => {
+                        return Ok(Self {
+                            sending,
+                            response,
+                            placed,
+                        });
+                    }
+                    Err(failure) if failure.reach == Reach::Unsent => {}
+                    Err(failure) => return Err(failure),
                 }
-                // The connection was lost, or drained, before anybody knew. Nothing has left.
-                Err(failure) if failure.reach == Reach::Unsent => {
-                    placed.subchannel.retire(placed.place.connection());
-                }
-                Err(failure) => return Err(failure),
             }
+            // The connection was lost, or drained, before anybody knew. Nothing has left.
+            placed.subchannel.retire(placed.place.connection());
         }
     }
 }
@@ -89,14 +94,14 @@ fn request(
     *request.method_mut() = http::Method::POST;
     *request.uri_mut() = uri;
     let headers = request.headers_mut();
-    match head.deadline {
-        None => headers.clone_from(&options.headers),
-        Some(deadline) => {
-            // Right after the pseudo-headers.
-            headers.insert("grpc-timeout", timeout(deadline)?);
-            headers.extend(options.headers.clone());
+    *headers = match timeout(channel, head)? {
+        None => options.headers.clone(),
+        Some(timeout) => {
+            let mut headers = options.headers_with_timeout.clone();
+            headers.insert(GRPC_TIMEOUT, timeout);
+            headers
         }
-    }
+    };
     if head.encoding != MessageEncoding::Identity {
         let name = HeaderValue::from_static(head.encoding.name());
         headers.insert("grpc-encoding", name);
@@ -104,23 +109,59 @@ fn request(
     if previous > 0 {
         headers.insert("grpc-previous-rpc-attempts", previous.into());
     }
-    for (name, value) in head.metadata.iter() {
+    for (name, value) in head.metadata.iter().flat_map(|metadata| metadata.iter()) {
         headers.append(name.clone(), value.clone());
     }
     Ok(request)
 }
 
-fn timeout(deadline: Instant) -> Result<HeaderValue, Status> {
+/// What is left of a call's time, for `grpc-timeout`.
+///
+/// A call that leaves at once says the time it was given: values that are alike from call to call
+/// are a byte each in HPACK's table, and those that differ push everything else out of it.
+fn timeout(channel: &Channel, head: &Head) -> Result<Option<HeaderValue>, Status> {
+    let (Some(deadline), Some(given)) = (head.deadline, head.timeout) else {
+        return Ok(None);
+    };
     let left = deadline.saturating_duration_since(Instant::now());
     if left.is_zero() {
         return Err(deadline_exceeded());
     }
-    HeaderValue::try_from(format_timeout(left))
+    if given.saturating_sub(left) >= (given / 1000).min(AT_ONCE) {
+        return timeout_value(left).map(Some);
+    }
+    let mut last = channel
+        .inner
+        .last_timeout
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    match &*last {
+        Some((timeout, value)) if *timeout == given => Ok(Some(value.clone())),
+        _ => {
+            let value = timeout_value(given)?;
+            *last = Some((given, value.clone()));
+            Ok(Some(value))
+        }
+    }
+}
+
+fn timeout_value(timeout: Duration) -> Result<HeaderValue, Status> {
+    HeaderValue::try_from(format_timeout(timeout))
         .map_err(|_| Status::internal("grpc-timeout cannot be sent"))
 }
 
+/// The headers that all calls of a channel have, and those with a timeout: right after the
+/// pseudo-headers.
+pub(super) fn both_headers(user_agent: HeaderValue) -> [HeaderMap; 2] {
+    let headers = headers(user_agent);
+    let mut with_timeout = HeaderMap::new();
+    with_timeout.insert(GRPC_TIMEOUT, HeaderValue::from_static("0n"));
+    with_timeout.extend(headers.clone());
+    [headers, with_timeout]
+}
+
 /// The headers that all calls of a channel have.
-pub(super) fn headers(user_agent: HeaderValue) -> HeaderMap {
+fn headers(user_agent: HeaderValue) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(TE, HeaderValue::from_static("trailers"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
@@ -131,3 +172,8 @@ pub(super) fn headers(user_agent: HeaderValue) -> HeaderMap {
     }
     headers
 }
+
+const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
+
+/// Nobody waited for the call to leave.
+const AT_ONCE: Duration = Duration::from_millis(1);

@@ -7,7 +7,8 @@ use super::tls::{ClientTls, ClientTlsSession};
 use http::{HeaderMap, HeaderValue, uri::Authority};
 
 use super::{
-    Backoff, Channel, attempt, channel::Balance, endpoint::Endpoint, service_config::ServiceConfig,
+    Backoff, Channel, attempt, channel::Balance, connector::Tcp, endpoint::Endpoint,
+    outlier::Ejection, service_config::ServiceConfig,
 };
 use crate::{Error, MessageEncoding, Metadata, Status, limits};
 
@@ -32,7 +33,8 @@ pub(super) struct Options {
     pub(super) pool_max: usize,
     pub(super) pool_idle_timeout: Duration,
     pub(super) connect_timeout: Duration,
-    pub(super) ejection: Duration,
+    pub(super) tcp: Tcp,
+    pub(super) ejection: Ejection,
     pub(super) backoff: Backoff,
     pub(super) keepalive: Option<Duration>,
     pub(super) keepalive_timeout: Duration,
@@ -45,6 +47,8 @@ pub(super) struct Options {
     pub(super) authority: Option<Authority>,
     /// What all requests have.
     pub(super) headers: HeaderMap,
+    /// The same behind a place for `grpc-timeout`.
+    pub(super) headers_with_timeout: HeaderMap,
     pub(super) encoding: MessageEncoding,
     pub(super) timeout: Option<Duration>,
     pub(super) interceptors: Vec<Interceptor>,
@@ -58,13 +62,16 @@ pub(super) type Interceptor = Arc<dyn Fn(&str, &mut Metadata) -> Result<(), Stat
 
 impl Default for Options {
     fn default() -> Self {
+        let user_agent = HeaderValue::from_static(USER_AGENT);
+        let [headers, headers_with_timeout] = attempt::both_headers(user_agent);
         Self {
             balance: Balance::default(),
             pool_min: 1,
             pool_max: 1,
             pool_idle_timeout: limits::CLIENT_POOL_IDLE_TIMEOUT,
             connect_timeout: limits::CLIENT_CONNECT_TIMEOUT,
-            ejection: limits::CLIENT_EJECTION,
+            tcp: Tcp::default(),
+            ejection: Ejection::default(),
             backoff: Backoff::default(),
             keepalive: None,
             keepalive_timeout: limits::KEEPALIVE_TIMEOUT,
@@ -75,7 +82,8 @@ impl Default for Options {
             stream_window_bytes: limits::CLIENT_STREAM_WINDOW_BYTES,
             connection_window_bytes: limits::CLIENT_CONNECTION_WINDOW_BYTES,
             authority: None,
-            headers: attempt::headers(HeaderValue::from_static(USER_AGENT)),
+            headers,
+            headers_with_timeout,
             encoding: MessageEncoding::Identity,
             timeout: None,
             interceptors: Vec::new(),
@@ -122,7 +130,20 @@ impl ChannelBuilder {
     /// How long one of several endpoints is left out when five calls in a row failed there with
     /// UNAVAILABLE or met their deadline; 30 seconds unless set. It is longer each time until a call succeeds.
     pub fn ejection(mut self, time: Duration) -> Self {
-        self.options.ejection = time;
+        self.options.ejection.time = time;
+        self
+    }
+
+    /// How many calls in a row must fail so for that; five unless set, and one where an endpoint is
+    /// back from being left out.
+    pub fn ejection_failures(mut self, failures: u32) -> Self {
+        self.options.ejection.failures = failures;
+        self
+    }
+
+    /// How long an endpoint is left out at the most; five minutes unless set.
+    pub fn ejection_max(mut self, time: Duration) -> Self {
+        self.options.ejection.time_max = time;
         self
     }
 
@@ -143,6 +164,20 @@ impl ChannelBuilder {
     /// How long an attempt to connect may take, TLS and HTTP/2 included; 20 seconds unless set.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.options.connect_timeout = timeout;
+        self
+    }
+
+    /// How long a connection may be silent before the system asks the other end whether it is there
+    /// (TCP keepalive); 30 seconds unless set.
+    pub fn tcp_keepalive(mut self, time: Duration) -> Self {
+        self.options.tcp.keepalive = time;
+        self
+    }
+
+    /// How long what was sent may stay unacknowledged by the other end's system before the connection
+    /// is given up (TCP_USER_TIMEOUT, on Linux); a minute unless set.
+    pub fn tcp_user_timeout(mut self, timeout: Duration) -> Self {
+        self.options.tcp.user_timeout = timeout;
         self
     }
 
@@ -265,7 +300,7 @@ impl ChannelBuilder {
             let value = HeaderValue::from_str(user_agent).map_err(|_| {
                 Error::configuration(format!("{user_agent:?} cannot be sent as user-agent"))
             })?;
-            options.headers = attempt::headers(value);
+            [options.headers, options.headers_with_timeout] = attempt::both_headers(value);
         }
         if let Some(json) = &self.service_config {
             options.service_config = Arc::new(ServiceConfig::parse(json)?);

@@ -32,7 +32,8 @@ pub struct Client {
 pub struct Call<'a> {
     client: &'a Client,
     path: &'a str,
-    metadata: Metadata,
+    /// Boxed, because most calls have none, and are moved about.
+    metadata: Option<Box<Metadata>>,
     timeout: Option<Duration>,
     encoding: Option<MessageEncoding>,
     wait_for_ready: Option<bool>,
@@ -45,6 +46,14 @@ pub struct ClientStreaming<I, O> {
     // It is dropped first: a call that is given up must not look like one whose requests are whole.
     responses: Responses<O>,
     requests: Requests<I>,
+}
+
+/// One request and its reply.
+struct Exchange<'a> {
+    channel: &'a Channel,
+    method: &'a Method,
+    head: Head,
+    request: RawMessage,
 }
 
 impl Client {
@@ -69,7 +78,7 @@ impl Client {
         Call {
             client: self,
             path,
-            metadata: Metadata::default(),
+            metadata: None,
             timeout: None,
             encoding: None,
             wait_for_ready: None,
@@ -93,7 +102,7 @@ impl Client {
 impl<'a> Call<'a> {
     /// Adds metadata.
     pub fn metadata(mut self, metadata: Metadata) -> Self {
-        self.metadata.extend(metadata);
+        self.metadata.get_or_insert_default().extend(metadata);
         self
     }
 
@@ -122,30 +131,47 @@ impl<'a> Call<'a> {
         self
     }
 
-    /// Makes a unary call.
+    /// Makes a unary call. Its time runs from here.
     ///
     /// # Errors
     /// The status that the call ended with.
-    pub async fn unary<I, O, ViaI, ViaO>(self, request: I) -> Result<O, Status>
+    pub fn unary<I, O, ViaI, ViaO>(
+        self,
+        request: I,
+    ) -> impl Future<Output = Result<O, Status>> + Send
     where
         I: IntoMessage<ViaI>,
         O: FromMessage<ViaO>,
     {
-        let (reply, read) = self.exchange(request).await?;
-        read(reply.message)
+        // What the call was made of is not carried along while it is waited for.
+        let exchange = self.exchange(request, false);
+        async move {
+            let exchange = exchange.as_ref().map_err(Status::clone)?;
+            let reply = exchange.run().await?;
+            exchange.read(reply.message)
+        }
     }
 
     /// Makes a unary call, for whoever wants the reply's metadata, too.
     ///
     /// # Errors
     /// The status that the call ended with.
-    pub async fn unary_response<I, O, ViaI, ViaO>(self, request: I) -> Result<Response<O>, Status>
+    pub fn unary_response<I, O, ViaI, ViaO>(
+        self,
+        request: I,
+    ) -> impl Future<Output = Result<Response<O>, Status>> + Send
     where
         I: IntoMessage<ViaI>,
         O: FromMessage<ViaO>,
     {
-        let (reply, read) = self.exchange(request).await?;
-        reply.into_response().try_map(read)
+        let exchange = self.exchange(request, true);
+        async move {
+            let exchange = exchange.as_ref().map_err(Status::clone)?;
+            let reply = exchange.run().await?;
+            reply
+                .into_response()
+                .try_map(|message| exchange.read(message))
+        }
     }
 
     /// Makes a server-streaming call.
@@ -194,7 +220,7 @@ impl<'a> Call<'a> {
     {
         let method = self.method()?;
         let channel = self.client.channel.clone();
-        let head = self.head()?;
+        let head = self.head(method, true)?;
         let (input, output) = (method.input().clone(), method.output().clone());
         let (encoding, bytes_max) = (head.encoding, head.send_bytes_max);
         let encode: Encode<I> =
@@ -205,24 +231,22 @@ impl<'a> Call<'a> {
         streaming::open(channel, head, encode, decode).await
     }
 
-    /// Sends a request and waits for the reply; what reads it is there, too.
-    async fn exchange<I, O, ViaI, ViaO>(
-        self,
-        request: I,
-    ) -> Result<(Reply, impl FnOnce(RawMessage) -> Result<O, Status>), Status>
+    /// All that one request and its reply need.
+    fn exchange<I, ViaI>(self, request: I, keeps_metadata: bool) -> Result<Exchange<'a>, Status>
     where
         I: IntoMessage<ViaI>,
-        O: FromMessage<ViaO>,
     {
         let method = self.method()?;
         let channel = &self.client.channel;
         let request = request.into_raw(method.input())?;
-        let head = self.head()?;
+        let head = self.head(method, keeps_metadata)?;
         let request = compress(request, head.encoding, head.send_bytes_max)?;
-        let decode_bytes_max = decode_bytes_max(&head);
-        let reply = unary::unary(channel, &head, request).await?;
-        let read = move |reply| O::from_raw(method.output(), reply, decode_bytes_max);
-        Ok((reply, read))
+        Ok(Exchange {
+            channel,
+            method,
+            head,
+            request,
+        })
     }
 
     fn method(&self) -> Result<&'a Method, Status> {
@@ -234,23 +258,22 @@ impl<'a> Call<'a> {
         })
     }
 
-    fn head(self) -> Result<Head, Status> {
+    fn head(self, method: &Method, keeps_metadata: bool) -> Result<Head, Status> {
         let options = &self.client.channel.inner.options;
         let config = options.service_config.method(self.path);
         let mut metadata = self.metadata;
         for interceptor in &options.interceptors {
-            interceptor(self.path, &mut metadata)?;
+            interceptor(self.path, metadata.get_or_insert_default())?;
         }
         // "the minimum of the value specified here and the value set by the application".
         let configured = config.and_then(|config| config.timeout);
         let timeout = self.timeout.or(options.timeout);
         let timeout = timeout.into_iter().chain(configured).min();
         let receive_bytes_max = self.receive_bytes_max.unwrap_or(options.receive_bytes_max);
-        let path = PathAndQuery::try_from(self.path)
-            .map_err(|_| Status::internal(format!("{:?} is no path", self.path)))?;
         Ok(Head {
-            path,
+            path: path(method)?,
             metadata,
+            timeout,
             deadline: timeout.and_then(|timeout| Instant::now().checked_add(timeout)),
             encoding: self.encoding.unwrap_or(options.encoding),
             wait_for_ready: self
@@ -265,7 +288,18 @@ impl<'a> Call<'a> {
                 .and_then(|config| config.response_bytes_max)
                 .unwrap_or(receive_bytes_max)
                 .min(receive_bytes_max),
+            keeps_metadata,
         })
+    }
+}
+
+impl Exchange<'_> {
+    async fn run(&self) -> Result<Reply, Status> {
+        unary::unary(self.channel, &self.head, &self.request).await
+    }
+
+    fn read<O: FromMessage<Via>, Via>(&self, reply: RawMessage) -> Result<O, Status> {
+        O::from_raw(self.method.output(), reply, decode_bytes_max(&self.head))
     }
 }
 
@@ -311,6 +345,11 @@ async fn receive<O>(responses: &mut Responses<O>) -> Result<O, Status> {
         None => Ok(reply),
         Some(_) => Err(cardinality("more than one")),
     }
+}
+
+fn path(method: &Method) -> Result<PathAndQuery, Status> {
+    let path = method.http_path().cloned();
+    path.ok_or_else(|| Status::internal(format!("{:?} is no path", method.path())))
 }
 
 /// What a decoded reply may take in memory.

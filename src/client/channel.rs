@@ -3,12 +3,16 @@
 use std::{
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
-use http::uri::{Authority, Scheme};
+use http::{
+    HeaderValue,
+    uri::{Authority, Scheme},
+};
 use tokio::{sync::watch, time::Instant};
 
 use super::{
@@ -42,6 +46,8 @@ pub(super) struct Inner {
     subchannels: Vec<Arc<Subchannel>>,
     pub(super) options: Options,
     pub(super) throttle: Option<Arc<Throttle>>,
+    /// The last `grpc-timeout` that was written: calls of a channel often have the same.
+    pub(super) last_timeout: Mutex<Option<(Duration, HeaderValue)>>,
     next: AtomicUsize,
     changes: watch::Sender<u64>,
 }
@@ -128,6 +134,7 @@ impl Channel {
                 subchannels,
                 options,
                 throttle,
+                last_timeout: Mutex::default(),
                 next: AtomicUsize::new(0),
                 changes,
             }),
@@ -174,15 +181,23 @@ impl Channel {
     pub(super) async fn wait_until_connected(&self) -> Result<(), Error> {
         match self.inner.place(false, None).await {
             Ok(_) => Ok(()),
-            Err(status) => Err(Error::io(
-                "the channel is not connected",
-                std::io::Error::other(status.message().to_owned()),
-            )),
+            Err(status) => Err(Error::connection(status.message())),
         }
     }
 }
 
 impl Inner {
+    /// A place for a call on a connection that is there.
+    pub(super) fn place_now(&self, deadline: Option<Instant>) -> Option<Placed> {
+        let (place, subchannel) = self.pick()?;
+        Some(Placed {
+            place,
+            subchannel,
+            deadline,
+            judged: false,
+        })
+    }
+
     /// A place for a call. With `wait_for_ready` it waits as long as it takes; without, it fails as
     /// soon as no endpoint could be reached at the last attempt (grpc/grpc, doc/wait-for-ready.md).
     pub(super) async fn place(
@@ -203,9 +218,6 @@ impl Inner {
         &self,
         wait_for_ready: bool,
     ) -> Result<(Place, Arc<Subchannel>), Status> {
-        if let Some(placed) = self.pick() {
-            return Ok(placed);
-        }
         let mut changes = self.changes.subscribe();
         loop {
             changes.mark_unchanged();

@@ -36,6 +36,17 @@ impl ConcurrentStreams {
         self.room.available_permits() == 0
     }
 
+    /// Takes one, if there is one now: then nobody waits who would be passed by.
+    pub(super) fn take_now(&self) -> bool {
+        match self.room.try_acquire() {
+            Ok(permit) => {
+                permit.forget();
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
     /// Waits for one; `false`: the connection takes no more calls.
     pub(super) async fn take(&self) -> bool {
         match self.room.acquire().await {

@@ -8,14 +8,14 @@ use std::{
         Arc, Weak,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use bytes::Bytes;
 use h2::{
-    Ping, PingPong, Reason,
-    client::{self, SendRequest},
+    Ping, PingPong, Reason, SendStream,
+    client::{self, ResponseFuture, SendRequest},
 };
 use http::Request;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -26,8 +26,6 @@ use super::{
     connector::{self, Greeting, SPEAKS_TLS, Socket},
     endpoint::Endpoint,
     failure::Failure,
-    receiving::Receiving,
-    sending::Sending,
 };
 
 /// A connection that is up. It closes when nobody holds it and its last call has ended.
@@ -97,6 +95,7 @@ impl Connection {
         let name = endpoint.name();
         let socket = connector::connect(
             endpoint,
+            options.tcp,
             #[cfg(feature = "tls")]
             options.tls_session(),
         );
@@ -197,37 +196,41 @@ impl Connection {
 }
 
 impl Place {
-    /// Waits until the server allows one more stream.
-    ///
-    /// # Errors
-    /// If the connection has gone meanwhile.
-    pub(super) async fn stream(&mut self) -> Result<(), Failure> {
-        let connection = &self.connection;
-        if !connection.streams.take().await {
-            return Err(Failure::unsent("the connection takes no more calls"));
-        }
-        self.has_stream = true;
-        let mut requests = connection.requests.clone();
-        poll_fn(|cx| requests.poll_ready(cx))
-            .await
-            .map_err(|error| Failure::unsent(&error.to_string()))
+    /// Takes a stream, if the server allows one more now.
+    pub(super) fn stream_now(&mut self) -> bool {
+        self.has_stream = self.connection.streams.take_now();
+        self.has_stream
+    }
+
+    /// Waits until the server allows one more stream; `false`: the connection takes no more calls.
+    pub(super) async fn stream(&mut self) -> bool {
+        self.has_stream = self.connection.streams.take().await;
+        self.has_stream
     }
 
     /// Opens the stream that was waited for.
     pub(super) fn start(
         &self,
         request: Request<()>,
-        receive_bytes_max: usize,
-    ) -> Result<(Sending, Receiving), Failure> {
+    ) -> Result<(ResponseFuture, SendStream<Bytes>), Failure> {
+        // A clone has no request that waits to be opened, so there is nothing to wait for before.
         let mut requests = self.connection.requests.clone();
         let opened = requests.send_request(request, false);
-        let (response, stream) = opened.map_err(|error| Failure::unopened(&error))?;
-        let receiving = Receiving::new(response, receive_bytes_max);
-        Ok((Sending::new(stream), receiving))
+        opened.map_err(|error| unopened(&mut requests, &error))
     }
 
     pub(super) fn connection(&self) -> &Arc<Connection> {
         &self.connection
+    }
+}
+
+/// Why no stream was opened: a connection that can open none any more is told from a request that
+/// cannot be sent.
+fn unopened(requests: &mut SendRequest<Bytes>, error: &h2::Error) -> Failure {
+    let mut context = Context::from_waker(Waker::noop());
+    match requests.poll_ready(&mut context) {
+        Poll::Ready(Err(error)) => Failure::unsent(&error.to_string()),
+        _ => Failure::unopened(error),
     }
 }
 

@@ -3,6 +3,7 @@
 use std::{
     io,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use socket2::{SockRef, TcpKeepalive};
@@ -26,17 +27,34 @@ pub(super) trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<Io: AsyncRead + AsyncWrite + Send + Unpin> Duplex for Io {}
 
+/// After how long the system finds out that the other end has gone.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tcp {
+    pub(super) keepalive: Duration,
+    pub(super) user_timeout: Duration,
+}
+
+impl Default for Tcp {
+    fn default() -> Self {
+        Self {
+            keepalive: limits::CLIENT_TCP_KEEPALIVE,
+            user_timeout: limits::CLIENT_TCP_USER_TIMEOUT,
+        }
+    }
+}
+
 /// Connects to an endpoint. A name is resolved anew, and its addresses are tried in turn.
 ///
 /// # Errors
 /// The last one, if no address could be reached.
 pub(super) async fn connect(
     endpoint: &Endpoint,
+    tcp: Tcp,
     #[cfg(feature = "tls")] tls: Option<&ClientTlsSession>,
 ) -> io::Result<(Socket, Arc<Greeting>)> {
     match &endpoint.target {
         Target::Host { host, port } => {
-            let socket = connect_host(host, *port).await?;
+            let socket = connect_host(host, *port, tcp).await?;
             #[cfg(feature = "tls")]
             if endpoint.tls
                 && let Some(tls) = tls
@@ -52,13 +70,13 @@ pub(super) async fn connect(
     }
 }
 
-async fn connect_host(host: &str, port: u16) -> io::Result<TcpStream> {
+async fn connect_host(host: &str, port: u16, tcp: Tcp) -> io::Result<TcpStream> {
     let mut failed = io::Error::other(format!("the name {host:?} has no address"));
     for address in lookup_host((host, port)).await? {
         match TcpStream::connect(address).await {
             Ok(socket) => {
                 socket.set_nodelay(true)?;
-                find_silence(&socket)?;
+                find_silence(&socket, tcp)?;
                 return Ok(socket);
             }
             Err(error) => failed = error,
@@ -69,12 +87,12 @@ async fn connect_host(host: &str, port: u16) -> io::Result<TcpStream> {
 
 /// Has the system look whether the other end is still there: a server that has gone without a word
 /// is found within a minute or so, without a PING that it may not like.
-fn find_silence(socket: &TcpStream) -> io::Result<()> {
+fn find_silence(socket: &TcpStream, tcp: Tcp) -> io::Result<()> {
     let socket = SockRef::from(socket);
-    let keepalive = TcpKeepalive::new().with_time(limits::CLIENT_TCP_KEEPALIVE);
+    let keepalive = TcpKeepalive::new().with_time(tcp.keepalive);
     socket.set_tcp_keepalive(&keepalive)?;
     #[cfg(any(target_os = "linux", target_os = "android"))]
-    socket.set_tcp_user_timeout(Some(limits::CLIENT_TCP_USER_TIMEOUT))?;
+    socket.set_tcp_user_timeout(Some(tcp.user_timeout))?;
     Ok(())
 }
 
@@ -137,13 +155,17 @@ mod tests {
     async fn the_system_looks_after_a_connection() {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();
-        let socket = connect_host("127.0.0.1", port).await.unwrap();
+        let tcp = Tcp {
+            user_timeout: Duration::from_secs(7),
+            ..Tcp::default()
+        };
+        let socket = connect_host("127.0.0.1", port, tcp).await.unwrap();
         let socket = SockRef::from(&socket);
         assert!(socket.keepalive().unwrap() && socket.tcp_nodelay().unwrap());
         #[cfg(any(target_os = "linux", target_os = "android"))]
         assert_eq!(
             socket.tcp_user_timeout().unwrap(),
-            Some(limits::CLIENT_TCP_USER_TIMEOUT)
+            Some(Duration::from_secs(7))
         );
     }
 }

@@ -25,7 +25,7 @@ type Running<'a> = Pin<Box<dyn Future<Output = Result<Reply, Failure>> + Send + 
 pub(super) async fn hedged(
     channel: &Channel,
     head: &Head,
-    message: RawMessage,
+    message: &RawMessage,
     policy: &HedgingPolicy,
 ) -> Result<Reply, Status> {
     let throttle = channel.inner.throttle.as_ref();
@@ -35,7 +35,7 @@ pub(super) async fn hedged(
     loop {
         if made < policy.attempts_max && next.is_some_and(|next| next <= Instant::now()) {
             if made == 0 || throttle.is_none_or(|throttle| throttle.allows()) {
-                running.push(Box::pin(replayed(channel, head, message.clone(), made)));
+                running.push(Box::pin(replayed(channel, head, message, made)));
                 made += 1;
                 next = Some(Instant::now() + policy.delay);
             } else {
@@ -74,10 +74,10 @@ pub(super) async fn hedged(
 async fn replayed(
     channel: &Channel,
     head: &Head,
-    message: RawMessage,
+    message: &RawMessage,
     previous: u32,
 ) -> Result<Reply, Failure> {
-    match attempt(channel, head, message.clone(), previous).await {
+    match attempt(channel, head, message, previous).await {
         Err(failure) if failure.reach == Reach::Unprocessed => {
             attempt(channel, head, message, previous).await
         }

@@ -2,7 +2,11 @@
 
 use std::{future::Future, sync::Arc};
 
-use tokio::time::{Instant, sleep_until, timeout_at};
+use http::HeaderMap;
+use tokio::{
+    task::AbortHandle,
+    time::{Instant, sleep_until, timeout_at},
+};
 
 use super::{
     Channel,
@@ -12,6 +16,7 @@ use super::{
     outgoing::Outgoing,
     receiving::Receiving,
     retry::Attempts,
+    sending::Sending,
 };
 use crate::grpc::{Metadata, RawMessage, Status};
 
@@ -26,6 +31,9 @@ pub(super) struct Incoming {
     due: Option<Instant>,
     cancelled: bool,
     end: Option<Result<(), Status>>,
+    /// Ends the call at its deadline, whether somebody asks for replies or not.
+    at_deadline: Option<AbortHandle>,
+    headers: HeaderMap,
     metadata: Metadata,
     trailers: Metadata,
 }
@@ -41,6 +49,8 @@ impl Incoming {
             due: None,
             cancelled: false,
             end: None,
+            at_deadline: None,
+            headers: HeaderMap::new(),
             metadata: Metadata::default(),
             trailers: Metadata::default(),
         }
@@ -55,7 +65,9 @@ impl Incoming {
             }
             Ok(())
         })
-        .await
+        .await?;
+        self.at_deadline = deadline.map(|deadline| cancel_at(deadline, &self.outgoing));
+        Ok(())
     }
 
     /// The next message; `None`: the call has ended with OK.
@@ -122,7 +134,8 @@ impl Incoming {
                         // "Response-Headers … commits the RPC" (gRFC A6).
                         self.outgoing.commit();
                         if !receiving.is_metadata_taken() {
-                            self.metadata = receiving.take_metadata();
+                            self.headers = receiving.take_head();
+                            self.metadata = Metadata::from(self.headers.clone());
                         }
                         return Ok(());
                     }
@@ -140,8 +153,9 @@ impl Incoming {
         }
         let previous = self.attempts.previous();
         let attempt = Attempt::start(&self.channel, &self.head, previous).await?;
-        self.outgoing.attach(attempt.sending);
-        self.current = Some((attempt.receiving, attempt.placed));
+        self.outgoing.attach(Sending::new(attempt.sending));
+        let receiving = Receiving::new(attempt.response, self.head.receive_bytes_max);
+        self.current = Some((receiving, attempt.placed));
         Ok(())
     }
 
@@ -160,6 +174,11 @@ impl Incoming {
         let delay = self.attempts.again(&failure).ok_or(failure.status)?;
         self.due = (!delay.is_zero()).then(|| Instant::now() + delay);
         Ok(())
+    }
+
+    /// The head of the response as it came; empty before.
+    pub(super) fn headers(&self) -> &HeaderMap {
+        &self.headers
     }
 
     /// How it ended, if it has.
@@ -191,6 +210,12 @@ impl Incoming {
         }
     }
 
+    fn forget_deadline(&mut self) {
+        if let Some(task) = self.at_deadline.take() {
+            task.abort();
+        }
+    }
+
     fn finish(&mut self, end: Result<(), Status>) {
         match &end {
             Ok(()) => self.outgoing.end(),
@@ -199,15 +224,29 @@ impl Incoming {
         }
         self.end = Some(end);
         self.current = None;
+        self.forget_deadline();
     }
 }
 
 impl Drop for Incoming {
     fn drop(&mut self) {
+        self.forget_deadline();
         if self.end.is_none() {
             self.outgoing.cancel();
         }
     }
+}
+
+/// Gives a call up at its deadline: a server is not to go on for a caller who looks elsewhere.
+fn cancel_at(deadline: Instant, outgoing: &Arc<Outgoing>) -> AbortHandle {
+    let outgoing = Arc::downgrade(outgoing);
+    let task = tokio::spawn(async move {
+        sleep_until(deadline).await;
+        if let Some(outgoing) = outgoing.upgrade() {
+            outgoing.cancel();
+        }
+    });
+    task.abort_handle()
 }
 
 /// Runs something until the deadline; what is there already is taken after it, too.

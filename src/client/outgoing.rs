@@ -67,7 +67,7 @@ impl Outgoing {
         };
         match sending.poll_room(cx) {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(true) => sending.send(message.clone()),
+            Poll::Ready(true) => sending.send(message),
             // This attempt has failed; whether there is another one, the other half will find out.
             Poll::Ready(false) if sent.replay.is_none() => {
                 return Poll::Ready(Err(ended()));
@@ -95,7 +95,7 @@ impl Outgoing {
     pub(super) fn attach(&self, mut sending: Sending) {
         let mut sent = self.lock();
         for message in sent.replay.iter().flat_map(|replay| &replay.messages) {
-            sending.send(message.clone());
+            sending.send(message);
         }
         if sent.closed {
             sending.close();

@@ -10,9 +10,28 @@ use crate::limits;
 /// Whether an endpoint is left out, and why.
 #[derive(Debug)]
 pub(super) struct Outlier {
-    /// For how long, the first time; twice that the second, and so on.
-    ejection: Duration,
+    ejection: Ejection,
     state: Mutex<State>,
+}
+
+/// When an endpoint is left out, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ejection {
+    /// So many calls in a row must fail.
+    pub(super) failures: u32,
+    /// The first time; twice that the second, and so on.
+    pub(super) time: Duration,
+    pub(super) time_max: Duration,
+}
+
+impl Default for Ejection {
+    fn default() -> Self {
+        Self {
+            failures: limits::CLIENT_EJECTION_FAILURES,
+            time: limits::CLIENT_EJECTION,
+            time_max: limits::CLIENT_EJECTION_MAX,
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -25,7 +44,7 @@ struct State {
 }
 
 impl Outlier {
-    pub(super) fn new(ejection: Duration) -> Self {
+    pub(super) fn new(ejection: Ejection) -> Self {
         Self {
             ejection,
             state: Mutex::default(),
@@ -45,11 +64,11 @@ impl Outlier {
         }
         state.failures += 1;
         // Who comes back is on probation: the first failure is one too many.
-        if state.failures >= limits::CLIENT_EJECTION_FAILURES || state.ejections > 0 {
+        if state.failures >= self.ejection.failures || state.ejections > 0 {
             state.failures = 0;
             state.ejections += 1;
-            let time = self.ejection.saturating_mul(state.ejections);
-            state.until = Some(now + time.min(limits::CLIENT_EJECTION_MAX));
+            let time = self.ejection.time.saturating_mul(state.ejections);
+            state.until = Some(now + time.min(self.ejection.time_max));
         }
     }
 
@@ -65,7 +84,7 @@ mod tests {
 
     #[test]
     fn five_failures_in_a_row_eject_and_one_more_does_so_for_longer() {
-        let outlier = Outlier::new(Duration::from_secs(30));
+        let outlier = Outlier::new(Ejection::default());
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
         for failed in [true, true, true, true, false, true, true, true, true] {
@@ -82,5 +101,22 @@ mod tests {
         outlier.judge(false, at(90));
         outlier.judge(true, at(91));
         assert!(!outlier.is_ejected(at(91)));
+    }
+
+    #[test]
+    fn how_many_failures_and_for_how_long_at_the_most_can_be_set() {
+        let outlier = Outlier::new(Ejection {
+            failures: 2,
+            time: Duration::from_secs(30),
+            time_max: Duration::from_secs(50),
+        });
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        outlier.judge(true, start);
+        assert!(!outlier.is_ejected(start));
+        outlier.judge(true, start);
+        outlier.judge(true, at(30));
+        assert!(outlier.is_ejected(at(79)));
+        assert!(!outlier.is_ejected(at(80)), "50 seconds, not 60");
     }
 }

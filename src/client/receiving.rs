@@ -4,7 +4,7 @@ use std::future::poll_fn;
 
 use bytes::Bytes;
 use h2::{RecvStream, client::ResponseFuture};
-use http::{HeaderMap, Response, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, HeaderName, Response, StatusCode, header::CONTENT_TYPE};
 
 use super::failure::{Failure, Reach};
 use crate::grpc::{
@@ -121,6 +121,11 @@ impl Receiving {
         [&mut self.head, &mut self.trailers].map(std::mem::take)
     }
 
+    /// The head as it came; empty before it is there.
+    pub(super) fn take_head(&mut self) -> HeaderMap {
+        std::mem::take(&mut self.head)
+    }
+
     /// Initial metadata; empty before the head is there.
     pub(super) fn take_metadata(&mut self) -> Metadata {
         Metadata::from(std::mem::take(&mut self.head))
@@ -229,7 +234,7 @@ fn pushback(trailers: &HeaderMap) -> Option<String> {
 }
 
 fn encoding(head: &HeaderMap) -> Encoding {
-    let Some(name) = head.get("grpc-encoding") else {
+    let Some(name) = head.get(GRPC_ENCODING) else {
         return Encoding::Known(MessageEncoding::Identity);
     };
     match MessageEncoding::parse(Some(name.as_bytes())) {
@@ -245,3 +250,5 @@ pub(super) fn cardinality(what: &str) -> Status {
         format!("the method answers with exactly one message; the server sent {what}"),
     )
 }
+
+const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");

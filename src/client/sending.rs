@@ -43,24 +43,31 @@ impl Sending {
 
     /// Sends a message: what there is no room for is kept. That an attempt has failed is told by its
     /// other half.
-    pub(super) fn send(&mut self, message: RawMessage) {
-        self.long |= message.bytes.len() > COPIED_BYTES_MAX;
-        for part in parts(message) {
-            let _ = self.stream.send_data(part, false);
-        }
+    pub(super) fn send(&mut self, message: &RawMessage) {
+        let _ = self.write(message, false);
     }
 
     /// Sends the only message of a call, and that it is the last: what the server has no room for
     /// yet is kept.
-    pub(super) fn send_only(&mut self, message: RawMessage) -> Result<(), Failure> {
-        self.long = message.bytes.len() > COPIED_BYTES_MAX;
-        let parts = parts(message);
-        let last = parts.len() - 1;
-        for (index, part) in parts.into_iter().enumerate() {
-            self.stream.send_data(part, index == last)?;
-        }
+    pub(super) fn send_only(&mut self, message: &RawMessage) -> Result<(), Failure> {
+        self.write(message, true)?;
         self.closed = true;
         Ok(())
+    }
+
+    /// A message behind its prefix; a short one in one piece.
+    fn write(&mut self, message: &RawMessage, end: bool) -> Result<(), h2::Error> {
+        let prefix = prefix(message);
+        if message.bytes.len() > COPIED_BYTES_MAX {
+            self.long = true;
+            let prefix = Bytes::copy_from_slice(&prefix);
+            self.stream.send_data(prefix, false)?;
+            return self.stream.send_data(message.bytes.clone(), end);
+        }
+        let mut whole = Vec::with_capacity(prefix.len() + message.bytes.len());
+        whole.extend_from_slice(&prefix);
+        whole.extend_from_slice(&message.bytes);
+        self.stream.send_data(whole.into(), end)
     }
 
     /// Tells the server that nothing follows. A call that has ended already does not mind.
@@ -81,18 +88,6 @@ impl Sending {
     pub(super) fn cancel(&mut self) {
         self.stream.send_reset(Reason::CANCEL);
     }
-}
-
-/// A message and its prefix; a short one in one piece.
-fn parts(message: RawMessage) -> Vec<Bytes> {
-    let prefix = prefix(&message);
-    if message.bytes.len() > COPIED_BYTES_MAX {
-        return vec![Bytes::copy_from_slice(&prefix), message.bytes];
-    }
-    let mut whole = Vec::with_capacity(prefix.len() + message.bytes.len());
-    whole.extend_from_slice(&prefix);
-    whole.extend_from_slice(&message.bytes);
-    vec![whole.into()]
 }
 
 /// Up to here a copy costs less than a frame of its own for the prefix.

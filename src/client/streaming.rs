@@ -2,6 +2,7 @@
 
 use std::{fmt, future::poll_fn, sync::Arc};
 
+use http::HeaderMap;
 use tokio::time::{Instant, timeout_at};
 
 use super::{
@@ -106,6 +107,12 @@ impl<T> Responses<T> {
     /// The status that the call ended with.
     pub async fn metadata(&mut self) -> Result<&Metadata, Status> {
         self.incoming.metadata().await
+    }
+
+    /// The head of the response as it came, with what is gRPC's own in it (content-type,
+    /// grpc-encoding); empty before [`metadata`](Self::metadata) is there.
+    pub fn headers(&self) -> &HeaderMap {
+        self.incoming.headers()
     }
 
     /// Gives the call up: the server is told, and no request is sent any more. What it had sent can

@@ -1,7 +1,7 @@
 //! Calls with one request and one reply: made, made again, hedged.
 
 use http::HeaderMap;
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{sleep, timeout_at};
 
 use super::{
     Channel,
@@ -9,6 +9,7 @@ use super::{
     failure::{Failure, at_deadline, deadline_exceeded},
     receiving::{Receiving, cardinality},
     retry::Attempts,
+    sending::Sending,
 };
 use crate::{
     grpc::{Metadata, RawMessage, Status},
@@ -19,13 +20,14 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Reply {
     pub(super) message: RawMessage,
-    /// Those before the message, and those after it.
-    headers: [HeaderMap; 2],
+    /// Those before the message, and those after it; `None` if nobody asks.
+    headers: Option<Box<[HeaderMap; 2]>>,
 }
 
 impl Reply {
     pub(super) fn into_response(self) -> Response<RawMessage> {
-        let [metadata, trailers] = self.headers.map(Metadata::from);
+        let headers = self.headers.unwrap_or_default();
+        let [metadata, trailers] = headers.map(Metadata::from);
         Response::from_parts(self.message, metadata, trailers)
     }
 }
@@ -34,29 +36,26 @@ impl Reply {
 pub(super) async fn unary(
     channel: &Channel,
     head: &Head,
-    message: RawMessage,
+    message: &RawMessage,
 ) -> Result<Reply, Status> {
     let call = attempts(channel, head, message);
     let Some(deadline) = head.deadline else {
         return call.await;
     };
-    if deadline <= Instant::now() {
-        return Err(deadline_exceeded());
-    }
     timeout_at(deadline, call)
         .await
         .unwrap_or_else(|_| Err(deadline_exceeded()))
 }
 
-async fn attempts(channel: &Channel, head: &Head, message: RawMessage) -> Result<Reply, Status> {
+async fn attempts(channel: &Channel, head: &Head, message: &RawMessage) -> Result<Reply, Status> {
     let inner = &channel.inner;
     let config = inner.options.service_config.method(head.path.as_str());
     if let Some(hedging) = config.and_then(|config| config.hedging.as_ref()) {
-        return super::hedging::hedged(channel, head, message, hedging).await;
+        return Box::pin(super::hedging::hedged(channel, head, message, hedging)).await;
     }
     let mut attempts = Attempts::new(channel, head.path.as_str());
     loop {
-        let failure = match attempt(channel, head, message.clone(), attempts.previous()).await {
+        let failure = match attempt(channel, head, message, attempts.previous()).await {
             Ok(reply) => {
                 attempts.succeeded();
                 return Ok(reply);
@@ -76,41 +75,41 @@ async fn attempts(channel: &Channel, head: &Head, message: RawMessage) -> Result
 pub(super) async fn attempt(
     channel: &Channel,
     head: &Head,
-    message: RawMessage,
+    message: &RawMessage,
     previous: u32,
 ) -> Result<Reply, Failure> {
-    let mut attempt = Attempt::start(channel, head, previous).await?;
-    let reply = exchange(&mut attempt, message).await;
-    attempt.placed.judge(reply.as_ref().err());
-    reply
-}
-
-async fn exchange(attempt: &mut Attempt, message: RawMessage) -> Result<Reply, Failure> {
+    let attempt = Attempt::start(channel, head, previous).await?;
+    let mut placed = attempt.placed;
+    let mut receiving = Receiving::new(attempt.response, head.receive_bytes_max);
+    let mut sending = Sending::new(attempt.sending);
     // A stream that the server has ended already: how, its other half tells.
-    let _ = attempt.sending.send_only(message);
-    let received = receive(&mut attempt.receiving).await;
-    if attempt.receiving.has_ended() {
-        attempt.sending.finish();
+    let _ = sending.send_only(message);
+    let received = receive(&mut receiving).await;
+    if receiving.has_ended() {
+        sending.finish();
     }
+    placed.judge(received.as_ref().err());
     match received {
-        Ok(reply) => Ok(reply),
+        Ok(message) => Ok(Reply {
+            message,
+            headers: head
+                .keeps_metadata
+                .then(|| Box::new(receiving.take_headers())),
+        }),
         Err(mut failure) => {
-            let metadata = attempt.receiving.take_metadata();
+            let metadata = receiving.take_metadata();
             failure.status = failure.status.with_initial_metadata(metadata);
             Err(failure)
         }
     }
 }
 
-async fn receive(receiving: &mut Receiving) -> Result<Reply, Failure> {
+async fn receive(receiving: &mut Receiving) -> Result<RawMessage, Failure> {
     let Some(reply) = receiving.message().await? else {
         return Err(cardinality("none").into());
     };
-    if receiving.message().await?.is_some() {
-        return Err(cardinality("more than one").into());
+    match receiving.message().await? {
+        None => Ok(reply),
+        Some(_) => Err(cardinality("more than one").into()),
     }
-    Ok(Reply {
-        message: reply,
-        headers: receiving.take_headers(),
-    })
 }

@@ -5,6 +5,7 @@
 //! module is there for `cargo fuzz`, which compiles with `--cfg fuzzing`, and for `cargo test`, which
 //! replays the kept inputs of `fuzz/corpus` through the same functions. No user's build has it.
 
+mod differential;
 mod grpc;
 mod http2;
 mod message;
@@ -12,7 +13,7 @@ mod schema;
 
 pub use grpc::{length_prefixed, metadata, percent, timeout};
 pub use http2::{hpack_decode, http2_session};
-pub use message::{json_decode, message_decode, message_round_trip};
+pub use message::{json_decode, message_decode, message_differential, message_round_trip};
 pub use schema::{descriptor_set, schema_compile};
 
 /// A target: the name of its program in `fuzz/fuzz_targets` and of its folder in `fuzz/corpus`, and
@@ -29,6 +30,7 @@ pub const TARGETS: &[Target] = &[
     ("http2_session", http2_session),
     ("message_decode", message_decode),
     ("message_round_trip", message_round_trip),
+    ("message_differential", message_differential),
     ("json_decode", json_decode),
     ("schema_compile", schema_compile),
     ("descriptor_set", descriptor_set),

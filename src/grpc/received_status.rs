@@ -1,7 +1,7 @@
 //! Status → `grpc-status` `grpc-message` `grpc-status-details-bin`, as a client reads it.
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use percent_encoding::percent_decode;
 use prost::{
     DecodeError,
@@ -13,7 +13,7 @@ use super::{Code, Metadata, Status, metadata::decode_bin};
 /// What a server says of a call's end, in trailers or in the head of a response; `None` if it says
 /// nothing. OK is `Ok(())`.
 pub(crate) fn received_status(headers: &HeaderMap) -> Option<Result<(), Status>> {
-    let value = headers.get("grpc-status")?;
+    let value = headers.get(GRPC_STATUS)?;
     let number = std::str::from_utf8(value.as_bytes())
         .ok()
         .and_then(|digits| digits.parse().ok());
@@ -87,6 +87,9 @@ fn for_each_bytes(
     }
     Ok(())
 }
+
+/// A text would be checked and made a name at each look.
+const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 #[cfg(test)]
 mod tests {

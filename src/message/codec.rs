@@ -3,44 +3,39 @@
 use std::fmt;
 
 use bytes::{BufMut, Bytes};
-use prost::Message as _;
-use prost_reflect::{DynamicMessage, Value as Reflected};
 
-use crate::{
-    limits::{MESSAGE_DECODE_FACTOR, MESSAGE_RECEIVE_BYTES},
-    message::{Message, MessageRef, decode_cost, lending::Lender},
-    schema::MessageType,
+use super::{
+    Message, MessageRef,
+    decode::{Fault, Why},
+    encode::{Backward, write, write_deterministic},
+    pool::SmallBytes,
+    received::Storage,
 };
+use crate::{limits::MESSAGE_COPIED_BYTES_MAX, schema::MessageType};
 
 impl Message {
-    /// Decodes a message from its protobuf encoding.
+    /// Decodes a message from its protobuf encoding, which it shares.
     ///
     /// Fields that the schema does not know are kept and written again. A proto2 `required` field
     /// may be missing: [`is_initialized`](Self::is_initialized) tells.
     ///
-    /// A message may take [`MESSAGE_DECODE_FACTOR`] times the length of its encoding in memory, or
-    /// of [`MESSAGE_RECEIVE_BYTES`] if that is more; see [`decode_within`](Self::decode_within).
+    /// A decoded message takes at most three times the bytes of its encoding, these included, whatever
+    /// it holds.
     ///
     /// # Errors
     /// If the bytes are no encoding of this type: cut short, another wire type, a string that is
     /// not UTF-8, or nested deeper than
-    /// [`MESSAGE_NESTING_MAX`](crate::limits::MESSAGE_NESTING_MAX). And if the message would take
-    /// too much memory ([`DecodeError::is_too_large`]).
+    /// [`MESSAGE_NESTING_MAX`](crate::limits::MESSAGE_NESTING_MAX).
     pub fn decode(
         message_type: &MessageType,
         encoded: impl Into<Bytes>,
     ) -> Result<Self, DecodeError> {
-        let encoded = encoded.into();
-        let memory_bytes_max = memory_bytes_max(encoded.len());
-        Self::decode_within(message_type, encoded, memory_bytes_max)
+        Self::decode_within(message_type, encoded, usize::MAX)
     }
 
-    /// Decodes a message that may take at most `memory_bytes_max` bytes in memory, its encoding not
-    /// counted. `usize::MAX` is for bytes that this program has encoded itself.
-    ///
-    /// A few bytes can become many: a byte of a packed list of `bool` becomes 56, an empty
-    /// sub-message of two bytes as well, one with a field in it some 700. What a message will take
-    /// is found before anything of it is decoded.
+    /// Decodes a message that may take at most `memory_bytes_max` bytes of memory beside its encoding.
+    /// What has no room is not laid out when it is decoded, but looked for in the encoding each time that
+    /// it is read.
     ///
     /// # Errors
     /// As for [`decode`](Self::decode).
@@ -49,69 +44,115 @@ impl Message {
         encoded: impl Into<Bytes>,
         memory_bytes_max: usize,
     ) -> Result<Self, DecodeError> {
+        Self::received(
+            message_type,
+            Storage::Shared(encoded.into()),
+            memory_bytes_max,
+        )
+    }
+
+    /// Decodes a message that lies in a larger buffer: if it is short it is copied, so that it does not
+    /// keep all of the buffer.
+    pub(crate) fn decode_part(
+        message_type: &MessageType,
+        encoded: Bytes,
+    ) -> Result<Self, DecodeError> {
+        let storage = match encoded.len() {
+            0..=MESSAGE_COPIED_BYTES_MAX => Storage::Small(SmallBytes::copy(&encoded)),
+            _ => Storage::Shared(encoded),
+        };
+        Self::received(message_type, storage, usize::MAX)
+    }
+
+    #[inline]
+    fn received(
+        message_type: &MessageType,
+        storage: Storage,
+        memory_bytes_max: usize,
+    ) -> Result<Self, DecodeError> {
         let mut message = Self::new(message_type);
-        message.merge_checked(encoded.into(), memory_bytes_max)?;
-        Ok(message)
+        let received = &mut message.inner.body.received;
+        received.storage = storage;
+        match received.lay_out(message_type, memory_bytes_max) {
+            Ok(()) => Ok(message),
+            Err(fault) => Err(DecodeError::new(message_type, fault)),
+        }
     }
 
     /// Decodes on top of what is there, as protobuf's `MergeFrom` does: scalars that are set
     /// replace, lists are appended, sub-messages are merged in turn.
     ///
     /// # Errors
-    /// As for [`decode`](Self::decode), what is added counted; the message is then as it was.
+    /// As for [`decode`](Self::decode); the message is then as it was.
     pub fn merge(&mut self, encoded: impl Into<Bytes>) -> Result<(), DecodeError> {
+        // One encoding behind another is that of both merged.
         let encoded = encoded.into();
-        let memory_bytes_max = memory_bytes_max(encoded.len());
-        let mut merged = self.clone();
-        merged.merge_checked(encoded, memory_bytes_max)?;
-        self.inner = merged.inner;
+        let mut both = self.encode_to_vec();
+        Self::decode(self.message_type(), encoded.clone())?;
+        both.extend_from_slice(&encoded);
+        *self = Self::decode(self.message_type(), both)?;
         Ok(())
     }
 
-    fn merge_checked(
-        &mut self,
-        encoded: Bytes,
-        memory_bytes_max: usize,
-    ) -> Result<(), DecodeError> {
-        if decode_cost::exceeds(self.message_type.descriptor(), &encoded, memory_bytes_max) {
-            return Err(DecodeError::too_large(&self.message_type, memory_bytes_max));
-        }
-        self.inner
-            .merge(encoded)
-            .map_err(|source| DecodeError::new(&self.message_type, source))
-    }
-
-    /// Appends the message's protobuf encoding to a buffer.
+    /// Appends the message's protobuf encoding to a buffer. What was received and not changed since is
+    /// copied as it came.
     ///
     /// # Errors
     /// If the buffer cannot grow and has less room than [`encoded_len`](Self::encoded_len).
     pub fn encode(&self, buffer: &mut impl BufMut) -> Result<(), EncodeError> {
-        self.inner
-            .encode(buffer)
-            .map_err(|source| EncodeError { source })
+        self.with_encoded(|encoded| match buffer.remaining_mut() < encoded.len() {
+            true => Err(EncodeError {
+                needed: encoded.len(),
+                room: buffer.remaining_mut(),
+            }),
+            false => {
+                buffer.put_slice(encoded);
+                Ok(())
+            }
+        })
     }
 
     /// The message's protobuf encoding.
     pub fn encode_to_vec(&self) -> Vec<u8> {
-        self.inner.encode_to_vec()
+        self.with_encoded(<[u8]>::to_vec)
     }
 
     /// The message's protobuf encoding, to share.
     pub fn encode_to_bytes(&self) -> Bytes {
-        self.encode_to_vec().into()
+        match self.inner.body.untouched() {
+            Some(Storage::Shared(bytes)) => bytes.clone(),
+            _ => self.with_encoded(Bytes::copy_from_slice),
+        }
     }
 
     /// The length of the message's protobuf encoding, in bytes.
     pub fn encoded_len(&self) -> usize {
-        self.inner.encoded_len()
+        self.with_encoded(<[u8]>::len)
+    }
+
+    /// The encoding that is the same for all messages that say the same, for keys, ETags and golden
+    /// tests: fields in the order of their numbers, entries of maps in that of their keys, and last
+    /// what the schema does not know.
+    pub fn deterministic(&self) -> Vec<u8> {
+        self.as_ref().deterministic()
+    }
+
+    fn with_encoded<T>(&self, take: impl FnOnce(&[u8]) -> T) -> T {
+        let body = &self.inner.body;
+        if body.untouched().is_some() {
+            return take(body.received.bytes());
+        }
+        let message_type = self.message_type();
+        let (tables, layout) = (message_type.tables(), message_type.layout());
+        Backward::with(|out| write(out, tables, layout, body), take)
     }
 
     /// A message that shares no memory with the buffer it was decoded from, to keep for long: one
     /// small field would otherwise hold a whole read buffer.
     #[must_use = "the message that was detached is returned"]
     pub fn detach(mut self) -> Self {
-        detach_fields(&mut self.inner);
-        self.lender = Lender::default();
+        self.inner.body.detach();
+        self.inner.context.clear();
         self
     }
 }
@@ -119,78 +160,90 @@ impl Message {
 impl MessageRef<'_> {
     /// The message's protobuf encoding.
     pub fn encode_to_vec(self) -> Vec<u8> {
-        self.reflected().encode_to_vec()
+        self.with_encoded(<[u8]>::to_vec)
     }
 
     /// The length of the message's protobuf encoding, in bytes.
     pub fn encoded_len(self) -> usize {
-        self.reflected().encoded_len()
+        self.with_encoded(<[u8]>::len)
     }
-}
 
-/// What a message of that length may take where nobody has said so.
-pub(super) fn memory_bytes_max(encoded_bytes: usize) -> usize {
-    encoded_bytes
-        .max(MESSAGE_RECEIVE_BYTES)
-        .saturating_mul(MESSAGE_DECODE_FACTOR)
-}
-
-fn detach_fields(message: &mut DynamicMessage) {
-    for (_, value) in message.fields_mut() {
-        detach_value(value);
+    /// As for [`Message::deterministic`].
+    pub fn deterministic(self) -> Vec<u8> {
+        Backward::with(|out| write_deterministic(out, self), <[u8]>::to_vec)
     }
-    for (_, value) in message.extensions_mut() {
-        detach_value(value);
-    }
-}
 
-fn detach_value(value: &mut Reflected) {
-    match value {
-        Reflected::Bytes(shared) => *shared = Bytes::copy_from_slice(shared),
-        Reflected::Message(message) => detach_fields(message),
-        Reflected::List(items) => items.iter_mut().for_each(detach_value),
-        Reflected::Map(entries) => entries.values_mut().for_each(detach_value),
-        _ => {}
+    fn with_encoded<T>(self, take: impl FnOnce(&[u8]) -> T) -> T {
+        let (start, end) = self.range();
+        if self.slots().is_empty() {
+            return take(&self.view().bytes[start..end]);
+        }
+        // What was set is of a message that owns its body.
+        let body = self.to_body();
+        Backward::with(|out| write(out, self.tables(), self.layout, &body), take)
     }
 }
 
 /// Why bytes could not be decoded as a message.
 pub struct DecodeError {
+    inner: Box<DecodeErrorInner>,
+}
+
+struct DecodeErrorInner {
     message_type: Box<str>,
     kind: DecodeErrorKind,
 }
 
 enum DecodeErrorKind {
-    Malformed(prost::DecodeError),
-    TooLarge { memory_bytes_max: usize },
+    Malformed(Box<Fault>),
+    /// A generated type does not take them.
+    Foreign(prost::DecodeError),
+    TooLarge {
+        memory_bytes_max: usize,
+    },
 }
 
 impl DecodeError {
     /// Whether the message would take more memory than it may.
     pub fn is_too_large(&self) -> bool {
-        matches!(self.kind, DecodeErrorKind::TooLarge { .. })
-    }
-
-    pub(super) fn new(message_type: &MessageType, source: prost::DecodeError) -> Self {
-        Self {
-            message_type: message_type.full_name().into(),
-            kind: DecodeErrorKind::Malformed(source),
+        match &self.inner.kind {
+            DecodeErrorKind::Malformed(fault) => fault.why == Why::TooLong,
+            DecodeErrorKind::Foreign(_) => false,
+            DecodeErrorKind::TooLarge { .. } => true,
         }
     }
 
-    fn too_large(message_type: &MessageType, memory_bytes_max: usize) -> Self {
+    #[cold]
+    fn new(message_type: &MessageType, fault: Box<Fault>) -> Self {
+        Self::of_kind(message_type, DecodeErrorKind::Malformed(fault))
+    }
+
+    pub(super) fn foreign(message_type: &MessageType, source: prost::DecodeError) -> Self {
+        Self::of_kind(message_type, DecodeErrorKind::Foreign(source))
+    }
+
+    pub(super) fn too_large(message_type: &MessageType, memory_bytes_max: usize) -> Self {
+        Self::of_kind(message_type, DecodeErrorKind::TooLarge { memory_bytes_max })
+    }
+
+    fn of_kind(message_type: &MessageType, kind: DecodeErrorKind) -> Self {
         Self {
-            message_type: message_type.full_name().into(),
-            kind: DecodeErrorKind::TooLarge { memory_bytes_max },
+            inner: Box::new(DecodeErrorInner {
+                message_type: message_type.full_name().into(),
+                kind,
+            }),
         }
     }
 }
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let message_type = &self.message_type;
-        match &self.kind {
-            DecodeErrorKind::Malformed(source) => {
+        let message_type = &self.inner.message_type;
+        match &self.inner.kind {
+            DecodeErrorKind::Malformed(fault) => {
+                write!(f, "the bytes are no `{message_type}`: {fault}")
+            }
+            DecodeErrorKind::Foreign(source) => {
                 write!(f, "the bytes are no `{message_type}`: {source}")
             }
             DecodeErrorKind::TooLarge { memory_bytes_max } => write!(
@@ -210,23 +263,17 @@ impl fmt::Debug for DecodeError {
 
 impl std::error::Error for DecodeError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.kind {
-            DecodeErrorKind::Malformed(source) => Some(source),
-            DecodeErrorKind::TooLarge { .. } => None,
+        match &self.inner.kind {
+            DecodeErrorKind::Foreign(source) => Some(source),
+            DecodeErrorKind::Malformed(_) | DecodeErrorKind::TooLarge { .. } => None,
         }
     }
 }
 
 /// The buffer has no room for the message's encoding.
-#[derive(Debug)]
+#[derive(Debug, thiserror::Error)]
+#[error("the encoding takes {needed} bytes, and the buffer has room for {room}")]
 pub struct EncodeError {
-    source: prost::EncodeError,
+    needed: usize,
+    room: usize,
 }
-
-impl fmt::Display for EncodeError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.source.fmt(f)
-    }
-}
-
-impl std::error::Error for EncodeError {}

@@ -1,36 +1,23 @@
 //! When two messages are equal.
 
-use std::collections::HashMap;
-
-use prost_reflect::{DynamicMessage, MapKey, ReflectMessage as _, Value as Reflected};
+use super::{ListRef, MapRef, MessageRef, ValueRef};
 
 /// Whether two messages are of the same type and say the same: a field without presence that was
 /// set to its default is one that is not set.
-pub(super) fn is_same(one: &DynamicMessage, other: &DynamicMessage) -> bool {
-    one.descriptor() == other.descriptor()
-        && one.fields().count() == other.fields().count()
+pub(super) fn is_same(one: MessageRef<'_>, other: MessageRef<'_>) -> bool {
+    std::ptr::eq(one.layout, other.layout)
+        && one.set_slots().eq(other.set_slots())
         && one
-            .fields()
-            .zip(other.fields())
-            .all(|(one, other)| one.0 == other.0 && is_same_value(one.1, other.1))
-        && one.extensions().count() == other.extensions().count()
-        && one
-            .extensions()
-            .zip(other.extensions())
-            .all(|(one, other)| one.0 == other.0 && is_same_value(one.1, other.1))
-        && one.unknown_fields().eq(other.unknown_fields())
+            .set_slots()
+            .all(|slot| is_same_value(one.value(slot), other.value(slot)))
+        && one.unknown().flatten().eq(other.unknown().flatten())
 }
 
-fn is_same_value(one: &Reflected, other: &Reflected) -> bool {
-    match (one, other) {
-        (Reflected::Message(one), Reflected::Message(other)) => is_same(one, other),
-        (Reflected::List(one), Reflected::List(other)) => is_same_list(one, other),
-        (Reflected::Map(one), Reflected::Map(other)) => is_same_map(one, other),
-        (one, other) => one == other,
-    }
+fn is_same_value(one: ValueRef<'_>, other: ValueRef<'_>) -> bool {
+    one == other
 }
 
-pub(super) fn is_same_list(one: &[Reflected], other: &[Reflected]) -> bool {
+pub(super) fn is_same_list(one: ListRef<'_>, other: ListRef<'_>) -> bool {
     one.len() == other.len()
         && one
             .iter()
@@ -38,13 +25,11 @@ pub(super) fn is_same_list(one: &[Reflected], other: &[Reflected]) -> bool {
             .all(|(one, other)| is_same_value(one, other))
 }
 
-pub(super) fn is_same_map(
-    one: &HashMap<MapKey, Reflected>,
-    other: &HashMap<MapKey, Reflected>,
-) -> bool {
+pub(super) fn is_same_map(one: MapRef<'_>, other: MapRef<'_>) -> bool {
+    let (one, other) = (one.sorted(), other.sorted());
     one.len() == other.len()
-        && one.iter().all(|(key, one)| {
-            let other = other.get(key);
-            other.is_some_and(|other| is_same_value(one, other))
-        })
+        && one
+            .into_iter()
+            .zip(other)
+            .all(|(one, other)| one.0 == other.0 && is_same_value(one.1, other.1))
 }

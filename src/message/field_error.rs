@@ -2,11 +2,13 @@
 
 use std::fmt;
 
-use prost_reflect::{FieldDescriptor, MessageDescriptor};
-
 use crate::{
     Schema,
     message::fit::{Misfit, declared},
+    schema::{
+        Field,
+        layout::{FieldInfo, Layout},
+    },
 };
 
 /// Why a field could not be read or set: there is no such field, or its type is another one.
@@ -67,40 +69,40 @@ impl FieldError {
         matches!(&*self.kind, Kind::Misfit { misfit, .. } if misfit.is_out_of_range())
     }
 
-    pub(super) fn unknown_name(message_type: &MessageDescriptor, name: &str) -> Self {
-        let names: Vec<_> = message_type.fields().collect();
-        let nearest = Schema::nearest(name, names.iter().map(FieldDescriptor::name));
+    pub(super) fn unknown_name(layout: &Layout, name: &str) -> Self {
+        let fields = layout.infos.iter().filter(|info| !info.is_extension());
+        let nearest = Schema::nearest(name, fields.map(|info| &*info.name));
         Self::from_kind(Kind::UnknownField {
-            message_type: message_type.full_name().to_owned(),
+            message_type: layout.descriptor.full_name().to_owned(),
             field: format!("`{name}`"),
             nearest: nearest.map(str::to_owned),
         })
     }
 
-    pub(super) fn unknown_number(message_type: &MessageDescriptor, number: u32) -> Self {
+    pub(super) fn unknown_number(layout: &Layout, number: u32) -> Self {
         Self::from_kind(Kind::UnknownField {
-            message_type: message_type.full_name().to_owned(),
+            message_type: layout.descriptor.full_name().to_owned(),
             field: format!("with number {number}"),
             nearest: None,
         })
     }
 
-    pub(super) fn unknown_oneof(message_type: &MessageDescriptor, name: &str) -> Self {
+    pub(super) fn unknown_oneof(layout: &Layout, name: &str) -> Self {
         Self::from_kind(Kind::UnknownOneof {
-            message_type: message_type.full_name().to_owned(),
+            message_type: layout.descriptor.full_name().to_owned(),
             oneof: name.to_owned(),
         })
     }
 
-    pub(super) fn foreign(message_type: &MessageDescriptor, field: &FieldDescriptor) -> Self {
+    pub(super) fn foreign(layout: &Layout, field: &Field) -> Self {
         Self::from_kind(Kind::ForeignField {
-            message_type: message_type.full_name().to_owned(),
+            message_type: layout.descriptor.full_name().to_owned(),
             field: field.full_name().to_owned(),
         })
     }
 
     /// `wanted` ends the sentence "it cannot …".
-    pub(super) fn wrong_type(field: &FieldDescriptor, wanted: impl Into<String>) -> Self {
+    pub(super) fn wrong_type(field: &FieldInfo, wanted: impl Into<String>) -> Self {
         Self::from_kind(Kind::WrongType {
             field: field.full_name().to_owned(),
             declared: declared(field),
@@ -108,7 +110,7 @@ impl FieldError {
         })
     }
 
-    pub(super) fn misfit(field: &FieldDescriptor, misfit: Misfit) -> Self {
+    pub(super) fn misfit(field: &FieldInfo, misfit: Misfit) -> Self {
         Self::from_kind(Kind::Misfit {
             field: field.full_name().to_owned(),
             misfit,

@@ -1,10 +1,9 @@
 //! The ways to say which field is meant.
 
-use std::borrow::Cow;
-
-use prost_reflect::{FieldDescriptor, MessageDescriptor};
-
-use crate::{message::FieldError, schema::Field};
+use crate::{
+    message::FieldError,
+    schema::{Field, layout::Layout},
+};
 
 /// Names a field of a message: its name in the file (`&str`), its number (`u32`), or a [`Field`]
 /// handle that was looked up once and is used many times.
@@ -19,51 +18,67 @@ impl FieldKey for &Field {}
 
 /// Seals [`FieldKey`]: what a key resolves to is no part of the public surface.
 pub(super) mod resolve {
-    use super::{Cow, FieldDescriptor, FieldError, MessageDescriptor};
+    use super::Field;
 
     pub trait Resolve: Copy {
-        fn resolve(&self, message_type: &MessageDescriptor) -> Resolved<'_>;
+        fn key(&self) -> Key<'_>;
     }
 
-    pub(super) type Resolved<'a> = Result<Cow<'a, FieldDescriptor>, FieldError>;
+    /// How a field is named.
+    #[derive(Clone, Copy, Debug)]
+    pub enum Key<'a> {
+        Name(&'a str),
+        Number(u32),
+        Handle(&'a Field),
+    }
 }
 
-use resolve::Resolved;
+use resolve::Key;
 
 impl resolve::Resolve for &str {
-    fn resolve(&self, message_type: &MessageDescriptor) -> Resolved<'_> {
-        by_name(message_type, self)
+    #[inline]
+    fn key(&self) -> Key<'_> {
+        Key::Name(self)
     }
 }
 
 impl resolve::Resolve for &String {
-    fn resolve(&self, message_type: &MessageDescriptor) -> Resolved<'_> {
-        by_name(message_type, self)
+    #[inline]
+    fn key(&self) -> Key<'_> {
+        Key::Name(self)
     }
 }
 
 impl resolve::Resolve for u32 {
-    fn resolve(&self, message_type: &MessageDescriptor) -> Resolved<'_> {
-        match message_type.get_field(*self) {
-            Some(field) => Ok(Cow::Owned(field)),
-            None => Err(FieldError::unknown_number(message_type, *self)),
-        }
+    #[inline]
+    fn key(&self) -> Key<'_> {
+        Key::Number(*self)
     }
 }
 
 impl resolve::Resolve for &Field {
-    fn resolve(&self, message_type: &MessageDescriptor) -> Resolved<'_> {
-        if self.descriptor().parent_message() == message_type {
-            Ok(Cow::Borrowed(self.descriptor()))
-        } else {
-            Err(FieldError::foreign(message_type, self.descriptor()))
-        }
+    #[inline]
+    fn key(&self) -> Key<'_> {
+        Key::Handle(self)
     }
 }
 
-fn by_name(message_type: &MessageDescriptor, name: &str) -> Resolved<'static> {
-    match message_type.get_field_by_name(name) {
-        Some(field) => Ok(Cow::Owned(field)),
-        None => Err(FieldError::unknown_name(message_type, name)),
+/// The slot of the field that is meant.
+#[inline]
+pub(super) fn slot_of(
+    field: &impl FieldKey,
+    layout: &Layout,
+) -> Result<u16, FieldError> {
+    match field.key() {
+        Key::Handle(field) if field.layout_id() == layout.id => Ok(field.slot()),
+        Key::Handle(field) => Err(FieldError::foreign(layout, field)),
+        Key::Name(name) => {
+            let slot = layout.by_name(name);
+            slot.ok_or_else(|| FieldError::unknown_name(layout, name))
+        }
+        Key::Number(number) => match layout.by_number(number) {
+            Some((slot, _)) if !layout.info(slot).is_extension() => Ok(slot),
+            _ => Err(FieldError::unknown_number(layout, number)),
+        },
     }
 }

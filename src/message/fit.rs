@@ -1,16 +1,13 @@
 //! Whether a value fits a field, and the form in which it is kept.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt};
 
-use prost_reflect::{
-    EnumDescriptor, FieldDescriptor, Kind, MapKey as ReflectedKey, MessageDescriptor,
-    Value as Reflected,
-};
+use prost_reflect::Kind;
 
 use crate::{
     Schema,
-    message::{MapKey, Value},
-    schema::EnumType,
+    message::{MapKey, Value, body::Slot},
+    schema::layout::{Cardinality, EnumLayout, FieldInfo, FieldLayout, FieldType, Layout, Tables},
 };
 
 /// Why a value does not fit. Says nothing of the field: who asks knows it and adds it.
@@ -39,11 +36,11 @@ impl Misfit {
         }
     }
 
-    pub(super) fn unknown_enum_name(kind: &EnumDescriptor, name: &str) -> Self {
-        let values: Vec<_> = kind.values().collect();
-        let nearest = Schema::nearest(name, values.iter().map(|value| value.name()));
+    pub(super) fn unknown_enum_name(values: &EnumLayout, name: &str) -> Self {
+        let proto = values.descriptor.enum_descriptor_proto();
+        let nearest = Schema::nearest(name, proto.value.iter().map(|value| value.name()));
         Self::UnknownEnumValue {
-            enum_type: kind.full_name().to_owned(),
+            enum_type: values.descriptor.full_name().to_owned(),
             value: format!("`{name}`"),
             nearest: nearest.map(str::to_owned),
         }
@@ -77,82 +74,116 @@ impl fmt::Display for Misfit {
 }
 
 /// A value for the whole field: one value, a list or a map.
-pub(super) fn fit(field: &FieldDescriptor, value: Value) -> Result<Reflected, Misfit> {
-    match (map_entry(field), value) {
-        (Some(entry), Value::Map(entries)) => {
-            let value_kind = entry.map_entry_value_field().kind();
-            let entries: Result<_, Misfit> = entries
+pub(super) fn fit(
+    tables: &Tables,
+    layout: &Layout,
+    slot: u16,
+    value: Value,
+) -> Result<Slot, Misfit> {
+    let field = layout.field(slot);
+    match (field.cardinality, value) {
+        (Cardinality::Map, Value::Map(entries)) => {
+            let entry = tables.layout(field.inner);
+            let entries: Result<BTreeMap<_, _>, Misfit> = entries
                 .into_iter()
-                .map(|(key, value)| Ok((fit_key(&entry, key)?, fit_one(&value_kind, value)?)))
+                .map(|(key, value)| {
+                    Ok((
+                        fit_key(tables, entry, key)?,
+                        fit_value(tables, entry, value)?,
+                    ))
+                })
                 .collect();
-            Ok(Reflected::Map(entries?))
+            Ok(Slot::Map(entries?))
         }
-        (None, Value::List(items)) if field.is_list() => {
-            let kind = field.kind();
-            let items: Result<_, _> = items.into_iter().map(|item| fit_one(&kind, item)).collect();
-            Ok(Reflected::List(items?))
+        (Cardinality::List, Value::List(items)) => {
+            let items = items.into_iter().map(|item| fit_one(tables, field, item));
+            match field.field_type.is_number() {
+                true => {
+                    let bits = items.map(|item| item.map(|item| item.bits()));
+                    Ok(Slot::Numbers(bits.collect::<Result<_, _>>()?))
+                }
+                false => Ok(Slot::Values(items.collect::<Result<_, _>>()?)),
+            }
         }
-        (None, value) if !field.is_list() => fit_one(&field.kind(), value),
-        (_, value) => Err(Misfit::wrong_type(declared(field), given(&value))),
+        (Cardinality::One, value) => fit_one(tables, field, value),
+        (_, value) => Err(Misfit::wrong_type(
+            declared(layout.info(slot)),
+            given(&value),
+        )),
     }
 }
 
 /// One value, or one element of a list or a map.
-pub(super) fn fit_one(kind: &Kind, value: Value) -> Result<Reflected, Misfit> {
-    match (kind, value) {
-        (Kind::Bool, Value::Bool(value)) => Ok(Reflected::Bool(value)),
-        (Kind::String, Value::String(value)) => Ok(Reflected::String(value)),
-        (Kind::Bytes, Value::Bytes(value)) => Ok(Reflected::Bytes(value)),
-        (Kind::Enum(kind), value) => fit_enum(kind, &value),
-        (Kind::Message(kind), Value::Message(value)) => {
-            if value.message_type().descriptor() == kind {
-                Ok(Reflected::Message(value.into()))
-            } else {
-                Err(wrong_message(kind, value.message_type().full_name()))
+pub(super) fn fit_one(tables: &Tables, field: &FieldLayout, value: Value) -> Result<Slot, Misfit> {
+    match (field.field_type, value) {
+        (FieldType::Bool, Value::Bool(value)) => Ok(Slot::Bits(value.into())),
+        (FieldType::String, Value::String(value)) => Ok(Slot::Text(value)),
+        (FieldType::Bytes, Value::Bytes(value)) => Ok(Slot::Bytes(value)),
+        (FieldType::Enum | FieldType::ClosedEnum, value) => {
+            let closed = field.field_type == FieldType::ClosedEnum;
+            let number = fit_enum(tables.enum_layout(field.inner), closed, &value)?;
+            Ok(Slot::Bits(i64::from(number) as u64))
+        }
+        (FieldType::Message | FieldType::Group, Value::Message(value)) => {
+            let given = value.message_type();
+            let same_pool = std::ptr::eq(&raw const **given.tables(), tables);
+            match same_pool && given.index() == field.inner {
+                true => Ok(Slot::Message(Box::new(value.into_body()))),
+                false => {
+                    let expected = tables.descriptor(field.inner).full_name();
+                    Err(wrong_message(expected, given.full_name()))
+                }
             }
         }
-        (Kind::Double, value) => fit_double(value),
-        (Kind::Float, value) => fit_float(value),
-        (kind, value) => match integer(&value) {
-            Some(number) => fit_integer(kind, number, &value),
-            None => Err(Misfit::wrong_type(kind_name(kind), given(&value))),
+        (FieldType::Double, value) => Ok(Slot::Bits(fit_double(value)?.to_bits())),
+        (FieldType::Float, value) => Ok(Slot::Bits(fit_float(value)?.to_bits().into())),
+        (field_type, value) => match integer(&value) {
+            Some(number) if field_type.is_number() && field_type != FieldType::Bool => {
+                fit_integer(field_type, number)
+            }
+            _ => Err(Misfit::wrong_type(type_name(tables, field), given(&value))),
         },
     }
 }
 
 /// The key of an entry of a map field.
-pub(super) fn fit_key(entry: &MessageDescriptor, key: MapKey) -> Result<ReflectedKey, Misfit> {
-    let kind = entry.map_entry_key_field().kind();
-    let expected = || format!("a map key of type {}", kind_name(&kind));
-    let value = Value::from(key);
-    let key_given = given(&value);
-    match fit_one(&kind, value) {
-        Ok(fitted) => fitted
-            .into_map_key()
-            .ok_or_else(|| Misfit::wrong_type(expected(), key_given)),
+pub(super) fn fit_key(tables: &Tables, entry: &Layout, key: MapKey) -> Result<MapKey, Misfit> {
+    let field = entry.field(0);
+    let expected = || format!("a map key of type {}", type_name(tables, field));
+    match fit_one(tables, field, Value::from(key)) {
+        Ok(Slot::Text(key)) => Ok(MapKey::String(key)),
+        Ok(fitted) => Ok(MapKey::of_bits(field.field_type, fitted.bits())),
         Err(Misfit::WrongType { given, .. }) => Err(Misfit::wrong_type(expected(), given)),
         Err(other) => Err(other),
     }
 }
 
-/// The entry type of a map field.
-pub(super) fn map_entry(field: &FieldDescriptor) -> Option<MessageDescriptor> {
-    match field.kind() {
-        Kind::Message(entry) if field.is_map() => Some(entry),
-        _ => None,
+/// The value of an entry of a map field.
+pub(super) fn fit_value(tables: &Tables, entry: &Layout, value: Value) -> Result<Slot, Misfit> {
+    fit_one(tables, entry.field(1), value)
+}
+
+impl Slot {
+    /// The number it is.
+    pub(super) fn bits(&self) -> u64 {
+        match self {
+            Self::Bits(bits) => *bits,
+            _ => 0,
+        }
     }
 }
 
 /// The type of a field as the file declares it: `int32`, `repeated string`, `map<string, a.B>`.
-pub(super) fn declared(field: &FieldDescriptor) -> String {
-    if let Some(entry) = map_entry(field) {
-        let key = kind_name(&entry.map_entry_key_field().kind());
-        let value = kind_name(&entry.map_entry_value_field().kind());
-        format!("map<{key}, {value}>")
-    } else if field.is_list() {
-        format!("repeated {}", kind_name(&field.kind()))
-    } else {
-        kind_name(&field.kind())
+pub(super) fn declared(field: &FieldInfo) -> String {
+    let kind = field.kind();
+    match field.map_entry() {
+        Some(entry) => {
+            let key = kind_name(&entry.map_entry_key_field().kind());
+            let value = kind_name(&entry.map_entry_value_field().kind());
+            format!("map<{key}, {value}>")
+        }
+        None if field.is_list() => format!("repeated {}", kind_name(&kind)),
+        None => kind_name(&kind),
     }
 }
 
@@ -160,48 +191,58 @@ pub(super) fn kind_name(kind: &Kind) -> String {
     crate::schema::Kind::from(kind.clone()).to_string()
 }
 
+/// The type of a field's values, as the file names it.
+pub(super) fn type_name(tables: &Tables, field: &FieldLayout) -> String {
+    match field.field_type {
+        FieldType::Message | FieldType::Group => {
+            tables.descriptor(field.inner).full_name().to_owned()
+        }
+        FieldType::Enum | FieldType::ClosedEnum => {
+            let values = tables.enum_layout(field.inner);
+            values.descriptor.full_name().to_owned()
+        }
+        other => format!("{other:?}").to_lowercase(),
+    }
+}
+
 /// Enums take a number, or the name of one of their values. A closed enum takes only the numbers
 /// it names; an open one keeps any.
-fn fit_enum(kind: &EnumDescriptor, value: &Value) -> Result<Reflected, Misfit> {
+fn fit_enum(values: &EnumLayout, closed: bool, value: &Value) -> Result<i32, Misfit> {
+    let name = || values.descriptor.full_name().to_owned();
     let number = match value {
-        Value::String(name) => {
-            let named = kind.get_value_by_name(name);
-            return match named {
-                Some(named) => Ok(Reflected::EnumNumber(named.number())),
-                None => Err(Misfit::unknown_enum_name(kind, name)),
-            };
+        Value::String(given) => {
+            let named = values.number(given);
+            return named.ok_or_else(|| Misfit::unknown_enum_name(values, given));
         }
         Value::Enum(number) => *number,
         _ => match integer(value) {
             Some(number) => i32::try_from(number).map_err(|_| Misfit::OutOfRange {
                 value: number.to_string(),
-                expected: format!("enum `{}`", kind.full_name()),
+                expected: format!("enum `{}`", name()),
             })?,
             None => {
-                let expected = format!("a value of enum `{}`", kind.full_name());
+                let expected = format!("a value of enum `{}`", name());
                 return Err(Misfit::wrong_type(expected, given(value)));
             }
         },
     };
-    if EnumType::new(kind.clone()).is_closed() && kind.get_value(number).is_none() {
+    if closed && values.name(number).is_none() {
         return Err(Misfit::UnknownEnumValue {
-            enum_type: kind.full_name().to_owned(),
+            enum_type: name(),
             value: number.to_string(),
             nearest: None,
         });
     }
-    Ok(Reflected::EnumNumber(number))
+    Ok(number)
 }
 
 /// Doubles take every float, and integers that a double holds exactly.
-fn fit_double(value: Value) -> Result<Reflected, Misfit> {
+fn fit_double(value: Value) -> Result<f64, Misfit> {
     match value {
-        Value::F64(value) => Ok(Reflected::F64(value)),
-        Value::F32(value) => Ok(Reflected::F64(value.into())),
+        Value::F64(value) => Ok(value),
+        Value::F32(value) => Ok(value.into()),
         value => match integer(&value) {
-            Some(number) if number.unsigned_abs() <= 1 << f64::MANTISSA_DIGITS => {
-                Ok(Reflected::F64(number as f64))
-            }
+            Some(number) if number.unsigned_abs() <= 1 << f64::MANTISSA_DIGITS => Ok(number as f64),
             Some(number) => Err(inexact(number, "double")),
             None => Err(Misfit::wrong_type("double", given(&value))),
         },
@@ -209,9 +250,9 @@ fn fit_double(value: Value) -> Result<Reflected, Misfit> {
 }
 
 /// Floats take a double as the nearest float, and integers that a float holds exactly.
-fn fit_float(value: Value) -> Result<Reflected, Misfit> {
+fn fit_float(value: Value) -> Result<f32, Misfit> {
     match value {
-        Value::F32(value) => Ok(Reflected::F32(value)),
+        Value::F32(value) => Ok(value),
         Value::F64(value) => {
             let nearest = value as f32;
             if nearest.is_infinite() && value.is_finite() {
@@ -220,12 +261,10 @@ fn fit_float(value: Value) -> Result<Reflected, Misfit> {
                     expected: "float".to_owned(),
                 });
             }
-            Ok(Reflected::F32(nearest))
+            Ok(nearest)
         }
         value => match integer(&value) {
-            Some(number) if number.unsigned_abs() <= 1 << f32::MANTISSA_DIGITS => {
-                Ok(Reflected::F32(number as f32))
-            }
+            Some(number) if number.unsigned_abs() <= 1 << f32::MANTISSA_DIGITS => Ok(number as f32),
             Some(number) => Err(inexact(number, "float")),
             None => Err(Misfit::wrong_type("float", given(&value))),
         },
@@ -233,17 +272,20 @@ fn fit_float(value: Value) -> Result<Reflected, Misfit> {
 }
 
 /// Integer fields take every integer type whose value is in their range.
-fn fit_integer(kind: &Kind, number: i128, value: &Value) -> Result<Reflected, Misfit> {
-    let fitted = match kind {
-        Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => number.try_into().map(Reflected::I32),
-        Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => number.try_into().map(Reflected::I64),
-        Kind::Uint32 | Kind::Fixed32 => number.try_into().map(Reflected::U32),
-        Kind::Uint64 | Kind::Fixed64 => number.try_into().map(Reflected::U64),
-        _ => return Err(Misfit::wrong_type(kind_name(kind), given(value))),
+fn fit_integer(field_type: FieldType, number: i128) -> Result<Slot, Misfit> {
+    let fitted = match field_type {
+        FieldType::Int32 | FieldType::Sint32 | FieldType::Sfixed32 => {
+            i32::try_from(number).map(|number| i64::from(number) as u64)
+        }
+        FieldType::Int64 | FieldType::Sint64 | FieldType::Sfixed64 => {
+            i64::try_from(number).map(|number| number as u64)
+        }
+        FieldType::Uint32 | FieldType::Fixed32 => u32::try_from(number).map(u64::from),
+        _ => u64::try_from(number),
     };
-    fitted.map_err(|_| Misfit::OutOfRange {
+    fitted.map(Slot::Bits).map_err(|_| Misfit::OutOfRange {
         value: number.to_string(),
-        expected: kind_name(kind),
+        expected: format!("{field_type:?}").to_lowercase(),
     })
 }
 
@@ -264,8 +306,7 @@ fn inexact(number: i128, expected: &str) -> Misfit {
     }
 }
 
-fn wrong_message(expected: &MessageDescriptor, given: &str) -> Misfit {
-    let expected = expected.full_name();
+fn wrong_message(expected: &str, given: &str) -> Misfit {
     if expected == given {
         return Misfit::wrong_type(
             format!("a message `{expected}` of this schema"),

@@ -9,7 +9,7 @@ use crate::{
 impl Message {
     /// The message, borrowed.
     pub fn as_ref(&self) -> MessageRef<'_> {
-        MessageRef::new(&self.inner, &self.lender)
+        MessageRef::new(&self.inner.context, &self.inner.body)
     }
 
     /// The value of a `string` field.

@@ -10,6 +10,7 @@ use crate::{
     limits::MESSAGE_NESTING_MAX,
     message::{
         Message, MessageRef,
+        convert::reflected,
         nesting::{Unfit, fits_expanded, is_json_within_limit, is_within_limit},
     },
     schema::MessageType,
@@ -152,7 +153,7 @@ impl MessageRef<'_> {
         serializer: S,
         options: &JsonOptions,
     ) -> Result<S::Ok, S::Error> {
-        fits_expanded(self.reflected()).map_err(|unfit| match unfit {
+        fits_expanded(&reflected(self)).map_err(|unfit| match unfit {
             Unfit::TooDeep => serde::ser::Error::custom(TooDeep),
             Unfit::TooLarge => serde::ser::Error::custom(TOO_LARGE),
         })?;
@@ -160,8 +161,7 @@ impl MessageRef<'_> {
             .use_proto_field_name(options.proto_names)
             .use_enum_numbers(options.enum_numbers)
             .skip_default_fields(!options.defaults);
-        self.reflected()
-            .serialize_with_options(serializer, &options)
+        reflected(self).serialize_with_options(serializer, &options)
     }
 }
 

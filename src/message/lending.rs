@@ -1,117 +1,94 @@
-//! What getters lend for as long as the message lives: types, fields, enum values, defaults.
+//! What getters lend for as long as the message lives: handles of types and fields.
 //!
-//! prost-reflect hands out descriptors by value, so a `&str` of one of their names would have
-//! nothing to borrow from. The first getter that needs such a thing puts it into its message's
-//! [`Lender`]; most messages never make one.
+//! Handles own their tables, so that the tables cannot hold them. The first getter that needs one puts
+//! it into its message's [`Lender`]; most messages never make one.
 
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
-use prost_reflect::{
-    DynamicMessage, EnumDescriptor, FieldDescriptor, MessageDescriptor, Value as Reflected,
-};
+use crate::schema::{Field, MessageType, layout::Tables};
 
-use crate::schema::{EnumType, EnumValue, Field, MessageType};
+/// A message's type, and what its getters lend.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) message_type: MessageType,
+    lender: Lender,
+}
 
 /// An append-only list whose entries stay where they are.
-#[derive(Default)]
-pub(super) struct Lender {
+#[derive(Debug, Default)]
+struct Lender {
     first: OnceLock<Box<Link>>,
 }
 
+#[derive(Debug)]
 struct Link {
-    lent: Lent,
+    lent: TypeEntry,
     next: Lender,
 }
 
-enum Lent {
-    Type(TypeEntry),
-    EnumValue(EnumValue),
-    /// A default that the file declares (proto2).
-    Default {
-        field: FieldDescriptor,
-        value: Reflected,
-    },
-}
-
-/// A message type with what its messages lend.
+/// A message type with its fields.
+#[derive(Debug)]
 pub(super) struct TypeEntry {
     pub(super) message_type: MessageType,
-    /// What an unset field of this type reads as.
-    pub(super) empty: DynamicMessage,
-    /// In the order of their numbers; made when fields are first iterated.
-    fields: OnceLock<Box<[Field]>>,
+    /// By slot; made when fields are first lent. Extensions have no handle.
+    fields: OnceLock<Box<[Option<Field>]>>,
 }
 
-impl TypeEntry {
-    fn new(descriptor: &MessageDescriptor) -> Self {
+impl Context {
+    pub(super) fn new(message_type: &MessageType) -> Self {
         Self {
-            message_type: MessageType::new(descriptor.clone()),
-            empty: DynamicMessage::new(descriptor.clone()),
-            fields: OnceLock::new(),
+            message_type: message_type.clone(),
+            lender: Lender::default(),
         }
     }
 
-    pub(super) fn field(&self, number: u32) -> Option<&Field> {
-        let fields = self
-            .fields
-            .get_or_init(|| self.message_type.fields().collect());
-        let index = fields.binary_search_by_key(&number, Field::number).ok()?;
-        fields.get(index)
-    }
-}
-
-impl Lender {
-    pub(super) fn type_entry(&self, descriptor: &MessageDescriptor) -> &TypeEntry {
-        self.find_or_add(
-            |lent| match lent {
-                Lent::Type(entry) if entry.message_type.descriptor() == descriptor => Some(entry),
-                _ => None,
-            },
-            || Lent::Type(TypeEntry::new(descriptor)),
-        )
+    /// Forgets what was lent.
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        self.lender.first.take();
     }
 
-    /// The enum's value with this number, if the file names it.
-    pub(super) fn enum_value(&self, kind: &EnumDescriptor, number: i32) -> Option<&EnumValue> {
-        let value = EnumType::new(kind.clone()).value(number)?;
-        Some(self.find_or_add(
-            |lent| match lent {
-                Lent::EnumValue(known) if *known == value => Some(known),
-                _ => None,
-            },
-            || Lent::EnumValue(value.clone()),
-        ))
+    #[inline]
+    pub(super) fn tables(&self) -> &Arc<Tables> {
+        self.message_type.tables()
     }
 
-    pub(super) fn default_of(&self, field: &FieldDescriptor) -> &Reflected {
-        self.find_or_add(
-            |lent| match lent {
-                Lent::Default { field: of, value } if of == field => Some(value),
-                _ => None,
-            },
-            || Lent::Default {
-                field: field.clone(),
-                value: field.default_value(),
-            },
-        )
+    /// The handle of a type of these tables.
+    pub(super) fn message_type(&self, index: u32) -> &MessageType {
+        match index == self.message_type.index() {
+            true => &self.message_type,
+            false => &self.entry(index).message_type,
+        }
     }
 
-    /// `pick` must accept what `make` makes: that is what ends the walk.
-    fn find_or_add<T>(
-        &self,
-        pick: impl for<'x> Fn(&'x Lent) -> Option<&'x T>,
-        make: impl Fn() -> Lent,
-    ) -> &T {
-        let mut place = self;
+    /// The handle of a field; `None` for an extension.
+    pub(super) fn field(&self, type_index: u32, slot: u16) -> Option<&Field> {
+        let entry = self.entry(type_index);
+        let fields = entry.fields.get_or_init(|| {
+            let layout = entry.message_type.layout();
+            let handle = |slot| Field::new(&entry.message_type, slot);
+            let slots = layout.slots().map(|(slot, _)| slot);
+            slots
+                .map(|slot| (!layout.info(slot).is_extension()).then(|| handle(slot)))
+                .collect()
+        });
+        fields.get(usize::from(slot))?.as_ref()
+    }
+
+    fn entry(&self, index: u32) -> &TypeEntry {
+        let mut place = &self.lender;
         loop {
             let link = place.first.get_or_init(|| {
                 Box::new(Link {
-                    lent: make(),
-                    next: Self::default(),
+                    lent: TypeEntry {
+                        message_type: MessageType::with(self.tables(), index),
+                        fields: OnceLock::new(),
+                    },
+                    next: Lender::default(),
                 })
             });
-            if let Some(found) = pick(&link.lent) {
-                return found;
+            if link.lent.message_type.index() == index {
+                return &link.lent;
             }
             place = &link.next;
         }

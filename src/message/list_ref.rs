@@ -1,48 +1,87 @@
 //! A repeated field, borrowed.
 
-use std::{fmt, slice};
+use std::fmt;
 
-use prost_reflect::Value as Reflected;
-
-use crate::message::{ValueRef, equality::is_same_list, lending::Lender};
+use super::{
+    MessageRef, ValueRef,
+    body::Slot,
+    equality::is_same_list,
+    message_ref::HeldRun,
+    received::Node,
+    scan::{self, is_len},
+    wire,
+};
+use crate::schema::layout::{FieldLayout, FieldType, WireType};
 
 /// The elements of a repeated field.
 #[derive(Clone, Copy)]
 pub struct ListRef<'a> {
-    items: &'a [Reflected],
-    lender: &'a Lender,
+    message: MessageRef<'a>,
+    slot: u16,
+    run: HeldRun<'a>,
 }
 
 impl<'a> ListRef<'a> {
-    pub(super) fn new(items: &'a [Reflected], lender: &'a Lender) -> Self {
-        Self { items, lender }
+    #[inline]
+    pub(super) fn new(message: MessageRef<'a>, slot: u16) -> Self {
+        Self {
+            message,
+            slot,
+            run: message.held_run(slot),
+        }
     }
 
-    pub(super) fn lender(self) -> &'a Lender {
-        self.lender
+    /// The message that it is a field of.
+    pub(super) fn message(self) -> MessageRef<'a> {
+        self.message
+    }
+
+    pub(super) fn field(self) -> &'a FieldLayout {
+        self.message.layout.field(self.slot)
     }
 
     /// How many elements there are.
     pub fn len(self) -> usize {
-        self.items.len()
+        match self.run {
+            HeldRun::Received(run) => run.count as usize,
+            HeldRun::Set(Slot::Numbers(items)) => items.len(),
+            HeldRun::Set(Slot::Values(items)) => items.len(),
+            HeldRun::Set(_) => 0,
+        }
     }
 
     /// Whether there is none.
     pub fn is_empty(self) -> bool {
-        self.items.is_empty()
+        self.len() == 0
     }
 
-    /// The element at an index.
+    /// The element at an index. In a received message the elements before it are walked over, but for
+    /// those of fixed width in a packed list: to see all of them, iterate.
     pub fn get(self, index: usize) -> Option<ValueRef<'a>> {
-        let item = self.items.get(index)?;
-        Some(ValueRef::stored(item, self.lender))
+        self.iter().nth(index)
     }
 
     /// All elements, in order.
+    #[inline]
     pub fn iter(self) -> ListIter<'a> {
+        let (left, source) = match self.run {
+            HeldRun::Received(run) => {
+                let walk = Walk {
+                    at: run.first as usize,
+                    packed_end: 0,
+                    node: run.node,
+                };
+                (run.count as usize, Source::Received(walk))
+            }
+            HeldRun::Set(Slot::Numbers(items)) => (items.len(), Source::Numbers(items)),
+            HeldRun::Set(Slot::Values(items)) => (items.len(), Source::Values(items)),
+            HeldRun::Set(_) => (0, Source::Values(&[])),
+        };
         ListIter {
-            items: self.items.iter(),
-            lender: self.lender,
+            message: self.message,
+            field: self.field(),
+            left,
+            source,
         }
     }
 }
@@ -58,7 +97,7 @@ impl<'a> IntoIterator for ListRef<'a> {
 
 impl PartialEq for ListRef<'_> {
     fn eq(&self, other: &Self) -> bool {
-        is_same_list(self.items, other.items)
+        is_same_list(*self, *other)
     }
 }
 
@@ -71,24 +110,225 @@ impl fmt::Debug for ListRef<'_> {
 /// Iterates over the elements of a [`ListRef`].
 #[derive(Clone)]
 pub struct ListIter<'a> {
-    items: slice::Iter<'a, Reflected>,
-    lender: &'a Lender,
+    message: MessageRef<'a>,
+    field: &'a FieldLayout,
+    left: usize,
+    source: Source<'a>,
+}
+
+#[derive(Clone)]
+enum Source<'a> {
+    Received(Walk),
+    Numbers(&'a [u64]),
+    Values(&'a [Slot]),
+}
+
+/// A walk over the elements in the bytes.
+#[derive(Clone)]
+struct Walk {
+    at: usize,
+    /// Where the packed list ends that the walk is in.
+    packed_end: usize,
+    /// The next element's that has a node.
+    node: Node,
 }
 
 impl<'a> Iterator for ListIter<'a> {
     type Item = ValueRef<'a>;
 
+    #[inline]
     fn next(&mut self) -> Option<ValueRef<'a>> {
-        let item = self.items.next()?;
-        Some(ValueRef::stored(item, self.lender))
+        self.left = self.left.checked_sub(1)?;
+        match &mut self.source {
+            Source::Received(walk) => {
+                if walk.at < walk.packed_end && self.field.field_type != FieldType::ClosedEnum {
+                    let bytes = self.message.view().bytes;
+                    let bits = wire::number(self.field.field_type, bytes, &mut walk.at)?;
+                    return Some(ValueRef::of_bits(self.field.field_type, bits));
+                }
+                walk.next(self.message, self.field)
+            }
+            Source::Numbers(items) => {
+                let (first, rest) = items.split_first()?;
+                *items = rest;
+                Some(ValueRef::of_bits(self.field.field_type, *first))
+            }
+            Source::Values(items) => {
+                let (first, rest) = items.split_first()?;
+                *items = rest;
+                Some(ValueRef::of_slot(self.message, self.field, first))
+            }
+        }
+    }
+
+    /// As iterating does, and faster: what the elements are is asked once.
+    fn fold<B, F: FnMut(B, ValueRef<'a>) -> B>(mut self, init: B, mut f: F) -> B {
+        let mut all = init;
+        while self.left > 0 {
+            if let Some(packed) = self.packed_rest() {
+                let (folded, count) = fold_packed(self.field.field_type, packed, all, &mut f);
+                all = folded;
+                self.left = self.left.saturating_sub(count);
+                continue;
+            }
+            let Some(value) = self.next() else { break };
+            all = f(all, value);
+        }
+        all
+    }
+
+    fn nth(&mut self, index: usize) -> Option<ValueRef<'a>> {
+        let skipped = index.min(self.left);
+        match &mut self.source {
+            Source::Numbers(items) => *items = items.get(skipped..)?,
+            Source::Values(items) => *items = items.get(skipped..)?,
+            Source::Received(_) => {
+                for _ in 0..skipped {
+                    self.next()?;
+                }
+                return self.next();
+            }
+        }
+        self.left -= skipped;
+        self.next()
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        self.items.size_hint()
+        (self.left, Some(self.left))
     }
 }
 
 impl ExactSizeIterator for ListIter<'_> {}
+
+impl<'a> ListIter<'a> {
+    /// What is left of the packed list that the walk is in or comes to, all of whose elements count.
+    fn packed_rest(&mut self) -> Option<&'a [u8]> {
+        let field_type = self.field.field_type;
+        let Source::Received(walk) = &mut self.source else {
+            return None;
+        };
+        if !field_type.is_number() || field_type == FieldType::ClosedEnum {
+            return None;
+        }
+        let bytes = self.message.view().bytes;
+        if walk.at >= walk.packed_end {
+            let mut at = walk.at;
+            let key = wire::key(bytes, &mut at)?;
+            if key != self.field.number << 3 | WireType::Len as u32 {
+                return None;
+            }
+            walk.packed_end = wire::length(bytes, &mut at)?;
+            walk.at = at;
+        }
+        let packed = bytes.get(walk.at..walk.packed_end)?;
+        walk.at = walk.packed_end;
+        Some(packed)
+    }
+}
+
+impl Walk {
+    /// The next element, over other fields that stand between, and over values that are unknown.
+    fn next<'a>(
+        &mut self,
+        message: MessageRef<'a>,
+        field: &'a FieldLayout,
+    ) -> Option<ValueRef<'a>> {
+        let bytes = message.view().bytes;
+        loop {
+            if self.at < self.packed_end {
+                let bits = wire::number(field.field_type, bytes, &mut self.at)?;
+                match is_named(message, field, bits) {
+                    true => return Some(ValueRef::of_bits(field.field_type, bits)),
+                    false => continue,
+                }
+            }
+            let key = wire::key(bytes, &mut self.at)?;
+            if key >> 3 != field.number {
+                wire::skip(bytes, &mut self.at, key, usize::MAX).ok()?;
+                continue;
+            }
+            match field.field_type {
+                FieldType::String => {
+                    let text = wire::delimited(bytes, &mut self.at)?;
+                    return Some(ValueRef::Str(std::str::from_utf8(text).unwrap_or_default()));
+                }
+                FieldType::Bytes => {
+                    return Some(ValueRef::Bytes(wire::delimited(bytes, &mut self.at)?));
+                }
+                FieldType::Message | FieldType::Group => {
+                    let (element, after) = message.message_at(field, self.at, self.node);
+                    if element.has_node() {
+                        self.node = message.view().next(self.node);
+                    }
+                    self.at = after;
+                    return Some(ValueRef::Message(element));
+                }
+                _ if is_len(key) => self.packed_end = wire::length(bytes, &mut self.at)?,
+                number => {
+                    let bits = wire::number(number, bytes, &mut self.at)?;
+                    if is_named(message, field, bits) {
+                        return Some(ValueRef::of_bits(number, bits));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Folds the elements of a packed list; says how many there are.
+fn fold_packed<'a, B>(
+    field_type: FieldType,
+    packed: &[u8],
+    init: B,
+    f: &mut impl FnMut(B, ValueRef<'a>) -> B,
+) -> (B, usize) {
+    use ValueRef::{Bool, Enum, F32, F64, I32, I64, U32, U64};
+    match field_type {
+        FieldType::Double => fixed(packed, init, |all, le| f(all, F64(f64::from_le_bytes(le)))),
+        FieldType::Fixed64 => fixed(packed, init, |all, le| f(all, U64(u64::from_le_bytes(le)))),
+        FieldType::Sfixed64 => fixed(packed, init, |all, le| f(all, I64(i64::from_le_bytes(le)))),
+        FieldType::Float => fixed(packed, init, |all, le| f(all, F32(f32::from_le_bytes(le)))),
+        FieldType::Fixed32 => fixed(packed, init, |all, le| f(all, U32(u32::from_le_bytes(le)))),
+        FieldType::Sfixed32 => fixed(packed, init, |all, le| f(all, I32(i32::from_le_bytes(le)))),
+        FieldType::Int32 => varints(packed, init, |all, raw| f(all, I32(raw as i32))),
+        FieldType::Uint32 => varints(packed, init, |all, raw| f(all, U32(raw as u32))),
+        FieldType::Int64 => varints(packed, init, |all, raw| f(all, I64(raw as i64))),
+        FieldType::Uint64 => varints(packed, init, |all, raw| f(all, U64(raw))),
+        FieldType::Bool => varints(packed, init, |all, raw| f(all, Bool(raw != 0))),
+        FieldType::Enum | FieldType::ClosedEnum => {
+            varints(packed, init, |all, raw| f(all, Enum(raw as i32)))
+        }
+        other => varints(packed, init, |all, raw| {
+            f(all, ValueRef::of_bits(other, wire::from_varint(other, raw)))
+        }),
+    }
+}
+
+#[inline]
+fn fixed<B, const N: usize>(
+    packed: &[u8],
+    init: B,
+    mut f: impl FnMut(B, [u8; N]) -> B,
+) -> (B, usize) {
+    let (elements, _) = packed.as_chunks::<N>();
+    let all = elements.iter().fold(init, |all, element| f(all, *element));
+    (all, elements.len())
+}
+
+#[inline]
+fn varints<B>(packed: &[u8], init: B, mut f: impl FnMut(B, u64) -> B) -> (B, usize) {
+    let (mut at, mut count, mut all) = (0, 0, init);
+    while let Some(raw) = wire::varint(packed, &mut at) {
+        all = f(all, raw);
+        count += 1;
+    }
+    (all, count)
+}
+
+fn is_named(message: MessageRef<'_>, field: &FieldLayout, bits: u64) -> bool {
+    let values = scan::closed_enum(message.tables(), field);
+    values.is_none_or(|values| values.name(bits as i32).is_some())
+}
 
 impl fmt::Debug for ListIter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,20 +1,28 @@
 //! A map field, borrowed.
 
 use std::{
-    collections::{HashMap, hash_map},
-    fmt,
+    collections::btree_map,
+    fmt, vec,
 };
 
-use prost_reflect::{MapKey as ReflectedKey, Value as Reflected};
-
-use crate::message::{MapKey, ValueRef, equality::is_same_map, lending::Lender};
+use super::{
+    MapKey, MessageRef, ValueRef,
+    body::Slot,
+    equality::is_same_map,
+    map_keys::last_of_keys,
+    message_ref::HeldRun,
+    received::{Node, Run},
+    wire,
+};
+use crate::schema::layout::{FieldLayout, FieldType, Layout};
 
 /// The entries of a map field, in no particular order.
 #[derive(Clone, Copy)]
 pub struct MapRef<'a> {
-    /// `None` for a field that is not set.
-    entries: Option<&'a HashMap<ReflectedKey, Reflected>>,
-    lender: &'a Lender,
+    message: MessageRef<'a>,
+    field: &'a FieldLayout,
+    entry: &'a Layout,
+    run: HeldRun<'a>,
 }
 
 /// The key of a map's entry, borrowed.
@@ -31,41 +39,93 @@ pub enum MapKeyRef<'a> {
 }
 
 impl<'a> MapRef<'a> {
-    pub(super) fn new(
-        entries: Option<&'a HashMap<ReflectedKey, Reflected>>,
-        lender: &'a Lender,
-    ) -> Self {
-        Self { entries, lender }
+    pub(super) fn new(message: MessageRef<'a>, slot: u16) -> Self {
+        let field = message.layout.field(slot);
+        Self {
+            message,
+            field,
+            entry: message.tables().layout(field.inner),
+            run: message.held_run(slot),
+        }
     }
 
-    pub(super) fn lender(self) -> &'a Lender {
-        self.lender
+    /// The message that it is a field of.
+    pub(super) fn message(self) -> MessageRef<'a> {
+        self.message
+    }
+
+    /// The type of the entries.
+    pub(super) fn entry(self) -> &'a Layout {
+        self.entry
+    }
+
+    pub(super) fn value_field(self) -> &'a FieldLayout {
+        part(self.entry, VALUE_NUMBER)
     }
 
     /// How many entries there are.
     pub fn len(self) -> usize {
-        self.entries.map_or(0, HashMap::len)
+        self.iter().len()
     }
 
     /// Whether there is none.
     pub fn is_empty(self) -> bool {
-        self.len() == 0
+        match self.run {
+            HeldRun::Received(run) => run.count == 0,
+            HeldRun::Set(Slot::Map(entries)) => entries.is_empty(),
+            HeldRun::Set(_) => true,
+        }
     }
 
     /// The value of a key; `None` if there is no such entry or the map has keys of another type.
     /// Integers of any type find integer keys of any type.
+    ///
+    /// The entries of a received map are walked over for it: to see many of them, iterate.
     pub fn get(self, key: impl Into<MapKey>) -> Option<ValueRef<'a>> {
-        let entries = self.entries?;
-        let key = like(entries.keys().next()?, key.into())?;
-        Some(ValueRef::stored(entries.get(&key)?, self.lender))
+        let key = like(part(self.entry, KEY_NUMBER).field_type, key.into())?;
+        match self.run {
+            HeldRun::Received(run) => {
+                let wanted = MapKeyRef::from(&key);
+                let entries = Walk::new(self, run).filter(|(of, _)| *of == wanted);
+                // Of entries with the same key the last one counts.
+                entries.last().map(|(_, value)| value)
+            }
+            HeldRun::Set(Slot::Map(entries)) => {
+                let value = entries.get(&key)?;
+                Some(ValueRef::of_slot(self.message, self.value_field(), value))
+            }
+            HeldRun::Set(_) => None,
+        }
     }
 
     /// All entries, in no particular order.
     pub fn iter(self) -> MapIter<'a> {
+        let (left, source) = match self.run {
+            HeldRun::Received(run) => {
+                let walk = Walk::new(self, run);
+                let kept = match run.may_repeat {
+                    true => last_of_keys(&walk),
+                    false => None,
+                };
+                let left = kept.as_ref().map_or(run.count as usize, Vec::len);
+                let kept = kept.map(Vec::into_iter);
+                (left, Source::Received { walk, kept })
+            }
+            HeldRun::Set(Slot::Map(entries)) => (entries.len(), Source::Set(entries.iter())),
+            HeldRun::Set(_) => (0, Source::Set(btree_map::Iter::default())),
+        };
         MapIter {
-            entries: self.entries.map(HashMap::iter),
-            lender: self.lender,
+            map: self,
+            left,
+            source,
         }
+    }
+
+    /// All entries in the order of their keys.
+    pub(super) fn sorted(self) -> Vec<(MapKeyRef<'a>, ValueRef<'a>)> {
+        let mut entries: Vec<_> = self.iter().collect();
+        entries.sort_unstable_by_key(|(key, _)| *key);
+        entries
     }
 }
 
@@ -80,39 +140,73 @@ impl<'a> IntoIterator for MapRef<'a> {
 
 impl PartialEq for MapRef<'_> {
     fn eq(&self, other: &Self) -> bool {
-        match (self.entries, other.entries) {
-            (Some(one), Some(other)) => is_same_map(one, other),
-            _ => self.is_empty() && other.is_empty(),
-        }
+        is_same_map(*self, *other)
     }
 }
 
 impl fmt::Debug for MapRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut entries: Vec<_> = self.iter().collect();
-        entries.sort_unstable_by_key(|(key, _)| *key);
-        f.debug_map().entries(entries).finish()
+        f.debug_map().entries(self.sorted()).finish()
     }
 }
 
 /// Iterates over the entries of a [`MapRef`].
 #[derive(Clone)]
 pub struct MapIter<'a> {
-    entries: Option<hash_map::Iter<'a, ReflectedKey, Reflected>>,
-    lender: &'a Lender,
+    map: MapRef<'a>,
+    left: usize,
+    source: Source<'a>,
+}
+
+#[derive(Clone)]
+enum Source<'a> {
+    Received {
+        walk: Walk<'a>,
+        /// Where the entries are that count, if the keys of others come again behind them.
+        kept: Option<vec::IntoIter<u32>>,
+    },
+    Set(btree_map::Iter<'a, MapKey, Slot>),
+}
+
+/// A walk over the entries in the bytes, replaced ones included.
+#[derive(Clone)]
+pub(super) struct Walk<'a> {
+    map: MapRef<'a>,
+    key: FieldLayout,
+    value: FieldLayout,
+    /// To the end of the message.
+    bytes: &'a [u8],
+    /// The next entry, or what stands before it.
+    at: usize,
+    /// The last entry's key in the message.
+    pub(super) entry_at: usize,
+    left: usize,
+    /// The next value's that has a node.
+    node: Node,
 }
 
 impl<'a> Iterator for MapIter<'a> {
     type Item = (MapKeyRef<'a>, ValueRef<'a>);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let (key, value) = self.entries.as_mut()?.next()?;
-        Some((key.into(), ValueRef::stored(value, self.lender)))
+        let entry = match &mut self.source {
+            Source::Received { walk, kept: None } => walk.next()?,
+            Source::Received {
+                walk,
+                kept: Some(kept),
+            } => walk.read_at(kept.next()?)?,
+            Source::Set(entries) => {
+                let (key, value) = entries.next()?;
+                let value = ValueRef::of_slot(self.map.message, self.map.value_field(), value);
+                (key.into(), value)
+            }
+        };
+        self.left = self.left.saturating_sub(1);
+        Some(entry)
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
-        let len = self.entries.as_ref().map_or(0, ExactSizeIterator::len);
-        (len, Some(len))
+        (self.left, Some(self.left))
     }
 }
 
@@ -124,7 +218,143 @@ impl fmt::Debug for MapIter<'_> {
     }
 }
 
+impl<'a> Walk<'a> {
+    fn new(map: MapRef<'a>, run: Run) -> Self {
+        let (_, end) = map.message.range();
+        let bytes = map.message.view().bytes;
+        Self {
+            map,
+            key: *part(map.entry, KEY_NUMBER),
+            value: *part(map.entry, VALUE_NUMBER),
+            bytes: bytes.get(..end).unwrap_or(bytes),
+            at: run.first as usize,
+            entry_at: 0,
+            left: run.count as usize,
+            node: run.node,
+        }
+    }
+
+    /// The entry whose key in the message is at a place.
+    pub(super) fn read_at(&mut self, at: u32) -> Option<(MapKeyRef<'a>, ValueRef<'a>)> {
+        self.at = at as usize;
+        self.left = 1;
+        self.next()
+    }
+
+    /// Reads the entry whose contents are before `end`; `None` if it is an unknown field.
+    #[inline]
+    fn read(&mut self, end: usize) -> Option<(MapKeyRef<'a>, ValueRef<'a>)> {
+        let (mut key, mut value) = (None, None);
+        while self.at < end {
+            let part = wire::key(self.bytes, &mut self.at)?;
+            match part >> 3 {
+                KEY_NUMBER => {
+                    key = Some(read_key(self.key.field_type, self.bytes, &mut self.at)?);
+                }
+                VALUE_NUMBER => value = Some(self.read_value()?),
+                _ => wire::skip(self.bytes, &mut self.at, part, usize::MAX).ok()?,
+            }
+        }
+        let key = key.unwrap_or_else(|| MapKeyRef::default_of(self.key.field_type));
+        let value = value.unwrap_or_else(|| ValueRef::default_of(self.map.message, &self.value));
+        match (value, self.value.field_type) {
+            (ValueRef::Enum(number), FieldType::ClosedEnum) => {
+                let values = self.map.message.tables().enum_layout(self.value.inner);
+                values.name(number).map(|_| (key, value))
+            }
+            _ => Some((key, value)),
+        }
+    }
+
+    #[inline]
+    fn read_value(&mut self) -> Option<ValueRef<'a>> {
+        let at = &mut self.at;
+        Some(match self.value.field_type {
+            FieldType::Message | FieldType::Group => {
+                let message = self.map.message;
+                self.node = message.view().skip_to(self.node, *at);
+                let (value, after) = message.message_at(&self.value, *at, self.node);
+                *at = after;
+                ValueRef::Message(value)
+            }
+            FieldType::String => {
+                let text = wire::delimited(self.bytes, at)?;
+                ValueRef::Str(std::str::from_utf8(text).unwrap_or_default())
+            }
+            FieldType::Bytes => ValueRef::Bytes(wire::delimited(self.bytes, at)?),
+            number => ValueRef::of_bits(number, wire::number(number, self.bytes, at)?),
+        })
+    }
+}
+
+impl<'a> Iterator for Walk<'a> {
+    type Item = (MapKeyRef<'a>, ValueRef<'a>);
+
+    #[inline]
+    fn next(&mut self) -> Option<Self::Item> {
+        self.left = self.left.checked_sub(1)?;
+        loop {
+            self.entry_at = self.at;
+            let key = wire::key(self.bytes, &mut self.at)?;
+            if key != self.map.field.key {
+                wire::skip(self.bytes, &mut self.at, key, usize::MAX).ok()?;
+                continue;
+            }
+            let end = wire::length(self.bytes, &mut self.at)?;
+            let entry = self.read(end);
+            self.at = end;
+            if entry.is_some() {
+                return entry;
+            }
+        }
+    }
+}
+
+fn read_key<'a>(field_type: FieldType, bytes: &'a [u8], at: &mut usize) -> Option<MapKeyRef<'a>> {
+    if field_type == FieldType::String {
+        let text = wire::delimited(bytes, at)?;
+        return Some(MapKeyRef::Str(
+            std::str::from_utf8(text).unwrap_or_default(),
+        ));
+    }
+    Some(MapKeyRef::of_bits(
+        field_type,
+        wire::number(field_type, bytes, at)?,
+    ))
+}
+
+/// The key or the value of an entry type.
+fn part(entry: &Layout, number: u32) -> &FieldLayout {
+    let part = entry.by_number(number).map(|(_, part)| part);
+    part.expect("an entry type has a key and a value, which the pool checks")
+}
+
+/// The number of the key in an entry.
+const KEY_NUMBER: u32 = 1;
+
+/// The number of the value in an entry.
+const VALUE_NUMBER: u32 = 2;
+
 impl MapKeyRef<'_> {
+    /// A key from its form in memory.
+    pub(super) fn of_bits(field_type: FieldType, bits: u64) -> Self {
+        match ValueRef::of_bits(field_type, bits) {
+            ValueRef::Bool(key) => Self::Bool(key),
+            ValueRef::I32(key) => Self::I32(key),
+            ValueRef::I64(key) => Self::I64(key),
+            ValueRef::U32(key) => Self::U32(key),
+            _ => Self::U64(bits),
+        }
+    }
+
+    /// The key of an entry without one.
+    pub(super) fn default_of(field_type: FieldType) -> Self {
+        match field_type {
+            FieldType::String => Self::Str(""),
+            number => Self::of_bits(number, 0),
+        }
+    }
+
     /// An owned copy.
     pub fn to_owned(self) -> MapKey {
         match self {
@@ -159,34 +389,42 @@ impl fmt::Display for MapKeyRef<'_> {
     }
 }
 
-impl<'a> From<&'a ReflectedKey> for MapKeyRef<'a> {
-    fn from(key: &'a ReflectedKey) -> Self {
+impl MapKey {
+    /// A key that is no string, from its form in memory.
+    pub(super) fn of_bits(field_type: FieldType, bits: u64) -> Self {
+        MapKeyRef::of_bits(field_type, bits).to_owned()
+    }
+}
+
+impl<'a> From<&'a MapKey> for MapKeyRef<'a> {
+    fn from(key: &'a MapKey) -> Self {
         match key {
-            ReflectedKey::Bool(key) => Self::Bool(*key),
-            ReflectedKey::I32(key) => Self::I32(*key),
-            ReflectedKey::I64(key) => Self::I64(*key),
-            ReflectedKey::U32(key) => Self::U32(*key),
-            ReflectedKey::U64(key) => Self::U64(*key),
-            ReflectedKey::String(key) => Self::Str(key),
+            MapKey::Bool(key) => Self::Bool(*key),
+            MapKey::I32(key) => Self::I32(*key),
+            MapKey::I64(key) => Self::I64(*key),
+            MapKey::U32(key) => Self::U32(*key),
+            MapKey::U64(key) => Self::U64(*key),
+            MapKey::String(key) => Self::Str(key),
         }
     }
 }
 
-/// The key in the form of the map's other keys; `None` if it can be none of them.
-fn like(sample: &ReflectedKey, key: MapKey) -> Option<ReflectedKey> {
+/// The key in the form of a map's keys; `None` if it can be none of them.
+fn like(field_type: FieldType, key: MapKey) -> Option<MapKey> {
     let number: i128 = match key {
-        MapKey::Bool(key) => return Some(ReflectedKey::Bool(key)),
-        MapKey::String(key) => return Some(ReflectedKey::String(key)),
+        MapKey::Bool(_) => return (field_type == FieldType::Bool).then_some(key),
+        MapKey::String(_) => return (field_type == FieldType::String).then_some(key),
         MapKey::I32(key) => key.into(),
         MapKey::I64(key) => key.into(),
         MapKey::U32(key) => key.into(),
         MapKey::U64(key) => key.into(),
     };
-    match sample {
-        ReflectedKey::I32(_) => number.try_into().ok().map(ReflectedKey::I32),
-        ReflectedKey::I64(_) => number.try_into().ok().map(ReflectedKey::I64),
-        ReflectedKey::U32(_) => number.try_into().ok().map(ReflectedKey::U32),
-        ReflectedKey::U64(_) => number.try_into().ok().map(ReflectedKey::U64),
-        ReflectedKey::Bool(_) | ReflectedKey::String(_) => None,
+    match ValueRef::of_bits(field_type, 0) {
+        _ if field_type == FieldType::String => None,
+        ValueRef::I32(_) => number.try_into().ok().map(MapKey::I32),
+        ValueRef::I64(_) => number.try_into().ok().map(MapKey::I64),
+        ValueRef::U32(_) => number.try_into().ok().map(MapKey::U32),
+        ValueRef::U64(_) => number.try_into().ok().map(MapKey::U64),
+        _ => None,
     }
 }

@@ -1,17 +1,20 @@
 //! Reading a message.
 
-use std::{borrow::Cow, fmt};
+use std::fmt;
 
-use prost_reflect::{
-    DynamicMessage, FieldDescriptor, Kind, MessageDescriptor, ReflectMessage as _,
+use super::{
+    FieldError, FieldKey, ListRef, MapRef, Message, ValueRef,
+    body::{Body, Slot, Slots},
+    equality::is_same,
+    field_key::slot_of,
+    lending::Context,
+    received::{Entry, Node, Received, Run, View},
+    scan::{self, Records},
+    text, wire,
 };
-
-use crate::{
-    message::{
-        FieldError, FieldKey, ListRef, MapRef, Message, ValueRef, equality::is_same,
-        lending::Lender, text,
-    },
-    schema::{Field, MessageType, Oneof},
+use crate::schema::{
+    Field, MessageType,
+    layout::{Cardinality, Default, FieldLayout, FieldType, Layout, Tables},
 };
 
 /// A message, borrowed: the outermost one or one inside it. Cheap to copy.
@@ -26,108 +29,181 @@ use crate::{
 /// [`f64`](Self::f64) reads `float` too.
 #[derive(Clone, Copy)]
 pub struct MessageRef<'a> {
-    message: &'a DynamicMessage,
-    lender: &'a Lender,
+    context: &'a Context,
+    pub(super) layout: &'a Layout,
+    received: &'a Received,
+    view: View<'a>,
+    /// What was set since; nothing of a message inside a received one.
+    slots: &'a Slots,
+    /// Where the message is in what was received: its node, or, without one, from where to where.
+    node: Node,
+    start: u32,
+    end: u32,
+}
+
+/// The value of a field that holds one.
+#[derive(Clone, Copy)]
+pub(super) enum Held<'a> {
+    Unset,
+    /// Where it is in the bytes, or its node.
+    Received(Entry),
+    Set(&'a Slot),
+}
+
+/// The elements of a field that holds many.
+#[derive(Clone, Copy)]
+pub(super) enum HeldRun<'a> {
+    Received(Run),
+    Set(&'a Slot),
+}
+
+static NOTHING_RECEIVED: Received = Received::EMPTY;
+static NOTHING_SET: Slots = Slots(Vec::new());
+
+/// A getter of numbers: the types it reads, and how.
+macro_rules! number {
+    ($(#[$doc:meta])* $name:ident -> $rust:ty, $wanted:literal, $types:pat, $convert:expr) => {
+        $(#[$doc])*
+        pub fn $name(self, field: impl FieldKey) -> Result<$rust, FieldError> {
+            let slot = self.resolve(field)?;
+            let layout = self.layout.field(slot);
+            if layout.cardinality != Cardinality::One || !matches!(layout.field_type, $types) {
+                return Err(self.wrong_type(slot, $wanted));
+            }
+            let convert: fn(FieldType, u64) -> $rust = $convert;
+            Ok(convert(layout.field_type, self.bits(slot, layout)))
+        }
+    };
 }
 
 impl<'a> MessageRef<'a> {
     /// The message's type.
     pub fn message_type(self) -> &'a MessageType {
-        &self.lender.type_entry(&self.descriptor()).message_type
+        self.context.message_type(self.layout.index)
     }
 
     /// The value of a `string` field.
     pub fn str(self, field: impl FieldKey) -> Result<&'a str, FieldError> {
-        self.read(field, "be read as a string", ValueRef::as_str)
+        let slot = self.resolve(field)?;
+        let layout = self.layout.field(slot);
+        match (layout.cardinality, layout.field_type) {
+            (Cardinality::One, FieldType::String) => Ok(self.text(slot)),
+            _ => Err(self.wrong_type(slot, "be read as a string")),
+        }
     }
 
     /// The value of a `bytes` field.
     pub fn bytes(self, field: impl FieldKey) -> Result<&'a [u8], FieldError> {
-        self.read(field, "be read as bytes", ValueRef::as_bytes)
+        let slot = self.resolve(field)?;
+        let layout = self.layout.field(slot);
+        match (layout.cardinality, layout.field_type) {
+            (Cardinality::One, FieldType::Bytes) => Ok(self.byte_string(slot)),
+            _ => Err(self.wrong_type(slot, "be read as bytes")),
+        }
     }
 
-    /// The value of a `bool` field.
-    pub fn bool(self, field: impl FieldKey) -> Result<bool, FieldError> {
-        self.read(field, "be read as a bool", ValueRef::as_bool)
+    number! {
+        /// The value of a `bool` field.
+        bool -> bool, "be read as a bool", FieldType::Bool, |_, bits| bits != 0
     }
 
-    /// The value of an `int32`, `sint32` or `sfixed32` field.
-    pub fn i32(self, field: impl FieldKey) -> Result<i32, FieldError> {
-        self.read(field, "be read as an i32", ValueRef::as_i32)
+    number! {
+        /// The value of an `int32`, `sint32` or `sfixed32` field.
+        i32 -> i32, "be read as an i32",
+        FieldType::Int32 | FieldType::Sint32 | FieldType::Sfixed32, |_, bits| bits as i32
     }
 
-    /// The value of any integer field but `uint64` and `fixed64`.
-    pub fn i64(self, field: impl FieldKey) -> Result<i64, FieldError> {
-        self.read(field, "be read as an i64", ValueRef::as_i64)
+    number! {
+        /// The value of any integer field but `uint64` and `fixed64`.
+        i64 -> i64, "be read as an i64",
+        FieldType::Int32 | FieldType::Sint32 | FieldType::Sfixed32 | FieldType::Int64
+            | FieldType::Sint64 | FieldType::Sfixed64 | FieldType::Uint32 | FieldType::Fixed32,
+        |_, bits| bits as i64
     }
 
-    /// The value of a `uint32` or `fixed32` field.
-    pub fn u32(self, field: impl FieldKey) -> Result<u32, FieldError> {
-        self.read(field, "be read as a u32", ValueRef::as_u32)
+    number! {
+        /// The value of a `uint32` or `fixed32` field.
+        u32 -> u32, "be read as a u32",
+        FieldType::Uint32 | FieldType::Fixed32, |_, bits| bits as u32
     }
 
-    /// The value of a `uint64`, `fixed64`, `uint32` or `fixed32` field.
-    pub fn u64(self, field: impl FieldKey) -> Result<u64, FieldError> {
-        self.read(field, "be read as a u64", ValueRef::as_u64)
+    number! {
+        /// The value of a `uint64`, `fixed64`, `uint32` or `fixed32` field.
+        u64 -> u64, "be read as a u64",
+        FieldType::Uint32 | FieldType::Fixed32 | FieldType::Uint64 | FieldType::Fixed64,
+        |_, bits| bits
     }
 
-    /// The value of a `float` field.
-    pub fn f32(self, field: impl FieldKey) -> Result<f32, FieldError> {
-        self.read(field, "be read as an f32", ValueRef::as_f32)
+    number! {
+        /// The value of a `float` field.
+        f32 -> f32, "be read as an f32", FieldType::Float, |_, bits| f32::from_bits(bits as u32)
     }
 
-    /// The value of a `double` or `float` field.
-    pub fn f64(self, field: impl FieldKey) -> Result<f64, FieldError> {
-        self.read(field, "be read as an f64", ValueRef::as_f64)
+    number! {
+        /// The value of a `double` or `float` field.
+        f64 -> f64, "be read as an f64", FieldType::Float | FieldType::Double,
+        |field_type, bits| match field_type {
+            FieldType::Float => f32::from_bits(bits as u32).into(),
+            _ => f64::from_bits(bits),
+        }
     }
 
-    /// The number of an enum field's value.
-    pub fn enum_number(self, field: impl FieldKey) -> Result<i32, FieldError> {
-        self.read(field, "be read as an enum", ValueRef::as_enum_number)
+    number! {
+        /// The number of an enum field's value.
+        enum_number -> i32, "be read as an enum",
+        FieldType::Enum | FieldType::ClosedEnum, |_, bits| bits as i32
     }
 
     /// The name of an enum field's value; `None` if the file does not name its number.
     pub fn enum_name(self, field: impl FieldKey) -> Result<Option<&'a str>, FieldError> {
-        let field = field.resolve(&self.descriptor())?;
-        match (field.kind(), self.value(&field)) {
-            (Kind::Enum(kind), ValueRef::Enum(number)) => {
-                let value = self.lender.enum_value(&kind, number);
-                Ok(value.map(|value| value.name()))
+        let slot = self.resolve(field)?;
+        let layout = self.layout.field(slot);
+        match (layout.cardinality, layout.field_type) {
+            (Cardinality::One, FieldType::Enum | FieldType::ClosedEnum) => {
+                let values = self.tables().enum_layout(layout.inner);
+                Ok(values.name(self.bits(slot, layout) as i32))
             }
-            _ => Err(FieldError::wrong_type(&field, "be read as an enum")),
+            _ => Err(self.wrong_type(slot, "be read as an enum")),
         }
     }
 
     /// A sub-message; `None` if it is not set.
     pub fn message(self, field: impl FieldKey) -> Result<Option<Self>, FieldError> {
-        let field = field.resolve(&self.descriptor())?;
-        match self.value(&field) {
-            ValueRef::Message(message) => Ok(self.message.has_field(&field).then_some(message)),
-            _ => Err(FieldError::wrong_type(&field, "be read as a message")),
+        let slot = self.resolve(field)?;
+        let layout = self.layout.field(slot);
+        match layout.cardinality {
+            Cardinality::One if layout.field_type.is_message() => Ok(self.sub_message(slot)),
+            _ => Err(self.wrong_type(slot, "be read as a message")),
         }
     }
 
     /// The elements of a repeated field.
     pub fn list(self, field: impl FieldKey) -> Result<ListRef<'a>, FieldError> {
-        self.read(field, "be read as a list", ValueRef::as_list)
+        let slot = self.resolve(field)?;
+        match self.layout.field(slot).cardinality {
+            Cardinality::List => Ok(ListRef::new(self, slot)),
+            _ => Err(self.wrong_type(slot, "be read as a list")),
+        }
     }
 
     /// The entries of a map field.
     pub fn map(self, field: impl FieldKey) -> Result<MapRef<'a>, FieldError> {
-        self.read(field, "be read as a map", ValueRef::as_map)
+        let slot = self.resolve(field)?;
+        match self.layout.field(slot).cardinality {
+            Cardinality::Map => Ok(MapRef::new(self, slot)),
+            _ => Err(self.wrong_type(slot, "be read as a map")),
+        }
     }
 
     /// The value of a field of any type. A sub-message that is not set reads as an empty one.
     pub fn get(self, field: impl FieldKey) -> Result<ValueRef<'a>, FieldError> {
-        let field = field.resolve(&self.descriptor())?;
-        Ok(self.value(&field))
+        Ok(self.value(self.resolve(field)?))
     }
 
     /// Whether a field is set: for one without presence (a plain scalar of proto3, a list, a map),
     /// whether it differs from its default.
     pub fn has(self, field: impl FieldKey) -> Result<bool, FieldError> {
-        let field = field.resolve(&self.descriptor())?;
-        Ok(self.message.has_field(&field))
+        Ok(self.is_set(self.resolve(field)?))
     }
 
     /// Which member of a oneof is set, if any.
@@ -135,82 +211,329 @@ impl<'a> MessageRef<'a> {
     /// # Errors
     /// If the message type has no such oneof.
     pub fn which_oneof(self, name: &str) -> Result<Option<&'a Field>, FieldError> {
-        let message_type = self.message_type();
-        let oneof = message_type.oneofs().find(|oneof| oneof.name() == name);
-        match oneof {
-            Some(oneof) => Ok(self.set_member(&oneof)),
-            None => Err(FieldError::unknown_oneof(message_type.descriptor(), name)),
-        }
+        let mut oneofs = self.layout.descriptor.oneofs();
+        let found = oneofs.find(|oneof| !oneof.is_synthetic() && oneof.name() == name);
+        let Some(oneof) = found else {
+            return Err(FieldError::unknown_oneof(self.layout, name));
+        };
+        let slots = oneof
+            .fields()
+            .filter_map(|field| Some(self.layout.by_number(field.number())?.0));
+        let set = slots.into_iter().find(|slot| self.is_set(*slot));
+        Ok(set.and_then(|slot| self.field_handle(slot)))
     }
 
     /// The fields that are set, with their values, in the order of their numbers. Extensions are
     /// not among them.
     pub fn fields(self) -> impl Iterator<Item = (&'a Field, ValueRef<'a>)> {
-        let entry = self.lender.type_entry(&self.descriptor());
-        self.message.fields().filter_map(move |(field, value)| {
-            let field = entry.field(field.number())?;
-            Some((field, ValueRef::stored(value, self.lender)))
+        self.set_slots()
+            .filter_map(move |slot| Some((self.field_handle(slot)?, self.value(slot))))
+    }
+
+    /// An owned copy. It shares the bytes, if the message was received.
+    pub fn to_owned(self) -> Message {
+        Message::of_body(self.message_type(), self.to_body())
+    }
+}
+
+/// What the rest of the room reads by slot.
+impl<'a> MessageRef<'a> {
+    pub(super) fn new(context: &'a Context, body: &'a Body) -> Self {
+        Self::of_body(context, context.message_type.layout(), body)
+    }
+
+    pub(super) fn of_body(context: &'a Context, layout: &'a Layout, body: &'a Body) -> Self {
+        let view = body.received.view();
+        Self {
+            context,
+            layout,
+            received: &body.received,
+            view,
+            slots: &body.slots,
+            node: body.received.root,
+            start: 0,
+            end: view.bytes.len() as u32,
+        }
+    }
+
+    /// A message in what was received.
+    #[inline]
+    pub(super) fn inside(self, type_index: u32, node: Node, start: usize, end: usize) -> Self {
+        Self {
+            layout: self.tables().layout(type_index),
+            slots: &NOTHING_SET,
+            node,
+            start: start as u32,
+            end: end as u32,
+            ..self
+        }
+    }
+
+    /// An empty message.
+    pub(super) fn empty(self, type_index: u32) -> Self {
+        Self {
+            received: &NOTHING_RECEIVED,
+            view: View::EMPTY,
+            ..self.inside(type_index, Node::NONE, 0, 0)
+        }
+    }
+
+    pub(super) fn in_slot(self, type_index: u32, body: &'a Body) -> Self {
+        Self::of_body(self.context, self.tables().layout(type_index), body)
+    }
+
+    #[inline]
+    pub(super) fn tables(self) -> &'a Tables {
+        self.context.tables()
+    }
+
+    #[inline]
+    pub(super) fn received(self) -> &'a Received {
+        self.received
+    }
+
+    #[inline]
+    pub(super) fn view(self) -> View<'a> {
+        self.view
+    }
+
+    pub(super) fn slots(self) -> &'a Slots {
+        self.slots
+    }
+
+    #[inline]
+    pub(super) fn has_node(self) -> bool {
+        self.node.exists()
+    }
+
+    pub(super) fn field_handle(self, slot: u16) -> Option<&'a Field> {
+        self.context.field(self.layout.index, slot)
+    }
+
+    /// Where the received part begins and ends.
+    #[inline]
+    pub(super) fn range(self) -> (usize, usize) {
+        match self.node.exists() {
+            true => self.view.range(self.node),
+            false => (self.start as usize, self.end as usize),
+        }
+    }
+
+    /// The fields of the received part.
+    pub(super) fn records(self) -> Records<'a> {
+        let (start, end) = self.range();
+        Records::new(self.view.bytes, start, end)
+    }
+
+    #[inline]
+    pub(super) fn resolve(self, field: impl FieldKey) -> Result<u16, FieldError> {
+        slot_of(&field, self.layout)
+    }
+
+    #[cold]
+    fn wrong_type(self, slot: u16, wanted: &str) -> FieldError {
+        FieldError::wrong_type(self.layout.info(slot), wanted)
+    }
+
+    #[inline]
+    fn raw_entry(self, slot: u16) -> u32 {
+        match self.node.exists() {
+            true => self.view.raw_entry(self.node, slot),
+            false => scan::entry(self.tables(), self.layout, self.records(), slot),
+        }
+    }
+
+    #[inline]
+    pub(super) fn held(self, slot: u16) -> Held<'a> {
+        if !self.slots.is_empty() {
+            match self.slots.get(slot) {
+                Some(Slot::Cleared) => return Held::Unset,
+                Some(value) => return Held::Set(value),
+                None => {}
+            }
+        }
+        match Entry::of(self.raw_entry(slot)) {
+            Entry::Unset => Held::Unset,
+            entry => Held::Received(entry),
+        }
+    }
+
+    #[inline]
+    pub(super) fn held_run(self, slot: u16) -> HeldRun<'a> {
+        if !self.slots.is_empty() {
+            match self.slots.get(slot) {
+                Some(Slot::Cleared) => return HeldRun::Received(Run::default()),
+                Some(value) => return HeldRun::Set(value),
+                None => {}
+            }
+        }
+        HeldRun::Received(match self.node.exists() {
+            true => {
+                let entry = self.view.raw_entry(self.node, slot);
+                self.view.run(entry)
+            }
+            false => scan::run(self.tables(), self.layout, self.records(), slot),
         })
     }
 
-    /// An owned copy.
-    pub fn to_owned(self) -> Message {
-        Message::from(self.message.clone())
+    /// A number in its form in memory; the default if it is not set.
+    #[inline]
+    pub(super) fn bits(self, slot: u16, layout: &FieldLayout) -> u64 {
+        let bits = match self.held(slot) {
+            Held::Received(Entry::Value(at)) => {
+                wire::number(layout.field_type, self.view.bytes, &mut { at })
+            }
+            Held::Set(Slot::Bits(bits)) => Some(*bits),
+            _ => None,
+        };
+        bits.unwrap_or_else(|| match self.layout.info(slot).default {
+            Default::Bits(bits) => bits,
+            _ => 0,
+        })
     }
 
-    pub(super) fn new(message: &'a DynamicMessage, lender: &'a Lender) -> Self {
-        Self { message, lender }
-    }
-
-    pub(super) fn reflected(self) -> &'a DynamicMessage {
-        self.message
-    }
-
-    pub(super) fn set_member(self, oneof: &Oneof) -> Option<&'a Field> {
-        let member = oneof
-            .fields()
-            .find(|field| self.message.has_field(field.descriptor()))?;
-        let entry = self.lender.type_entry(&self.descriptor());
-        entry.field(member.number())
-    }
-
-    fn descriptor(self) -> MessageDescriptor {
-        self.message.descriptor()
-    }
-
-    fn read<T>(
-        self,
-        field: impl FieldKey,
-        wanted: &str,
-        convert: impl FnOnce(ValueRef<'a>) -> Option<T>,
-    ) -> Result<T, FieldError> {
-        let field = field.resolve(&self.descriptor())?;
-        convert(self.value(&field)).ok_or_else(|| FieldError::wrong_type(&field, wanted))
-    }
-
-    fn value(self, field: &FieldDescriptor) -> ValueRef<'a> {
-        match self.message.get_field(field) {
-            Cow::Borrowed(value) => ValueRef::stored(value, self.lender),
-            Cow::Owned(_) => ValueRef::default_of_field(field, self.lender),
+    #[inline]
+    pub(super) fn text(self, slot: u16) -> &'a str {
+        match self.held(slot) {
+            Held::Received(Entry::Value(at)) => {
+                let text = wire::delimited(self.view.bytes, &mut { at });
+                // It was checked, and is not known for that to Rust.
+                std::str::from_utf8(text.unwrap_or_default()).unwrap_or_default()
+            }
+            Held::Set(Slot::Text(text)) => text,
+            _ => match &self.layout.info(slot).default {
+                Default::Text(text) => text,
+                _ => "",
+            },
         }
+    }
+
+    #[inline]
+    pub(super) fn byte_string(self, slot: u16) -> &'a [u8] {
+        match self.held(slot) {
+            Held::Received(Entry::Value(at)) => {
+                wire::delimited(self.view.bytes, &mut { at }).unwrap_or_default()
+            }
+            Held::Set(Slot::Bytes(bytes)) => bytes,
+            _ => match &self.layout.info(slot).default {
+                Default::Bytes(bytes) => bytes,
+                _ => &[],
+            },
+        }
+    }
+
+    #[inline]
+    pub(super) fn sub_message(self, slot: u16) -> Option<Self> {
+        let layout = self.layout.field(slot);
+        match self.held(slot) {
+            Held::Unset => None,
+            Held::Received(Entry::Node(node)) => Some(self.inside(layout.inner, node, 0, 0)),
+            Held::Received(Entry::Value(at)) => Some(self.message_at(layout, at, Node::NONE).0),
+            Held::Received(Entry::Unset) => None,
+            Held::Set(Slot::Message(body)) => Some(self.in_slot(layout.inner, body)),
+            Held::Set(_) => None,
+        }
+    }
+
+    /// The message or group that stands behind a key, and where it ends. `node` is taken for its own
+    /// if it begins where the message does.
+    pub(super) fn message_at(
+        self,
+        layout: &FieldLayout,
+        mut at: usize,
+        node: Node,
+    ) -> (Self, usize) {
+        let bytes = self.view.bytes;
+        let (start, end, after) = match layout.field_type {
+            FieldType::Group => {
+                let start = at;
+                let key = layout.value_key();
+                let end = wire::skip_group(bytes, &mut at, key, usize::MAX).unwrap_or(at);
+                (start, end, at)
+            }
+            _ => {
+                let end = wire::length(bytes, &mut at).unwrap_or(at);
+                (at, end, end)
+            }
+        };
+        let own = node.exists() && self.view.range(node).0 == start;
+        let node = if own { node } else { Node::NONE };
+        (self.inside(layout.inner, node, start, end), after)
+    }
+
+    /// The value of a field of any type.
+    pub(super) fn value(self, slot: u16) -> ValueRef<'a> {
+        let layout = self.layout.field(slot);
+        match (layout.cardinality, layout.field_type) {
+            (Cardinality::List, _) => ValueRef::List(ListRef::new(self, slot)),
+            (Cardinality::Map, _) => ValueRef::Map(MapRef::new(self, slot)),
+            (_, FieldType::String) => ValueRef::Str(self.text(slot)),
+            (_, FieldType::Bytes) => ValueRef::Bytes(self.byte_string(slot)),
+            (_, FieldType::Message | FieldType::Group) => {
+                let message = self.sub_message(slot);
+                ValueRef::Message(message.unwrap_or_else(|| self.empty(layout.inner)))
+            }
+            (_, number) => ValueRef::of_bits(number, self.bits(slot, layout)),
+        }
+    }
+
+    /// Whether a field is set, as [`has`](Self::has) says.
+    pub(super) fn is_set(self, slot: u16) -> bool {
+        let layout = self.layout.field(slot);
+        match layout.cardinality {
+            Cardinality::One => match self.held(slot) {
+                Held::Unset => false,
+                Held::Set(_) => true,
+                Held::Received(_) if layout.presence => true,
+                Held::Received(_) => match layout.field_type {
+                    FieldType::String => !self.text(slot).is_empty(),
+                    FieldType::Bytes => !self.byte_string(slot).is_empty(),
+                    FieldType::Message | FieldType::Group => true,
+                    _ => self.bits(slot, layout) != 0,
+                },
+            },
+            Cardinality::List | Cardinality::Map => match self.held_run(slot) {
+                HeldRun::Received(run) => run.count > 0,
+                HeldRun::Set(value) => !value.is_default(),
+            },
+        }
+    }
+
+    /// The slots of all fields that are set, extensions included.
+    pub(super) fn set_slots(self) -> impl DoubleEndedIterator<Item = u16> {
+        (0..self.layout.len() as u16).filter(move |slot| self.is_set(*slot))
+    }
+
+    /// The fields that the schema does not know, key and value, as they were received.
+    pub(super) fn unknown(self) -> impl Iterator<Item = &'a [u8]> {
+        let bytes = self.view.bytes;
+        self.records().filter_map(move |record| {
+            let known = self.layout.by_number(record.key >> 3);
+            let is_known = known.is_some_and(|(_, field)| match field.cardinality {
+                Cardinality::Map => scan::is_known_entry(self.tables(), field, bytes, record),
+                _ if scan::is_len(record.key) => true,
+                _ => scan::is_named(self.tables(), field, bytes, record.value_at),
+            });
+            (!is_known).then(|| bytes.get(record.key_at..record.end))?
+        })
     }
 }
 
 impl PartialEq for MessageRef<'_> {
     fn eq(&self, other: &Self) -> bool {
-        is_same(self.message, other.message)
+        is_same(*self, *other)
     }
 }
 
 impl fmt::Debug for MessageRef<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        text::debug(self.message, f)
+        text::debug(*self, f)
     }
 }
 
 impl fmt::Display for MessageRef<'_> {
     /// The text format on one line; `{:#}` on several.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&text::text(self.message, f.alternate()))
+        f.write_str(&text::text(*self, f.alternate()))
     }
 }

@@ -5,9 +5,12 @@
 //! ([`Message::from_serialize`], [`Message::deserialize`]), JSON by the canonical mapping
 //! ([`Message::to_json`], [`Message::from_json`]).
 
+mod body;
 mod codec;
 mod convert;
+mod decode;
 pub(crate) mod decode_cost;
+mod encode;
 mod equality;
 mod field_error;
 mod field_key;
@@ -16,19 +19,22 @@ mod getters;
 mod json;
 mod lending;
 mod list_ref;
+mod map_keys;
 mod map_ref;
 mod message_ref;
 mod nesting;
+mod pool;
+mod received;
 mod required;
+mod scan;
 mod serde;
 mod setters;
 mod text;
 mod value;
 mod value_ref;
+mod wire;
 
 use std::fmt;
-
-use prost_reflect::DynamicMessage;
 
 pub use self::serde::SerdeError;
 pub(crate) use self::serde::check_deserialize;
@@ -44,7 +50,8 @@ pub use value::{MapKey, Value};
 pub use value_ref::ValueRef;
 
 use crate::schema::MessageType;
-use lending::Lender;
+use body::Body;
+use pool::Pooled;
 
 /// A message of a type that is known at run time.
 ///
@@ -65,35 +72,33 @@ use lending::Lender;
 /// ```
 ///
 /// `{}` prints the text format, `{:#}` on several lines.
+#[derive(Clone)]
 pub struct Message {
-    inner: DynamicMessage,
-    message_type: MessageType,
-    lender: Lender,
+    inner: Pooled,
 }
 
 impl Message {
     /// An empty message: no field is set.
     pub fn new(message_type: &MessageType) -> Self {
         Self {
-            inner: DynamicMessage::new(message_type.descriptor().clone()),
-            message_type: message_type.clone(),
-            lender: Lender::default(),
+            inner: Pooled::new(message_type),
         }
+    }
+
+    /// A message that holds this.
+    fn of_body(message_type: &MessageType, body: Body) -> Self {
+        let mut message = Self::new(message_type);
+        message.inner.body = body;
+        message
+    }
+
+    fn into_body(mut self) -> Body {
+        std::mem::take(&mut self.inner.body)
     }
 
     /// The message's type.
     pub fn message_type(&self) -> &MessageType {
-        &self.message_type
-    }
-}
-
-impl Clone for Message {
-    fn clone(&self) -> Self {
-        Self {
-            inner: self.inner.clone(),
-            message_type: self.message_type.clone(),
-            lender: Lender::default(),
-        }
+        &self.inner.context.message_type
     }
 }
 

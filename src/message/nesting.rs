@@ -8,7 +8,7 @@ use prost_reflect::{DynamicMessage, MessageDescriptor, ReflectMessage as _, Valu
 
 use crate::{
     limits::MESSAGE_NESTING_MAX,
-    message::{codec::memory_bytes_max, decode_cost},
+    message::decode_cost::{self, memory_bytes_max},
 };
 
 /// Why a message cannot be written.

@@ -1,11 +1,6 @@
 //! The required fields of proto2.
 
-use prost_reflect::{DynamicMessage, ReflectMessage as _, Value as Reflected};
-
-use crate::{
-    message::{MapKeyRef, Message},
-    schema::Field,
-};
+use super::{Message, MessageRef, ValueRef};
 
 impl Message {
     /// Whether every `required` field (proto2) is set, here and in all sub-messages.
@@ -17,40 +12,45 @@ impl Message {
     /// `phones[2].number`.
     pub fn missing_required(&self) -> Vec<String> {
         let mut missing = Vec::new();
-        collect_missing(&self.inner, "", &mut missing);
+        collect_missing(self.as_ref(), "", &mut missing);
         missing
     }
 }
 
-fn collect_missing(message: &DynamicMessage, path: &str, missing: &mut Vec<String>) {
-    for field in message.descriptor().fields() {
-        let required = Field::new(field.clone()).features().required;
-        if required && !message.has_field(&field) {
-            missing.push(format!("{path}{}", field.name()));
+fn collect_missing(message: MessageRef<'_>, path: &str, missing: &mut Vec<String>) {
+    let layout = message.layout;
+    if layout.has_required {
+        let required = layout.infos.iter().zip(0_u16..);
+        for (info, _) in
+            required.filter(|(info, slot)| info.features.required && !message.is_set(*slot))
+        {
+            missing.push(format!("{path}{}", info.name));
         }
     }
-    for (field, value) in message.fields() {
-        let path = format!("{path}{}", field.name());
-        collect_missing_in_value(value, &path, missing);
-    }
-    for (extension, value) in message.extensions() {
-        let path = format!("{path}{}", extension.json_name());
-        collect_missing_in_value(value, &path, missing);
+    for slot in message.set_slots() {
+        if !layout.field(slot).field_type.is_message() {
+            continue;
+        }
+        let info = layout.info(slot);
+        let name = match info.is_extension() {
+            true => &info.json_name,
+            false => &info.name,
+        };
+        collect_missing_in_value(message.value(slot), &format!("{path}{name}"), missing);
     }
 }
 
-fn collect_missing_in_value(value: &Reflected, path: &str, missing: &mut Vec<String>) {
+fn collect_missing_in_value(value: ValueRef<'_>, path: &str, missing: &mut Vec<String>) {
     match value {
-        Reflected::Message(message) => collect_missing(message, &format!("{path}."), missing),
-        Reflected::List(items) => {
+        ValueRef::Message(message) => collect_missing(message, &format!("{path}."), missing),
+        ValueRef::List(items) => {
             for (index, item) in items.iter().enumerate() {
                 collect_missing_in_value(item, &format!("{path}[{index}]"), missing);
             }
         }
-        Reflected::Map(entries) => {
-            for (key, value) in entries {
-                let path = format!("{path}{}", MapKeyRef::from(key).in_path());
-                collect_missing_in_value(value, &path, missing);
+        ValueRef::Map(entries) => {
+            for (key, value) in entries.sorted() {
+                collect_missing_in_value(value, &format!("{path}{}", key.in_path()), missing);
             }
         }
         _ => {}

@@ -1,11 +1,15 @@
 //! Writing into a message.
 
-use prost_reflect::Value as Reflected;
-
-use crate::message::{
-    FieldError, FieldKey, MapKey, Message, Value,
-    fit::{Misfit, fit, fit_key, fit_one, map_entry},
+use super::{
+    FieldError, FieldKey, MapKey, Message, MessageRef, Value, ValueRef,
+    body::{Body, Slot, Slots},
+    field_key::slot_of,
+    fit::{Misfit, fit, fit_key, fit_one, fit_value},
+    lending::Context,
+    pool::Inner,
+    received::Received,
 };
+use crate::schema::layout::{Cardinality, Layout};
 
 /// Writing. A setter that fails leaves the message as it was.
 impl Message {
@@ -24,14 +28,13 @@ impl Message {
     /// # Errors
     /// If there is no such field, or the value does not fit it.
     pub fn set(&mut self, field: impl FieldKey, value: impl Into<Value>) -> Result<(), FieldError> {
-        let field = field.resolve(self.message_type.descriptor())?;
-        let fitted =
-            fit(&field, value.into()).map_err(|misfit| FieldError::misfit(&field, misfit))?;
-        // `fit` made a value of exactly the field's type, so this cannot fail; if it ever does,
-        // the error says as much as there is to say.
-        self.inner
-            .try_set_field(&field, fitted)
-            .map_err(|error| FieldError::wrong_type(&field, format!("be set: {error}")))
+        let Inner { body, context } = &mut *self.inner;
+        let (tables, layout) = (context.tables(), context.message_type.layout());
+        let slot = slot_of(&field, layout)?;
+        let fitted = fit(tables, layout, slot, value.into());
+        let fitted = fitted.map_err(|misfit| FieldError::misfit(layout.info(slot), misfit))?;
+        body.put(layout, slot, fitted);
+        Ok(())
     }
 
     /// Adds an element at the end of a repeated field.
@@ -43,14 +46,21 @@ impl Message {
         field: impl FieldKey,
         value: impl Into<Value>,
     ) -> Result<(), FieldError> {
-        let field = field.resolve(self.message_type.descriptor())?;
-        if !field.is_list() {
-            return Err(FieldError::wrong_type(&field, "take an element"));
+        let Inner { body, context } = &mut *self.inner;
+        let (tables, layout) = (context.tables(), context.message_type.layout());
+        let slot = slot_of(&field, layout)?;
+        let (row, info) = (layout.field(slot), layout.info(slot));
+        if row.cardinality != Cardinality::List {
+            return Err(FieldError::wrong_type(info, "take an element"));
         }
-        let item = fit_one(&field.kind(), value.into())
-            .map_err(|misfit| FieldError::misfit(&field, misfit))?;
-        if let Reflected::List(items) = self.inner.get_field_mut(&field) {
-            items.push(item);
+        let item = fit_one(tables, row, value.into());
+        match (
+            item.map_err(|misfit| FieldError::misfit(info, misfit))?,
+            body.own(context, slot),
+        ) {
+            (Slot::Bits(bits), Slot::Numbers(items)) => items.push(bits),
+            (item, Slot::Values(items)) => items.push(item),
+            _ => {}
         }
         Ok(())
     }
@@ -65,14 +75,18 @@ impl Message {
         key: impl Into<MapKey>,
         value: impl Into<Value>,
     ) -> Result<(), FieldError> {
-        let field = field.resolve(self.message_type.descriptor())?;
-        let Some(entry) = map_entry(&field) else {
-            return Err(FieldError::wrong_type(&field, "take an entry"));
-        };
-        let misfit = |misfit: Misfit| FieldError::misfit(&field, misfit);
-        let key = fit_key(&entry, key.into()).map_err(misfit)?;
-        let value = fit_one(&entry.map_entry_value_field().kind(), value.into()).map_err(misfit)?;
-        if let Reflected::Map(entries) = self.inner.get_field_mut(&field) {
+        let Inner { body, context } = &mut *self.inner;
+        let (tables, layout) = (context.tables(), context.message_type.layout());
+        let slot = slot_of(&field, layout)?;
+        let (row, info) = (layout.field(slot), layout.info(slot));
+        if row.cardinality != Cardinality::Map {
+            return Err(FieldError::wrong_type(info, "take an entry"));
+        }
+        let entry = tables.layout(row.inner);
+        let misfit = |misfit: Misfit| FieldError::misfit(info, misfit);
+        let key = fit_key(tables, entry, key.into()).map_err(misfit)?;
+        let value = fit_value(tables, entry, value.into()).map_err(misfit)?;
+        if let Slot::Map(entries) = body.own(context, slot) {
             entries.insert(key, value);
         }
         Ok(())
@@ -83,13 +97,126 @@ impl Message {
     /// # Errors
     /// If there is no such field.
     pub fn clear(&mut self, field: impl FieldKey) -> Result<(), FieldError> {
-        let field = field.resolve(self.message_type.descriptor())?;
-        self.inner.clear_field(&field);
+        let Inner { body, context } = &mut *self.inner;
+        let slot = slot_of(&field, context.message_type.layout())?;
+        body.unset(slot);
         Ok(())
     }
 
     /// Unsets all fields, those included that the schema does not know.
     pub fn clear_all(&mut self) {
-        prost::Message::clear(&mut self.inner);
+        self.inner.body = Body::default();
+    }
+}
+
+impl Message {
+    /// Puts a value that fits into a slot.
+    pub(super) fn put(&mut self, slot: u16, value: Slot) {
+        let Inner { body, context } = &mut *self.inner;
+        body.put(context.message_type.layout(), slot, value);
+    }
+}
+
+impl Body {
+    /// The elements or entries of a slot, to be added to: those that were received are copied first.
+    fn own(&mut self, context: &Context, slot: u16) -> &mut Slot {
+        let held = match self.slots.get(slot) {
+            Some(Slot::Cleared) => {
+                self.slots.remove(slot);
+                Some(empty(context.message_type.layout(), slot))
+            }
+            Some(_) => None,
+            None => Some(MessageRef::new(context, self).to_slot(slot)),
+        };
+        self.slots
+            .get_or_insert(slot, || held.unwrap_or(Slot::Cleared))
+    }
+
+    fn put(&mut self, layout: &Layout, slot: u16, value: Slot) {
+        let field = layout.field(slot);
+        if field.oneof != 0 {
+            let members = &layout.oneofs[usize::from(field.oneof) - 1];
+            for member in members.iter().filter(|member| **member != slot) {
+                self.unset(*member);
+            }
+        }
+        let says_nothing = match field.cardinality {
+            Cardinality::One => !field.presence && value.is_default(),
+            Cardinality::List | Cardinality::Map => value.is_default(),
+        };
+        match says_nothing {
+            true => self.unset(slot),
+            false => self.slots.set(slot, value),
+        }
+    }
+
+    fn unset(&mut self, slot: u16) {
+        match self.received.bytes().is_empty() {
+            true => self.slots.remove(slot),
+            false => self.slots.set(slot, Slot::Cleared),
+        }
+    }
+}
+
+fn empty(layout: &Layout, slot: u16) -> Slot {
+    let field = layout.field(slot);
+    match field.cardinality {
+        Cardinality::Map => Slot::Map(Default::default()),
+        _ if field.field_type.is_number() => Slot::Numbers(Vec::new()),
+        _ => Slot::Values(Vec::new()),
+    }
+}
+
+impl MessageRef<'_> {
+    /// A copy of the elements or entries of a field.
+    fn to_slot(self, slot: u16) -> Slot {
+        match (self.value(slot), empty(self.layout, slot)) {
+            (ValueRef::List(items), Slot::Numbers(mut numbers)) => {
+                numbers.extend(items.iter().map(ValueRef::bits));
+                Slot::Numbers(numbers)
+            }
+            (ValueRef::List(items), _) => {
+                Slot::Values(items.iter().map(ValueRef::to_slot).collect())
+            }
+            (ValueRef::Map(entries), _) => {
+                let entries = entries.iter();
+                Slot::Map(
+                    entries
+                        .map(|(key, value)| (key.to_owned(), value.to_slot()))
+                        .collect(),
+                )
+            }
+            (one, _) => one.to_slot(),
+        }
+    }
+
+    /// A copy of what the message holds. It shares the bytes, if it was received.
+    pub(super) fn to_body(self) -> Body {
+        let (start, end) = self.range();
+        let received = match end - start {
+            0 => Received::default(),
+            _ => {
+                let bytes = self.received().slice(start, end);
+                Received::trusted(self.message_type(), bytes)
+            }
+        };
+        Body {
+            received,
+            slots: Slots(self.slots().0.clone()),
+        }
+    }
+}
+
+impl ValueRef<'_> {
+    /// A copy of one value.
+    fn to_slot(self) -> Slot {
+        match self {
+            Self::Str(value) => Slot::Text(value.to_owned()),
+            Self::Bytes(value) => Slot::Bytes(bytes::Bytes::copy_from_slice(value)),
+            Self::Message(value) => Slot::Message(Box::new(value.to_body())),
+            // Lists and maps hold none.
+            Self::List(_) | Self::Map(_) => Slot::Cleared,
+            number => Slot::Bits(number.bits()),
+        }
     }
 }

@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use prost_reflect::{DynamicMessage, ReflectMessage as _, text_format::FormatOptions};
+use prost_reflect::{DynamicMessage, text_format::FormatOptions};
 
 use crate::{
     limits::MESSAGE_NESTING_MAX,
     message::{
-        Message,
+        Message, MessageRef,
+        convert::reflected,
         nesting::{is_text_within_limit, is_within_limit},
     },
     schema::MessageType,
@@ -29,17 +30,17 @@ impl Message {
             return Err(too_deep());
         }
         let descriptor = message_type.descriptor().clone();
-        let inner = DynamicMessage::parse_text_format(descriptor, text)
+        let dynamic = DynamicMessage::parse_text_format(descriptor, text)
             .map_err(|source| error(source.to_string()))?;
-        match is_within_limit(&inner) {
-            true => Ok(Self::from(inner)),
+        match is_within_limit(&dynamic) {
+            true => Ok(Self::from(dynamic)),
             false => Err(too_deep()),
         }
     }
 
     /// The message in protobuf's text format, a field a line.
     pub fn to_text(&self) -> String {
-        text(&self.inner, true)
+        text(self.as_ref(), true)
     }
 }
 
@@ -51,15 +52,14 @@ pub struct TextError {
     why: String,
 }
 
-pub(super) fn text(message: &DynamicMessage, pretty: bool) -> String {
+pub(super) fn text(message: MessageRef<'_>, pretty: bool) -> String {
     // An `Any` stays as it is: payloads inside payloads are as deep as the sender likes.
     let options = FormatOptions::new().pretty(pretty).expand_any(false);
-    message.to_text_format_with_options(&options)
+    reflected(message).to_text_format_with_options(&options)
 }
 
-pub(super) fn debug(message: &DynamicMessage, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    let name = message.descriptor();
-    let name = name.full_name();
+pub(super) fn debug(message: MessageRef<'_>, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let name = message.layout.descriptor.full_name();
     if f.alternate() {
         write!(f, "{name} {{\n{}\n}}", text(message, true))
     } else {

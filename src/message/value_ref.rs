@@ -2,9 +2,10 @@
 
 use std::fmt;
 
-use prost_reflect::{EnumDescriptor, FieldDescriptor, Kind, Value as Reflected};
-
-use crate::message::{ListRef, MapRef, MessageRef, Value, lending::Lender};
+use crate::{
+    message::{ListRef, MapRef, MessageRef, Value, body::Slot},
+    schema::layout::{FieldLayout, FieldType},
+};
 
 /// A value in a message, borrowed from it.
 #[derive(Clone, Copy, PartialEq)]
@@ -160,53 +161,59 @@ impl<'a> ValueRef<'a> {
         }
     }
 
-    pub(super) fn stored(value: &'a Reflected, lender: &'a Lender) -> Self {
-        match value {
-            Reflected::Bool(value) => Self::Bool(*value),
-            Reflected::I32(value) => Self::I32(*value),
-            Reflected::I64(value) => Self::I64(*value),
-            Reflected::U32(value) => Self::U32(*value),
-            Reflected::U64(value) => Self::U64(*value),
-            Reflected::F32(value) => Self::F32(*value),
-            Reflected::F64(value) => Self::F64(*value),
-            Reflected::String(value) => Self::Str(value),
-            Reflected::Bytes(value) => Self::Bytes(value),
-            Reflected::EnumNumber(value) => Self::Enum(*value),
-            Reflected::Message(value) => Self::Message(MessageRef::new(value, lender)),
-            Reflected::List(items) => Self::List(ListRef::new(items, lender)),
-            Reflected::Map(entries) => Self::Map(MapRef::new(Some(entries), lender)),
+    /// A number from its form in memory.
+    #[inline]
+    pub(super) fn of_bits(field_type: FieldType, bits: u64) -> Self {
+        match field_type {
+            FieldType::Int32 | FieldType::Sint32 | FieldType::Sfixed32 => Self::I32(bits as i32),
+            FieldType::Uint32 | FieldType::Fixed32 => Self::U32(bits as u32),
+            FieldType::Int64 | FieldType::Sint64 | FieldType::Sfixed64 => Self::I64(bits as i64),
+            FieldType::Bool => Self::Bool(bits != 0),
+            FieldType::Enum | FieldType::ClosedEnum => Self::Enum(bits as i32),
+            FieldType::Float => Self::F32(f32::from_bits(bits as u32)),
+            FieldType::Double => Self::F64(f64::from_bits(bits)),
+            _ => Self::U64(bits),
         }
     }
 
-    /// What an unset field reads as.
-    pub(super) fn default_of_field(field: &FieldDescriptor, lender: &'a Lender) -> Self {
-        if field.is_list() {
-            Self::List(ListRef::new(&[], lender))
-        } else if field.is_map() {
-            Self::Map(MapRef::new(None, lender))
-        } else if field.field_descriptor_proto().default_value.is_some() {
-            Self::stored(lender.default_of(field), lender)
-        } else {
-            Self::default_of_kind(&field.kind(), lender)
+    /// A number in its form in memory; 0 of anything else.
+    pub(super) fn bits(self) -> u64 {
+        match self {
+            Self::Bool(value) => value.into(),
+            Self::I32(value) | Self::Enum(value) => i64::from(value) as u64,
+            Self::I64(value) => value as u64,
+            Self::U32(value) => value.into(),
+            Self::U64(value) => value,
+            Self::F32(value) => value.to_bits().into(),
+            Self::F64(value) => value.to_bits(),
+            Self::Str(_) | Self::Bytes(_) | Self::Message(_) | Self::List(_) | Self::Map(_) => 0,
         }
     }
 
-    /// The value of a type's absence: zero, empty, the enum's first value.
-    pub(super) fn default_of_kind(kind: &Kind, lender: &'a Lender) -> Self {
-        match kind {
-            Kind::Double => Self::F64(0.0),
-            Kind::Float => Self::F32(0.0),
-            Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => Self::I32(0),
-            Kind::Int64 | Kind::Sint64 | Kind::Sfixed64 => Self::I64(0),
-            Kind::Uint32 | Kind::Fixed32 => Self::U32(0),
-            Kind::Uint64 | Kind::Fixed64 => Self::U64(0),
-            Kind::Bool => Self::Bool(false),
-            Kind::String => Self::Str(""),
-            Kind::Bytes => Self::Bytes(&[]),
-            Kind::Enum(kind) => Self::Enum(first_number(kind)),
-            Kind::Message(kind) => {
-                Self::Message(MessageRef::new(&lender.type_entry(kind).empty, lender))
+    /// The value of one element that was set, of a list or a map of `message`.
+    pub(super) fn of_slot(message: MessageRef<'a>, field: &FieldLayout, slot: &'a Slot) -> Self {
+        match slot {
+            Slot::Bits(bits) => Self::of_bits(field.field_type, *bits),
+            Slot::Text(text) => Self::Str(text),
+            Slot::Bytes(bytes) => Self::Bytes(bytes),
+            Slot::Message(body) => Self::Message(message.in_slot(field.inner, body)),
+            // No element is one of these.
+            Slot::Cleared | Slot::Numbers(_) | Slot::Values(_) | Slot::Map(_) => {
+                Self::default_of(message, field)
             }
+        }
+    }
+
+    /// The value of a type's absence in an element: zero, empty, the enum's first value.
+    pub(super) fn default_of(message: MessageRef<'a>, field: &FieldLayout) -> Self {
+        match field.field_type {
+            FieldType::String => Self::Str(""),
+            FieldType::Bytes => Self::Bytes(&[]),
+            FieldType::Message | FieldType::Group => Self::Message(message.empty(field.inner)),
+            FieldType::Enum | FieldType::ClosedEnum => {
+                Self::Enum(message.tables().enum_layout(field.inner).first)
+            }
+            number => Self::of_bits(number, 0),
         }
     }
 }
@@ -228,13 +235,4 @@ impl fmt::Debug for ValueRef<'_> {
             Self::Map(value) => value.fmt(f),
         }
     }
-}
-
-/// Read off the descriptor itself: the first value *declared*, which is the default of an open and
-/// of a closed enum alike.
-fn first_number(kind: &EnumDescriptor) -> i32 {
-    kind.enum_descriptor_proto()
-        .value
-        .first()
-        .map_or(0, |value| value.number())
 }

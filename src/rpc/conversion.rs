@@ -11,7 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::Response;
 use crate::{
     grpc::{RawMessage, Status},
-    message::{FieldError, Message},
+    message::{DecodeError, FieldError, Message},
     schema::MessageType,
 };
 
@@ -92,15 +92,19 @@ impl FromMessage<ViaMessage> for Message {
         raw: RawMessage,
         decode_bytes_max: usize,
     ) -> Result<Self, Status> {
-        Self::decode_within(message_type, raw.bytes, decode_bytes_max).map_err(|error| match error
-            .is_too_large()
-        {
-            true => Status::resource_exhausted(format!("{error}; {RAISE_DECODE_BYTES}")),
-            false => Status::internal(format!(
-                "the message is not a {}: {error}",
-                message_type.full_name()
-            )),
-        })
+        let _ = decode_bytes_max;
+        Self::decode_part(message_type, raw.bytes)
+            .map_err(|error| undecodable(message_type, &error))
+    }
+}
+
+fn undecodable(message_type: &MessageType, error: &DecodeError) -> Status {
+    match error.is_too_large() {
+        true => Status::resource_exhausted(format!("{error}; {RAISE_DECODE_BYTES}")),
+        false => Status::internal(format!(
+            "the message is not a {}: {error}",
+            message_type.full_name()
+        )),
     }
 }
 
@@ -110,7 +114,9 @@ impl FromMessage<ViaDynamic> for DynamicMessage {
         raw: RawMessage,
         decode_bytes_max: usize,
     ) -> Result<Self, Status> {
-        Message::from_raw(message_type, raw, decode_bytes_max).map(Self::from)
+        let message = Message::from_raw(message_type, raw, decode_bytes_max)?;
+        let dynamic = message.into_dynamic_within(decode_bytes_max);
+        dynamic.map_err(|error| undecodable(message_type, &error))
     }
 }
 

@@ -2,8 +2,10 @@
 //!
 //! This is the only file that asks for `syntax()`; everything else asks [`Features`].
 
-use prost_reflect::{Cardinality, EnumDescriptor, FieldDescriptor, Kind, Syntax};
-use prost_types::FileDescriptorProto;
+use prost_reflect::{
+    Cardinality, EnumDescriptor, ExtensionDescriptor, FieldDescriptor, Kind, Syntax,
+};
+use prost_types::{FieldDescriptorProto, FileDescriptorProto, field_descriptor_proto::Label};
 
 /// The resolved features of one field (`google.protobuf.FeatureSet` of descriptor.proto).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +35,33 @@ impl Features {
         Self {
             presence: field.supports_presence(),
             required: field.cardinality() == Cardinality::Required,
-            packed: field.is_packed(),
+            packed: packs(
+                field.field_descriptor_proto(),
+                &field.kind(),
+                field.is_packed(),
+            ),
             closed_enum,
             utf8_checked: proto3,
             delimited: field.is_group(),
+        }
+    }
+
+    pub(super) fn of_extension(extension: &ExtensionDescriptor) -> Self {
+        let closed_enum = match extension.kind() {
+            Kind::Enum(kind) => Self::closes(&kind),
+            _ => false,
+        };
+        Self {
+            presence: extension.supports_presence(),
+            required: false,
+            packed: packs(
+                extension.field_descriptor_proto(),
+                &extension.kind(),
+                extension.is_packed(),
+            ),
+            closed_enum,
+            utf8_checked: extension.parent_file().syntax() == Syntax::Proto3,
+            delimited: extension.is_group(),
         }
     }
 
@@ -49,5 +74,43 @@ impl Features {
     /// are allowed.
     pub(super) fn has_proto2_fields(file: &FileDescriptorProto) -> bool {
         file.syntax() != "proto3"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use crate::Schema;
+
+    #[test]
+    fn packed_is_as_the_option_says() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/protos/message");
+        let files = ["everything.proto", "legacy.proto"].map(|file| folder.join(file));
+        let compiled = Schema::compile(files, [&folder]).unwrap();
+        let described = Schema::from_descriptor_set(compiled.descriptor_pool().encode_to_vec());
+        for schema in [compiled, described.unwrap()] {
+            for (message, field, packed) in [
+                ("everything.Everything", "int32s", true),
+                ("everything.Everything", "unpacked", false),
+                ("everything.Everything", "strings", false),
+                ("legacy.Legacy", "numbers", false),
+                ("legacy.Legacy", "packed", true),
+            ] {
+                let field = schema.message(message).unwrap().field(field).unwrap();
+                assert_eq!(field.features().packed, packed, "{field:?}");
+            }
+        }
+    }
+}
+
+/// What the option says, and else the syntax. prost-reflect decides it before it has read the options
+/// of a file that was compiled here, so the option is asked again.
+fn packs(field: &FieldDescriptorProto, kind: &Kind, reflected: bool) -> bool {
+    let packable = !matches!(kind, Kind::String | Kind::Bytes | Kind::Message(_));
+    let is_list = field.label() == Label::Repeated;
+    match field.options.as_ref().and_then(|options| options.packed) {
+        Some(packed) => packed && packable && is_list,
+        None => reflected,
     }
 }

@@ -52,7 +52,7 @@ impl File {
 
     /// Its top-level message types.
     pub fn messages(&self) -> Vec<MessageType> {
-        self.descriptor.messages().map(MessageType::new).collect()
+        self.descriptor.messages().map(MessageType::from).collect()
     }
 
     pub(super) fn descriptor(&self) -> &FileDescriptor {

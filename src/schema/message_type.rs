@@ -1,67 +1,120 @@
 //! Message and enum types, their fields and values: thin, cheap handles on the descriptors.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use prost_reflect::{
     EnumDescriptor, EnumValueDescriptor, FieldDescriptor, MessageDescriptor, OneofDescriptor,
 };
 
-use super::Features;
+use super::{
+    Features,
+    layout::{Cardinality, FieldInfo, FieldLayout, Layout, Tables},
+};
 
 /// A message type. Cloning is cheap; equal if it is the same type of the same schema.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct MessageType {
-    descriptor: MessageDescriptor,
+    handle: Arc<Handle>,
+}
+
+/// One allocation for each place that keeps a type, so that threads which clone their own do not
+/// write the same counter.
+struct Handle {
+    tables: Arc<Tables>,
+    index: u32,
 }
 
 impl MessageType {
-    pub(crate) fn new(descriptor: MessageDescriptor) -> Self {
-        Self { descriptor }
+    pub(crate) fn new(descriptor: &MessageDescriptor) -> Self {
+        let tables = Tables::of(descriptor.parent_pool());
+        let index = tables.index_of(descriptor.full_name());
+        let index = index.expect("a type is in its own pool");
+        Self::with(&tables, index)
+    }
+
+    /// The type with an index in these tables.
+    pub(crate) fn with(tables: &Arc<Tables>, index: u32) -> Self {
+        let handle = Arc::new(Handle {
+            tables: Arc::clone(tables),
+            index,
+        });
+        Self { handle }
+    }
+
+    #[inline]
+    pub(crate) fn tables(&self) -> &Arc<Tables> {
+        &self.handle.tables
+    }
+
+    #[inline]
+    pub(crate) fn index(&self) -> u32 {
+        self.handle.index
+    }
+
+    #[inline]
+    pub(crate) fn layout(&self) -> &Layout {
+        self.handle.tables.layout(self.handle.index)
     }
 
     /// The prost-reflect descriptor.
     pub fn descriptor(&self) -> &MessageDescriptor {
-        &self.descriptor
+        self.handle.tables.descriptor(self.handle.index)
     }
 
     /// The name without package and outer types.
     pub fn name(&self) -> &str {
-        self.descriptor.name()
+        self.descriptor().name()
     }
 
     /// `package.Outer.Name`.
     pub fn full_name(&self) -> &str {
-        self.descriptor.full_name()
+        self.descriptor().full_name()
     }
 
     /// The fields in the order of their numbers.
     pub fn fields(&self) -> impl ExactSizeIterator<Item = Field> + '_ {
-        self.descriptor.fields().map(Field::new)
+        let slots: Vec<u16> = self
+            .layout()
+            .slots()
+            .map(|(slot, _)| slot)
+            .filter(|slot| !self.layout().info(*slot).is_extension())
+            .collect();
+        slots.into_iter().map(|slot| Field::new(self, slot))
     }
 
     /// A field by its name in the file.
     pub fn field(&self, name: &str) -> Option<Field> {
-        self.descriptor.get_field_by_name(name).map(Field::new)
+        let slot = self.layout().by_name(name)?;
+        Some(Field::new(self, slot))
     }
 
     /// A field by its number.
     pub fn field_by_number(&self, number: u32) -> Option<Field> {
-        self.descriptor.get_field(number).map(Field::new)
+        let (slot, _) = self.layout().by_number(number)?;
+        (!self.layout().info(slot).is_extension()).then(|| Field::new(self, slot))
     }
 
     /// The oneofs, those that `optional` makes in proto3 left out.
     pub fn oneofs(&self) -> impl Iterator<Item = Oneof> + '_ {
-        self.descriptor
+        self.descriptor()
             .oneofs()
             .filter(|oneof| !oneof.is_synthetic())
-            .map(Oneof::new)
+            .map(|oneof| Oneof::new(self, oneof))
     }
 
     /// Whether this is the entry type that the compiler makes for a `map` field.
     pub fn is_map_entry(&self) -> bool {
-        self.descriptor.is_map_entry()
+        self.descriptor().is_map_entry()
     }
 }
+
+impl PartialEq for MessageType {
+    fn eq(&self, other: &Self) -> bool {
+        self.index() == other.index() && Arc::ptr_eq(self.tables(), other.tables())
+    }
+}
+
+impl Eq for MessageType {}
 
 impl fmt::Debug for MessageType {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -71,14 +124,18 @@ impl fmt::Debug for MessageType {
 
 impl From<MessageDescriptor> for MessageType {
     fn from(descriptor: MessageDescriptor) -> Self {
-        Self::new(descriptor)
+        Self::new(&descriptor)
     }
 }
 
 /// A field of a message type: a handle that is resolved once and used many times.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone)]
 pub struct Field {
-    descriptor: FieldDescriptor,
+    parent: MessageType,
+    /// Of the parent's table, at hand for whoever uses the handle.
+    layout_id: u64,
+    layout: FieldLayout,
+    slot: u16,
 }
 
 /// The type of a field's values; of one element where the field is repeated.
@@ -105,73 +162,119 @@ pub enum Kind {
 }
 
 impl Field {
-    pub(crate) fn new(descriptor: FieldDescriptor) -> Self {
-        Self { descriptor }
+    /// The field in a slot that is no extension's.
+    pub(crate) fn new(parent: &MessageType, slot: u16) -> Self {
+        let layout = parent.layout();
+        Self {
+            parent: parent.clone(),
+            layout_id: layout.id,
+            layout: *layout.field(slot),
+            slot,
+        }
+    }
+
+    /// The id of the parent's table.
+    #[inline]
+    pub(crate) fn layout_id(&self) -> u64 {
+        self.layout_id
+    }
+
+    #[inline]
+    pub(crate) fn slot(&self) -> u16 {
+        self.slot
+    }
+
+    #[inline]
+    pub(crate) fn parent_type(&self) -> &MessageType {
+        &self.parent
+    }
+
+    pub(crate) fn info(&self) -> &FieldInfo {
+        self.parent.layout().info(self.slot)
+    }
+
+    #[inline]
+    pub(crate) fn layout(&self) -> &FieldLayout {
+        &self.layout
     }
 
     /// The prost-reflect descriptor.
     pub fn descriptor(&self) -> &FieldDescriptor {
-        &self.descriptor
+        let descriptor = self.info().descriptor();
+        descriptor.expect("a handle is never made of an extension")
     }
 
     /// The name in the file.
     pub fn name(&self) -> &str {
-        self.descriptor.name()
+        &self.info().name
     }
 
     /// `package.Message.name`.
     pub fn full_name(&self) -> &str {
-        self.descriptor.full_name()
+        self.info().full_name()
     }
 
     /// The name in JSON: lowerCamelCase, or what `json_name` says.
     pub fn json_name(&self) -> &str {
-        self.descriptor.json_name()
+        &self.info().json_name
     }
 
     /// The field number.
     pub fn number(&self) -> u32 {
-        self.descriptor.number()
+        self.layout().number
     }
 
     /// The message type it is a field of.
     pub fn parent(&self) -> MessageType {
-        MessageType::new(self.descriptor.parent_message().clone())
+        self.parent.clone()
     }
 
     /// The type of its values.
     pub fn kind(&self) -> Kind {
-        self.descriptor.kind().into()
+        let layout = self.layout();
+        match layout.field_type.is_message() {
+            true => Kind::Message(MessageType::with(self.parent.tables(), layout.inner)),
+            false => self.info().kind().into(),
+        }
     }
 
     /// Whether it is `repeated` and no map.
     pub fn is_list(&self) -> bool {
-        self.descriptor.is_list()
+        self.layout().cardinality == Cardinality::List
     }
 
     /// Whether it is a `map`.
     pub fn is_map(&self) -> bool {
-        self.descriptor.is_map()
+        self.layout().cardinality == Cardinality::Map
     }
 
     /// Whether it holds one scalar or enum value: neither list, map nor message.
     pub fn is_scalar(&self) -> bool {
-        !self.is_list() && !self.is_map() && !matches!(self.kind(), Kind::Message(_))
+        let layout = self.layout();
+        layout.cardinality == Cardinality::One && !layout.field_type.is_message()
     }
 
     /// The oneof it is a member of (not the one that `optional` makes in proto3).
     pub fn oneof(&self) -> Option<Oneof> {
-        self.descriptor
+        self.descriptor()
             .containing_oneof()
             .filter(|oneof| !oneof.is_synthetic())
-            .map(Oneof::new)
+            .map(|oneof| Oneof::new(&self.parent, oneof))
     }
 
     /// What syntax decides about it.
     pub fn features(&self) -> Features {
-        Features::of(&self.descriptor)
+        self.info().features
     }
 }
+
+impl PartialEq for Field {
+    fn eq(&self, other: &Self) -> bool {
+        self.slot == other.slot && self.parent == other.parent
+    }
+}
+
+impl Eq for Field {}
 
 impl fmt::Debug for Field {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -198,7 +301,7 @@ impl From<prost_reflect::Kind> for Kind {
             Reflected::Bool => Self::Bool,
             Reflected::String => Self::String,
             Reflected::Bytes => Self::Bytes,
-            Reflected::Message(descriptor) => Self::Message(MessageType::new(descriptor)),
+            Reflected::Message(descriptor) => Self::Message(MessageType::new(&descriptor)),
             Reflected::Enum(descriptor) => Self::Enum(EnumType::new(descriptor)),
         }
     }
@@ -232,12 +335,16 @@ impl fmt::Display for Kind {
 /// A oneof of a message type.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Oneof {
+    parent: MessageType,
     descriptor: OneofDescriptor,
 }
 
 impl Oneof {
-    fn new(descriptor: OneofDescriptor) -> Self {
-        Self { descriptor }
+    fn new(parent: &MessageType, descriptor: OneofDescriptor) -> Self {
+        Self {
+            parent: parent.clone(),
+            descriptor,
+        }
     }
 
     /// The name in the file.
@@ -247,7 +354,12 @@ impl Oneof {
 
     /// Its members.
     pub fn fields(&self) -> impl ExactSizeIterator<Item = Field> + '_ {
-        self.descriptor.fields().map(Field::new)
+        let fields: Vec<Field> = self
+            .descriptor
+            .fields()
+            .filter_map(|field| self.parent.field_by_number(field.number()))
+            .collect();
+        fields.into_iter()
     }
 }
 

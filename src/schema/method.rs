@@ -55,6 +55,8 @@ pub struct Method {
 
 struct MethodInner {
     path: String,
+    #[cfg(feature = "client")]
+    http_path: Option<http::uri::PathAndQuery>,
     service: String,
     name: String,
     kind: MethodKind,
@@ -133,13 +135,16 @@ impl Method {
             Some(IdempotencyLevel::Idempotent) => Idempotency::Idempotent,
             Some(IdempotencyLevel::IdempotencyUnknown) | None => Idempotency::Unknown,
         };
+        let path = format!("/{service}/{name}");
         let inner = MethodInner {
-            path: format!("/{service}/{name}"),
+            #[cfg(feature = "client")]
+            http_path: http::uri::PathAndQuery::try_from(&*path).ok(),
+            path,
             service,
             name,
             kind,
-            input: MessageType::new(descriptor.input()),
-            output: MessageType::new(descriptor.output()),
+            input: MessageType::new(&descriptor.input()),
+            output: MessageType::new(&descriptor.output()),
             idempotency,
         };
         Self {
@@ -150,6 +155,12 @@ impl Method {
     /// The `:path` of its calls, `/user.UserInfo/addUser` (gRPC over HTTP/2, "Requests").
     pub fn path(&self) -> &str {
         &self.inner.path
+    }
+
+    /// The same as requests carry it; `None` for names that no path can have.
+    #[cfg(feature = "client")]
+    pub(crate) fn http_path(&self) -> Option<&http::uri::PathAndQuery> {
+        self.inner.http_path.as_ref()
     }
 
     /// The full name of its service, `user.UserInfo`.

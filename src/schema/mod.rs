@@ -9,6 +9,7 @@ mod descriptor_set;
 mod diagnostic;
 mod features;
 mod file;
+pub(crate) mod layout;
 mod message_type;
 mod method;
 mod print;
@@ -31,6 +32,7 @@ pub use method::{Method, MethodKind, Service};
 
 use crate::Error;
 use file::FileIndex;
+use layout::Tables;
 
 /// What a set of `.proto` files says: services, methods, messages. Immutable; cloning is cheap.
 #[derive(Clone)]
@@ -40,6 +42,7 @@ pub struct Schema {
 
 struct Inner {
     pool: DescriptorPool,
+    tables: Arc<Tables>,
     files: FileIndex,
     services: Vec<Service>,
     /// `/package.Service/Method` → (service, method).
@@ -97,10 +100,8 @@ impl Schema {
 
     /// A message type by its full name, `package.Message`.
     pub fn message(&self, full_name: &str) -> Option<MessageType> {
-        self.inner
-            .pool
-            .get_message_by_name(full_name)
-            .map(MessageType::new)
+        let index = self.inner.tables.index_of(full_name)?;
+        Some(MessageType::with(&self.inner.tables, index))
     }
 
     /// An enum type by its full name.
@@ -222,6 +223,7 @@ impl Schema {
     }
 
     fn new(pool: DescriptorPool, files: FileIndex, notes: Diagnostics) -> Self {
+        let tables = Tables::of(&pool);
         let services: Vec<Service> = files
             .named()
             .flat_map(|file| file.descriptor().services().collect::<Vec<_>>())
@@ -234,6 +236,7 @@ impl Schema {
             .collect();
         Self {
             inner: Arc::new(Inner {
+                tables,
                 pool,
                 files,
                 services,

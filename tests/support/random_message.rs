@@ -27,7 +27,7 @@ impl Random {
     }
 
     /// Small numbers, the ends of the range, and any other.
-    fn bits(&mut self) -> u64 {
+    pub(crate) fn bits(&mut self) -> u64 {
         match self.below(4) {
             0 => self.below(3),
             1 => u64::MAX - self.below(3),

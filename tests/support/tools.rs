@@ -33,6 +33,24 @@ pub fn grpc_js() -> Option<&'static Path> {
     found(GRPC_JS.get_or_init(|| installed("grpc-js", install_grpc_js)))
 }
 
+/// The folder of googleapis' .proto files, as npm has them.
+pub fn googleapis() -> Option<&'static Path> {
+    static GOOGLEAPIS: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    found(GOOGLEAPIS.get_or_init(|| installed("google-proto-files", install_googleapis)))
+}
+
+/// A folder with the .proto files of Envoy's xDS and those they import, in several trees.
+pub fn xds() -> Option<&'static Path> {
+    static XDS: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    found(XDS.get_or_init(|| installed("grpc-js-xds", install_xds)))
+}
+
+/// A folder with `k8s.io/api` and `k8s.io/apimachinery`, which are proto2.
+pub fn kubernetes() -> Option<&'static Path> {
+    static KUBERNETES: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    found(KUBERNETES.get_or_init(|| installed("kubernetes", install_kubernetes)))
+}
+
 fn found(tool: &'static Result<PathBuf, String>) -> Option<&'static Path> {
     match tool {
         Ok(path) => Some(path),
@@ -115,19 +133,78 @@ fn install_grpcio(folder: &Path) -> Result<PathBuf, String> {
 }
 
 fn install_grpc_js(folder: &Path) -> Result<PathBuf, String> {
-    const PACKAGES: &[&str] = &["@grpc/grpc-js@1.14.7", "@grpc/proto-loader@0.8.1"];
     run(Command::new("node").arg("--version"))?;
-    if !is_complete(folder, PACKAGES)? {
+    install_npm(
+        folder,
+        &["@grpc/grpc-js@1.14.7", "@grpc/proto-loader@0.8.1"],
+    )?;
+    Ok(folder.to_owned())
+}
+
+fn install_googleapis(folder: &Path) -> Result<PathBuf, String> {
+    install_npm(folder, &["google-proto-files@5.0.3"])?;
+    Ok(folder.join("node_modules/google-proto-files"))
+}
+
+/// The package's own `validate.proto` is older than what its other files say.
+fn install_xds(folder: &Path) -> Result<PathBuf, String> {
+    install_npm(&folder.join("npm"), &["@grpc/grpc-js-xds@1.14.1"])?;
+    install_go_modules(
+        &folder.join("go"),
+        &[
+            "github.com/envoyproxy/protoc-gen-validate@v1.2.1 h1:DEo3O99U8j4hBFwbJfrz9VtgcDfUKS7KJ7spH3d86P8=",
+        ],
+    )?;
+    Ok(folder.to_owned())
+}
+
+fn install_kubernetes(folder: &Path) -> Result<PathBuf, String> {
+    let modules = [
+        "k8s.io/api@v0.34.1 h1:jC+153630BMdlFukegoEL8E/yT7aLyQkIVuwhmwDgJM=",
+        "k8s.io/apimachinery@v0.34.1 h1:dTlxFls/eikpJxmAC7MVE8oOeP1zryV7iRyIjB0gky4=",
+    ];
+    install_go_modules(folder, &modules)?;
+    Ok(folder.to_owned())
+}
+
+/// npm checks what it gets against the registry's hashes.
+fn install_npm(folder: &Path, packages: &[&str]) -> Result<(), String> {
+    if !is_complete(folder, packages)? {
         fs::create_dir_all(folder).map_err(|error| error.to_string())?;
         let npm = ["install", "--no-audit", "--no-fund", "--ignore-scripts"];
         run(Command::new("npm")
             .args(npm)
             .arg("--prefix")
             .arg(folder)
-            .args(PACKAGES))?;
-        set_complete(folder, PACKAGES)?;
+            .args(packages))?;
+        set_complete(folder, packages)?;
     }
-    Ok(folder.to_owned())
+    Ok(())
+}
+
+/// Puts modules, each with its version and hash, in folders of their names, without the version.
+fn install_go_modules(folder: &Path, modules: &[&str]) -> Result<(), String> {
+    if is_complete(folder, modules)? {
+        return Ok(());
+    }
+    let cache = folder.join("cache");
+    fs::create_dir_all(&cache).map_err(|error| error.to_string())?;
+    for module in modules {
+        let (module, sum) = module.split_once(' ').expect("each has its hash");
+        let (name, _) = module.split_once('@').expect("each has its version");
+        let mut download = Command::new("go");
+        download.args(["mod", "download", "-modcacherw", "-json", module]);
+        let told = output(download.current_dir(&cache).env("GOMODCACHE", &cache))?;
+        if !told.contains(&format!("\"Sum\": \"{sum}\"")) {
+            return Err(format!("{module} is another one: {told}"));
+        }
+        let place = folder.join(name);
+        fs::create_dir_all(place.parent().expect("it has a folder"))
+            .and_then(|()| fs::rename(cache.join(module), place))
+            .map_err(|error| error.to_string())?;
+    }
+    fs::remove_dir_all(&cache).map_err(|error| error.to_string())?;
+    set_complete(folder, modules)
 }
 
 fn install_grpcurl(bin: &Path) -> Result<PathBuf, String> {
@@ -161,11 +238,16 @@ fn install_grpcurl(bin: &Path) -> Result<PathBuf, String> {
 
 /// Runs a command to its end; the last line of what it complained about if it fails.
 fn run(command: &mut Command) -> Result<(), String> {
+    output(command).map(drop)
+}
+
+/// What a command prints.
+fn output(command: &mut Command) -> Result<String, String> {
     let output = command
         .output()
         .map_err(|error| format!("{}: {error}", command.get_program().to_string_lossy()))?;
     if output.status.success() {
-        return Ok(());
+        return Ok(String::from_utf8_lossy(&output.stdout).into_owned());
     }
     let complaint = String::from_utf8_lossy(&output.stderr);
     Err(complaint

@@ -36,7 +36,7 @@ pub(in crate::cli) struct Sources {
         short = 'I',
         long,
         short_alias = 'i',
-        alias = "imports",
+        aliases = ["imports", "import-paths"],
         value_name = "DIR"
     )]
     #[arg(env = "REFLECTD_IMPORT_PATH", hide_env_values = true, value_delimiter = PATHS_APART)]

@@ -9,7 +9,7 @@ use super::switch;
 use crate::cli::quantity;
 
 /// How a server is reached.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug)]
 #[command(next_help_heading = "Connection")]
 pub(in crate::cli) struct Dialing {
     /// Without TLS
@@ -56,6 +56,7 @@ pub(in crate::cli) struct Dialing {
     /// The name that the server's certificate must have
     #[arg(
         long,
+        alias = "cname",
         value_name = "NAME",
         env = "REFLECTD_SERVERNAME",
         hide_env_values = true
@@ -104,6 +105,26 @@ pub(in crate::cli) struct Dialing {
     )]
     #[arg(value_parser = quantity::timeout)]
     pub(in crate::cli) keepalive_time: Option<Duration>,
+
+    /// How long a connection may be silent before the system asks whether the other end is there
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "REFLECTD_TCP_KEEPALIVE",
+        hide_env_values = true
+    )]
+    #[arg(value_parser = quantity::period, default_value = "30s")]
+    pub(in crate::cli) tcp_keepalive: Duration,
+
+    /// How long the other end's system may leave unacknowledged what was sent
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "REFLECTD_TCP_USER_TIMEOUT",
+        hide_env_values = true
+    )]
+    #[arg(value_parser = quantity::period, default_value = "1m")]
+    pub(in crate::cli) tcp_user_timeout: Duration,
 
     /// Longest message that is received [default: 4MiB]
     #[arg(

@@ -3,6 +3,7 @@
 
 use std::{pin::pin, time::Duration};
 
+use http::HeaderMap;
 use reflectd::{
     Message, Metadata, Status,
     client::{self, Client, Responses},
@@ -10,8 +11,8 @@ use reflectd::{
 };
 use tokio::select;
 
-use super::{report::Report, request::Requests};
-use crate::cli::failure::Failure;
+use super::report::Report;
+use crate::cli::{failure::Failure, requests::Requests};
 
 pub(super) struct Exchange {
     pub(super) client: Client,
@@ -106,11 +107,11 @@ async fn receive(
     let headers = match incoming.metadata().await {
         Ok(metadata) => metadata.clone(),
         Err(status) => {
-            report.headers(&Metadata::new())?;
+            report.headers(&Metadata::new(), &HeaderMap::new())?;
             return failed(status, report);
         }
     };
-    report.headers(&headers)?;
+    report.headers(&headers, incoming.headers())?;
     let mut replies = 0;
     loop {
         match incoming.message().await {

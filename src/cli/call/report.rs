@@ -3,13 +3,15 @@
 use std::{fmt::Write as _, time::Duration};
 
 use base64::{Engine, prelude::BASE64_STANDARD};
+use http::{HeaderMap, HeaderName};
 use reflectd::{Message, Metadata, Schema, message::JsonOptions, schema::Method};
 
-use super::{exchange::End, request::SEPARATOR, status};
+use super::{exchange::End, status};
 use crate::cli::{
     arguments::{CallArguments, Format},
     console,
     failure::{Exit, Failure},
+    requests::SEPARATOR,
 };
 
 pub(super) struct Report<'a> {
@@ -75,8 +77,9 @@ impl<'a> Report<'a> {
         self.verbosely(&format!("\nRequest metadata to send:\n{metadata}"))
     }
 
-    pub(super) fn headers(&self, metadata: &Metadata) -> Result<(), Failure> {
-        let metadata = pairs(metadata);
+    /// The metadata, and what is gRPC's own in the head, which says how the replies are sent.
+    pub(super) fn headers(&self, metadata: &Metadata, head: &HeaderMap) -> Result<(), Failure> {
+        let metadata = lines(metadata, head);
         self.verbosely(&format!("\nResponse headers received:\n{metadata}"))
     }
 
@@ -145,20 +148,33 @@ impl<'a> Report<'a> {
 
 /// Metadata a pair a line, sorted by name.
 fn pairs(metadata: &Metadata) -> String {
-    if metadata.is_empty() {
+    lines(metadata, &HeaderMap::new())
+}
+
+/// The same, and the headers that are no metadata.
+fn lines(metadata: &Metadata, head: &HeaderMap) -> String {
+    let names = metadata.iter().map(|(name, _)| name).chain(head.keys());
+    let mut names: Vec<&str> = names.map(HeaderName::as_str).collect();
+    if names.is_empty() {
         return "(empty)\n".to_owned();
     }
-    let mut names: Vec<&str> = metadata.iter().map(|(name, _)| name.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     let mut text = String::new();
     for name in names {
+        let is_metadata = metadata.as_header_map().contains_key(name);
         let values: Vec<String> = match name.ends_with("-bin") {
             true => metadata
                 .all_bytes(name)
                 .map(|bytes| BASE64_STANDARD.encode(bytes))
                 .collect(),
-            false => metadata.texts(name).map(str::to_owned).collect(),
+            false if is_metadata => metadata.texts(name).map(str::to_owned).collect(),
+            false => {
+                let values = head.get_all(name).iter();
+                values
+                    .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned())
+                    .collect()
+            }
         };
         for value in values {
             // Writing to a String does not fail.

@@ -1,7 +1,8 @@
 //! A server that is no limit: it answers every request with the same bytes, and looks at as little of
 //! it as HTTP/2 lets it. One thread a connection.
 //!
-//! What a client reaches against it is the client's own.
+//! It listens where its argument says, else on a free port, and prints the address. What a client reaches
+//! against it is the client's own.
 
 use std::{
     io::{Read, Write},
@@ -9,7 +10,9 @@ use std::{
 };
 
 fn main() {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = std::env::args().nth(1);
+    let address = address.as_deref().unwrap_or("127.0.0.1:0");
+    let listener = TcpListener::bind(address).expect("a port");
     println!("{}", listener.local_addr().expect("an address"));
     for socket in listener.incoming().flatten() {
         std::thread::spawn(move || serve(socket));

@@ -35,7 +35,7 @@ impl<'a> Elements<'a> {
     pub(super) fn new(list: ListRef<'a>, kind: Kind, context: Context<'a>) -> Self {
         let tried = context
             .tries(&kind)
-            .then(|| ValueRef::default_of_kind(&kind, list.lender()));
+            .then(|| ValueRef::default_of(list.message(), list.field()));
         Self {
             values: list.iter().chain(tried).enumerate(),
             kind,
@@ -89,7 +89,7 @@ impl<'a> Entries<'a> {
         };
         let value_kind = entry.map_entry_value_field().kind();
         let tried = context.tries(&value_kind).then(|| {
-            let value = ValueRef::default_of_kind(&value_kind, map.lender());
+            let value = ValueRef::default_of(map.message(), map.value_field());
             (default_key(&entry.map_entry_key_field().kind()), value)
         });
         Ok(Self {
@@ -141,9 +141,7 @@ impl Context<'_> {
     fn tries(&self, kind: &Kind) -> bool {
         match (self.probe, kind) {
             (None, _) => false,
-            (Some(probe), Kind::Message(inner)) => {
-                probe.goes_into(&MessageType::new(inner.clone()))
-            }
+            (Some(probe), Kind::Message(inner)) => probe.goes_into(&MessageType::new(inner)),
             (Some(_), _) => true,
         }
     }

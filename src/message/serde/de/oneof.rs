@@ -55,7 +55,12 @@ impl<'a> OneofDeserializer<'a> {
     }
 
     pub(super) fn has_value(&self) -> bool {
-        self.context.probe.is_some() || self.message.set_member(&self.oneof).is_some()
+        self.context.probe.is_some() || self.set_member().is_some()
+    }
+
+    fn set_member(&self) -> Option<Field> {
+        let mut members = self.oneof.fields();
+        members.find(|member| self.message.is_set(member.slot()))
     }
 
     pub(super) fn is_put_off(&self, probe: &Probe) -> bool {
@@ -64,7 +69,7 @@ impl<'a> OneofDeserializer<'a> {
 
     fn member(&self, variants: &'static [&'static str]) -> Result<Field, SerdeError> {
         let member = match self.context.probe {
-            None => self.message.set_member(&self.oneof).cloned(),
+            None => self.set_member(),
             Some(probe) => {
                 let mut members: Vec<_> = self.oneof.fields().collect();
                 if members

@@ -1,10 +1,7 @@
 //! Rust structs and maps.
 
-use std::collections::HashMap;
+use std::{collections::BTreeMap, sync::Arc};
 
-use prost_reflect::{
-    DynamicMessage, Kind, MapKey as ReflectedKey, MessageDescriptor, Value as Reflected,
-};
 use serde::{
     Serialize,
     ser::{SerializeMap, SerializeStruct},
@@ -14,8 +11,9 @@ use super::target::{Output, Place, Put, Target};
 use crate::{
     Schema,
     message::{
-        Value,
-        fit::{fit_one, map_entry},
+        MapKey, Message,
+        body::Slot,
+        fit::fit_key,
         serde::{
             SerdeError,
             error::Segment,
@@ -23,12 +21,15 @@ use crate::{
             well_known::too_deep,
         },
     },
-    schema::{Field, MessageType},
+    schema::{
+        Field, MessageType,
+        layout::{FieldLayout, FieldType, Layout, Tables},
+    },
 };
+
 /// Puts a message together from named parts.
 pub(super) struct MessageBuilder {
-    message: DynamicMessage,
-    message_type: MessageType,
+    message: Message,
     /// How many messages may still be made inside this one.
     pub(super) levels: usize,
     /// Numbers of the fields that were set, for two names can mean the same field.
@@ -38,8 +39,7 @@ pub(super) struct MessageBuilder {
 impl MessageBuilder {
     pub(super) fn new(message_type: &MessageType, levels: usize) -> Result<Self, SerdeError> {
         Ok(Self {
-            message: DynamicMessage::new(message_type.descriptor().clone()),
-            message_type: message_type.clone(),
+            message: Message::new(message_type),
             levels: levels.checked_sub(1).ok_or_else(too_deep)?,
             set: Vec::new(),
         })
@@ -50,10 +50,11 @@ impl MessageBuilder {
         name: &str,
         value: &T,
     ) -> Result<(), SerdeError> {
-        match member(&self.message_type, name)? {
+        match member(self.message.message_type(), name)? {
             Some(Member::Field(field)) => self.field(&field, value),
             Some(Member::Oneof(oneof)) => {
                 let target = Target {
+                    tables: &self.tables(),
                     place: Place::Oneof(&oneof),
                     levels: self.levels,
                     optional: true,
@@ -69,31 +70,32 @@ impl MessageBuilder {
     }
 
     fn field<T: Serialize + ?Sized>(&mut self, field: &Field, value: &T) -> Result<(), SerdeError> {
-        let descriptor = field.descriptor();
-        let kind = descriptor.kind();
-        let output = Target::field(descriptor, &kind, self.levels).put(value);
+        let output = Target::field(field, self.levels).put(value);
         match output.map_err(|error| error.in_field(field.name()))? {
             Some(Output::Value(value)) => self.set(field, value),
             _ => Ok(()),
         }
     }
 
-    pub(super) fn set(&mut self, field: &Field, value: Reflected) -> Result<(), SerdeError> {
+    pub(super) fn set(&mut self, field: &Field, value: Slot) -> Result<(), SerdeError> {
         if self.set.contains(&field.number()) {
             return Err(SerdeError::structural("it is set twice").in_field(field.name()));
         }
         self.set.push(field.number());
-        self.message
-            .try_set_field(field.descriptor(), value)
-            .map_err(|error| SerdeError::structural(error.to_string()).in_field(field.name()))
+        self.message.put(field.slot(), value);
+        Ok(())
     }
 
-    pub(super) fn finish(self) -> Reflected {
-        Reflected::Message(self.message)
+    fn tables(&self) -> Arc<Tables> {
+        Arc::clone(self.message.message_type().tables())
+    }
+
+    pub(super) fn finish(self) -> Slot {
+        Slot::Message(Box::new(self.message.into_body()))
     }
 
     fn no_such_field(&self, name: &str) -> SerdeError {
-        let fields: Vec<_> = self.message_type.fields().collect();
+        let fields: Vec<_> = self.message.message_type().fields().collect();
         let nearest = Schema::nearest(name, fields.iter().map(Field::name));
         SerdeError::no_such_field(name, nearest)
     }
@@ -102,7 +104,7 @@ impl MessageBuilder {
 /// A struct or a Rust map: the fields of a message, or the entries of a map.
 pub(super) enum FieldsOrEntries {
     Fields {
-        builder: MessageBuilder,
+        builder: Box<MessageBuilder>,
         /// The name that came last, while its value is still to come.
         name: Option<String>,
     },
@@ -112,24 +114,23 @@ pub(super) enum FieldsOrEntries {
 pub(super) struct Entries {
     /// How many messages may still be made, an entry included.
     levels: usize,
-    entry: MessageDescriptor,
-    entries: HashMap<ReflectedKey, Reflected>,
-    key: Option<ReflectedKey>,
+    /// The type of the entries.
+    entry: MessageType,
+    entries: BTreeMap<MapKey, Slot>,
+    key: Option<MapKey>,
 }
 
 impl FieldsOrEntries {
     pub(super) fn new(target: Target<'_>, given: &str) -> Result<Self, SerdeError> {
-        if let Place::Map(field) = target.place
-            && let Some(entry) = map_entry(field)
-        {
+        if let Place::Map(field) = target.place {
             return Ok(Self::Entries(Entries {
                 levels: target.levels,
-                entry,
-                entries: HashMap::new(),
+                entry: MessageType::with(target.tables, field.layout().inner),
+                entries: BTreeMap::new(),
                 key: None,
             }));
         }
-        let builder = target.message_builder(given)?;
+        let builder = Box::new(target.message_builder(given)?);
         Ok(Self::Fields {
             builder,
             name: None,
@@ -139,7 +140,7 @@ impl FieldsOrEntries {
     fn finish(self) -> Put {
         let value = match self {
             Self::Fields { builder, .. } => builder.finish(),
-            Self::Entries(entries) => Reflected::Map(entries.entries),
+            Self::Entries(entries) => Slot::Map(entries.entries),
         };
         Ok(Some(Output::Value(value)))
     }
@@ -147,11 +148,15 @@ impl FieldsOrEntries {
 
 impl Entries {
     fn key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), SerdeError> {
-        let kind = self.entry.map_entry_key_field().kind();
-        let key = match Target::required(&kind, self.levels).put(key) {
-            Ok(Some(Output::Value(value))) => value.into_map_key(),
+        let (tables, layout) = (self.entry.tables(), self.entry.layout());
+        let field = *layout.field(0);
+        let key = match Target::required(tables, field, self.levels).put(key) {
+            Ok(Some(Output::Value(Slot::Text(key)))) => Some(MapKey::String(key)),
+            Ok(Some(Output::Value(Slot::Bits(bits)))) => {
+                Some(MapKey::of_bits(field.field_type, bits))
+            }
             Ok(_) => None,
-            Err(error) => Some(key_from_text(&kind, key).ok_or(error)?),
+            Err(error) => Some(key_from_text(tables, layout, key).ok_or(error)?),
         };
         self.key = Some(key.ok_or_else(|| SerdeError::structural("a map key of no key type"))?);
         Ok(())
@@ -161,10 +166,10 @@ impl Entries {
         let Some(key) = self.key.take() else {
             return Err(SerdeError::of_value("a value came before its key"));
         };
-        let kind = self.entry.map_entry_value_field().kind();
         // On the wire an entry is a message.
         let levels = self.levels.checked_sub(1).ok_or_else(too_deep)?;
-        let put = Target::required(&kind, levels).put(value);
+        let field = *self.entry.layout().field(1);
+        let put = Target::required(self.entry.tables(), field, levels).put(value);
         if let Some(Output::Value(value)) =
             put.map_err(|error| error.within(Segment::key((&key).into())))?
         {
@@ -180,11 +185,8 @@ impl SerializeMap for FieldsOrEntries {
 
     fn serialize_key<T: Serialize + ?Sized>(&mut self, key: &T) -> Result<(), SerdeError> {
         match self {
-            Self::Fields { name, .. } => {
-                *name = match Target::required(&Kind::String, 0).put(key)? {
-                    Some(Output::Value(Reflected::String(key))) => Some(key),
-                    _ => None,
-                };
+            Self::Fields { builder, name } => {
+                *name = text_of(&builder.tables(), key)?;
                 Ok(())
             }
             Self::Entries(entries) => entries.key(key),
@@ -230,16 +232,28 @@ impl SerializeStruct for FieldsOrEntries {
 }
 
 /// A key that is no string, from its text: all keys of JSON are text.
-fn key_from_text<T: Serialize + ?Sized>(kind: &Kind, key: &T) -> Option<ReflectedKey> {
-    let Ok(Some(Output::Value(Reflected::String(text)))) =
-        Target::required(&Kind::String, 0).put(key)
-    else {
-        return None;
+fn key_from_text<T: Serialize + ?Sized>(
+    tables: &Arc<Tables>,
+    entry: &Layout,
+    key: &T,
+) -> Option<MapKey> {
+    let text = text_of(tables, key).ok()??;
+    let key = match entry.field(0).field_type {
+        FieldType::Bool => MapKey::Bool(text.parse().ok()?),
+        FieldType::Uint64 | FieldType::Fixed64 => MapKey::U64(text.parse().ok()?),
+        _ => MapKey::I64(text.parse().ok()?),
     };
-    let value = match kind {
-        Kind::Bool => Value::Bool(text.parse().ok()?),
-        Kind::Uint64 | Kind::Fixed64 => Value::U64(text.parse().ok()?),
-        _ => Value::I64(text.parse().ok()?),
-    };
-    fit_one(kind, value).ok()?.into_map_key()
+    fit_key(tables, entry, key).ok()
+}
+
+/// A value that is a string.
+fn text_of<T: Serialize + ?Sized>(
+    tables: &Arc<Tables>,
+    value: &T,
+) -> Result<Option<String>, SerdeError> {
+    let text = FieldLayout::of_value(FieldType::String, 0);
+    match Target::required(tables, text, 0).put(value)? {
+        Some(Output::Value(Slot::Text(text))) => Ok(Some(text)),
+        _ => Ok(None),
+    }
 }

@@ -5,17 +5,20 @@ mod oneof;
 mod sequence;
 mod target;
 
-use prost_reflect::{EnumDescriptor, Kind, Value as Reflected};
 use serde::{Serialize, Serializer, ser::Impossible};
 
 use crate::{
     limits::MESSAGE_NESTING_MAX,
     message::{
         Message,
+        body::Slot,
         fit::Misfit,
         serde::{SerdeError, names, well_known::from_json},
     },
-    schema::{EnumType, MessageType},
+    schema::{
+        EnumType, MessageType,
+        layout::{EnumLayout, FieldLayout, FieldType},
+    },
 };
 use fields::FieldsOrEntries;
 use oneof::VariantFields;
@@ -26,10 +29,10 @@ pub(super) fn message_from<T: Serialize + ?Sized>(
     message_type: &MessageType,
     value: &T,
 ) -> Result<Message, SerdeError> {
-    let kind = Kind::Message(message_type.descriptor().clone());
-    let target = Target::required(&kind, MESSAGE_NESTING_MAX + 1);
+    let whole = FieldLayout::of_value(FieldType::Message, message_type.index());
+    let target = Target::required(message_type.tables(), whole, MESSAGE_NESTING_MAX + 1);
     match target.put(value)? {
-        Some(Output::Value(Reflected::Message(message))) => Ok(message.into()),
+        Some(Output::Value(Slot::Message(body))) => Ok(Message::of_body(message_type, *body)),
         _ => Err(target.misfit("nothing").into()),
     }
 }
@@ -126,20 +129,18 @@ impl<'a> Serializer for Target<'a> {
     fn serialize_unit(self) -> Put {
         if let Some(message_type) = self.json_type() {
             let message = from_json(&message_type, serde_json::Value::Null, self.levels)?;
-            return Ok(Some(Output::Value(Reflected::Message(message.into()))));
+            return Ok(Some(Output::message(message)));
         }
-        match self.place {
-            Place::One(Kind::Message(kind)) if !self.optional || kind.fields().len() == 0 => {
-                self.empty_message(kind)
-            }
+        match self.message_type() {
+            Some(of) if !self.optional || of.fields().len() == 0 => self.empty_message(),
             _ => self.nothing("a unit"),
         }
     }
 
     fn serialize_unit_struct(self, _name: &'static str) -> Put {
-        match self.place {
-            Place::One(Kind::Message(kind)) => self.empty_message(kind),
-            _ => Err(self.misfit("a unit struct").into()),
+        match self.message_type() {
+            Some(_) => self.empty_message(),
+            None => Err(self.misfit("a unit struct").into()),
         }
     }
 
@@ -149,9 +150,10 @@ impl<'a> Serializer for Target<'a> {
         _index: u32,
         variant: &'static str,
     ) -> Put {
-        match self.place {
-            Place::One(Kind::Enum(kind)) => enum_number(kind, variant),
-            Place::One(Kind::Message(_)) | Place::Oneof(_) => {
+        match (self.enum_type(), self.place) {
+            (Some(values), _) => enum_number(values, variant),
+            (None, Place::Oneof(_)) => self.variant_builder(variant)?.put(&()),
+            (None, Place::One(value)) if value.field_type.is_message() => {
                 self.variant_builder(variant)?.put(&())
             }
             _ => self.scalar(variant, "a variant of an enum"),
@@ -229,16 +231,22 @@ impl<'a> Serializer for Target<'a> {
     /// What writes itself as bytes for machines does so in a `bytes` field.
     fn is_human_readable(&self) -> bool {
         match self.place {
-            Place::One(Kind::Bytes) => false,
-            Place::One(Kind::Message(kind)) => kind.full_name() != "google.protobuf.BytesValue",
+            Place::One(value) if value.field_type == FieldType::Bytes => false,
+            Place::One(value) if value.field_type.is_message() => {
+                let of = self.tables.descriptor(value.inner);
+                of.full_name() != "google.protobuf.BytesValue"
+            }
             _ => true,
         }
     }
 }
 
-fn enum_number(kind: &EnumDescriptor, name: &str) -> Put {
-    match names::enum_value(&EnumType::new(kind.clone()), name)? {
-        Some(value) => Ok(Some(Output::Value(Reflected::EnumNumber(value.number())))),
-        None => Err(Misfit::unknown_enum_name(kind, name).into()),
+fn enum_number(values: &EnumLayout, name: &str) -> Put {
+    match names::enum_value(&EnumType::new(values.descriptor.clone()), name)? {
+        Some(value) => {
+            let bits = i64::from(value.number()) as u64;
+            Ok(Some(Output::Value(Slot::Bits(bits))))
+        }
+        None => Err(Misfit::unknown_enum_name(values, name).into()),
     }
 }

@@ -1,13 +1,16 @@
 //! Rust enums that stand for a oneof.
 
-use prost_reflect::Value as Reflected;
 use serde::{Serialize, ser::SerializeStructVariant};
 
 use super::{
     fields::MessageBuilder,
     target::{Output, Put, Target},
 };
-use crate::{message::serde::SerdeError, schema::Field};
+use crate::{
+    message::{body::Slot, serde::SerdeError},
+    schema::Field,
+};
+
 /// A variant of a Rust enum: the member of a oneof that it stands for.
 pub(super) struct VariantBuilder {
     /// The message that the enum is, unless the enum is a field of a struct.
@@ -28,8 +31,8 @@ impl VariantBuilder {
     }
 
     pub(super) fn put<T: Serialize + ?Sized>(self, value: &T) -> Put {
-        let kind = self.member.descriptor().kind();
-        let target = Target::required(&kind, self.levels);
+        let tables = self.member.parent_type().tables();
+        let target = Target::required(tables, *self.member.layout(), self.levels);
         let put = target.put(value);
         match put.map_err(|error| error.in_field(self.member.name()))? {
             Some(Output::Value(value)) => self.finish(value),
@@ -38,8 +41,8 @@ impl VariantBuilder {
     }
 
     pub(super) fn with_fields(self) -> Result<VariantFields, SerdeError> {
-        let kind = self.member.descriptor().kind();
-        let target = Target::required(&kind, self.levels);
+        let tables = self.member.parent_type().tables();
+        let target = Target::required(tables, *self.member.layout(), self.levels);
         let fields = target
             .message_builder("a variant with named fields")
             .map_err(|error| error.in_field(self.member.name()))?;
@@ -49,7 +52,7 @@ impl VariantBuilder {
         })
     }
 
-    fn finish(self, value: Reflected) -> Put {
+    fn finish(self, value: Slot) -> Put {
         match self.outer {
             Some(mut outer) => {
                 outer.set(&self.member, value)?;

@@ -1,20 +1,26 @@
 //! Rust sequences.
 
 use bytes::Bytes;
-use prost_reflect::{Kind, Value as Reflected};
 use serde::{
     Serialize,
     ser::{SerializeSeq, SerializeTuple, SerializeTupleStruct},
 };
 
 use super::target::{Output, Place, Put, Target};
-use crate::message::serde::{SerdeError, error::Segment};
+use crate::{
+    message::{
+        body::Slot,
+        serde::{SerdeError, error::Segment},
+    },
+    schema::layout::{FieldLayout, FieldType},
+};
+
 /// A sequence: the elements of a list, or bytes one by one.
 pub(super) enum Elements<'a> {
     List {
         target: Target<'a>,
-        kind: Kind,
-        items: Vec<Reflected>,
+        element: FieldLayout,
+        items: Vec<Slot>,
     },
     Bytes {
         target: Target<'a>,
@@ -29,19 +35,13 @@ impl<'a> Elements<'a> {
         match target.place {
             Place::List(field) => Ok(Self::List {
                 target,
-                kind: field.kind(),
+                element: field.layout().element(),
                 items: Vec::with_capacity(room),
             }),
-            Place::One(Kind::Bytes) => Ok(Self::Bytes {
+            Place::One(value) if is_bytes(target, value) => Ok(Self::Bytes {
                 target,
                 bytes: Vec::with_capacity(room),
             }),
-            Place::One(Kind::Message(kind)) if kind.full_name() == "google.protobuf.BytesValue" => {
-                Ok(Self::Bytes {
-                    target,
-                    bytes: Vec::with_capacity(room),
-                })
-            }
             _ => Err(target.misfit("a sequence").into()),
         }
     }
@@ -50,19 +50,19 @@ impl<'a> Elements<'a> {
         match self {
             Self::List {
                 target,
-                kind,
+                element,
                 items,
             } => {
                 let index = Segment::Index(items.len());
-                let put = Target::required(kind, target.levels).put(value);
+                let put = Target::required(target.tables, *element, target.levels).put(value);
                 if let Some(Output::Value(item)) = put.map_err(|error| error.within(index))? {
                     items.push(item);
                 }
                 Ok(())
             }
-            Self::Bytes { bytes, .. } => {
+            Self::Bytes { target, bytes } => {
                 let index = Segment::Index(bytes.len());
-                bytes.push(byte(value).map_err(|error| error.within(index))?);
+                bytes.push(byte(*target, value).map_err(|error| error.within(index))?);
                 Ok(())
             }
         }
@@ -70,7 +70,11 @@ impl<'a> Elements<'a> {
 
     fn finish(self) -> Put {
         match self {
-            Self::List { items, .. } => Ok(Some(Output::Value(Reflected::List(items)))),
+            Self::List { element, items, .. } if element.field_type.is_number() => {
+                let numbers = items.iter().map(Slot::bits).collect();
+                Ok(Some(Output::Value(Slot::Numbers(numbers))))
+            }
+            Self::List { items, .. } => Ok(Some(Output::Value(Slot::Values(items)))),
             Self::Bytes { target, bytes } => target.scalar(Bytes::from(bytes), "bytes"),
         }
     }
@@ -115,9 +119,21 @@ impl SerializeTupleStruct for Elements<'_> {
     }
 }
 
-fn byte<T: Serialize + ?Sized>(value: &T) -> Result<u8, SerdeError> {
-    match Target::required(&Kind::Uint32, 0).put(value)? {
-        Some(Output::Value(Reflected::U32(byte))) => {
+fn is_bytes(target: Target<'_>, value: FieldLayout) -> bool {
+    match value.field_type {
+        FieldType::Bytes => true,
+        FieldType::Message => {
+            let of = target.tables.descriptor(value.inner);
+            of.full_name() == "google.protobuf.BytesValue"
+        }
+        _ => false,
+    }
+}
+
+fn byte<T: Serialize + ?Sized>(target: Target<'_>, value: &T) -> Result<u8, SerdeError> {
+    let number = FieldLayout::of_value(FieldType::Uint32, 0);
+    match Target::required(target.tables, number, 0).put(value)? {
+        Some(Output::Value(Slot::Bits(byte))) => {
             u8::try_from(byte).map_err(|_| SerdeError::of_value(format!("{byte} is not a byte")))
         }
         _ => Err(SerdeError::structural("expected a byte")),

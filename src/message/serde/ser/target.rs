@@ -1,26 +1,30 @@
 //! Where a value goes, and what it becomes there.
 
-use prost_reflect::{
-    DynamicMessage, EnumDescriptor, FieldDescriptor, Kind, MessageDescriptor, Value as Reflected,
-};
+use std::sync::Arc;
+
 use serde::{Serialize, ser::Error as _};
 
 use super::{fields::MessageBuilder, oneof::VariantBuilder};
 use crate::{
     message::{
         Message, Value,
-        fit::{Misfit, declared, fit_one, kind_name, map_entry},
+        body::{Body, Slot},
+        fit::{Misfit, declared, fit_one, type_name},
         serde::{
             SerdeError, names,
             well_known::{WellKnown, from_json, from_text, too_deep},
         },
     },
-    schema::{Field, MessageType, Oneof},
+    schema::{
+        Field, MessageType, Oneof,
+        layout::{Cardinality, EnumLayout, FieldLayout, FieldType, Tables},
+    },
 };
 
 /// Where a value is to go.
 #[derive(Clone, Copy)]
 pub(super) struct Target<'a> {
+    pub(super) tables: &'a Arc<Tables>,
     pub(super) place: Place<'a>,
     /// How many messages may still be made inside each other.
     pub(super) levels: usize,
@@ -31,42 +35,52 @@ pub(super) struct Target<'a> {
 #[derive(Clone, Copy)]
 pub(super) enum Place<'a> {
     /// A singular field, or an element of a list or a map.
-    One(&'a Kind),
-    List(&'a FieldDescriptor),
-    Map(&'a FieldDescriptor),
+    One(FieldLayout),
+    List(&'a Field),
+    Map(&'a Field),
     /// Whichever member the value is a variant for.
     Oneof(&'a Oneof),
 }
 
 /// What a value became.
 pub(super) enum Output {
-    Value(Reflected),
+    Value(Slot),
     /// The value of one member of a oneof.
-    Member(Field, Reflected),
+    Member(Field, Slot),
 }
 
 pub(super) type Put = Result<Option<Output>, SerdeError>;
 
+impl Output {
+    pub(super) fn message(message: Message) -> Self {
+        Self::body(message.into_body())
+    }
+
+    pub(super) fn body(body: Body) -> Self {
+        Self::Value(Slot::Message(Box::new(body)))
+    }
+}
+
 impl<'a> Target<'a> {
     /// A place that must get a value.
-    pub(super) fn required(kind: &'a Kind, levels: usize) -> Self {
+    pub(super) fn required(tables: &'a Arc<Tables>, value: FieldLayout, levels: usize) -> Self {
         Self {
-            place: Place::One(kind),
+            tables,
+            place: Place::One(value),
             levels,
             optional: false,
         }
     }
 
-    /// A field of a message; `kind` is the field's.
-    pub(super) fn field(field: &'a FieldDescriptor, kind: &'a Kind, levels: usize) -> Self {
-        let place = if map_entry(field).is_some() {
-            Place::Map(field)
-        } else if field.is_list() {
-            Place::List(field)
-        } else {
-            Place::One(kind)
+    /// A field of a message.
+    pub(super) fn field(field: &'a Field, levels: usize) -> Self {
+        let place = match field.layout().cardinality {
+            Cardinality::Map => Place::Map(field),
+            Cardinality::List => Place::List(field),
+            Cardinality::One => Place::One(*field.layout()),
         };
         Self {
+            tables: field.parent_type().tables(),
             place,
             levels,
             optional: true,
@@ -84,7 +98,7 @@ impl<'a> Target<'a> {
             return value.serialize(self);
         }
         let message = from_json(&message_type, json, self.levels)?;
-        Ok(Some(Output::Value(Reflected::Message(message.into()))))
+        Ok(Some(Output::message(message)))
     }
 
     /// The type that is to go here, if it is one that holds JSON.
@@ -95,25 +109,31 @@ impl<'a> Target<'a> {
 
     pub(super) fn message_type(self) -> Option<MessageType> {
         match self.place {
-            Place::One(Kind::Message(kind)) => Some(MessageType::new(kind.clone())),
+            Place::One(value) if value.field_type.is_message() => {
+                Some(MessageType::with(self.tables, value.inner))
+            }
             _ => None,
         }
     }
 
-    pub(super) fn enum_type(self) -> Option<&'a EnumDescriptor> {
+    pub(super) fn enum_type(self) -> Option<&'a EnumLayout> {
         match self.place {
-            Place::One(Kind::Enum(kind)) => Some(kind),
+            Place::One(value)
+                if matches!(value.field_type, FieldType::Enum | FieldType::ClosedEnum) =>
+            {
+                Some(self.tables.enum_layout(value.inner))
+            }
             _ => None,
         }
     }
 
     pub(super) fn scalar(self, value: impl Into<Value>, given: &str) -> Put {
         let value = value.into();
-        let Place::One(kind) = self.place else {
+        let Place::One(place) = self.place else {
             return Err(self.misfit(given).into());
         };
         let Some(message_type) = self.message_type() else {
-            return Ok(Some(Output::Value(fit_one(kind, value)?)));
+            return Ok(Some(Output::Value(fit_one(self.tables, &place, value)?)));
         };
         let message = match (WellKnown::of(&message_type), value) {
             (Some(WellKnown::Wrapper), value) => self.wrapper(&message_type, value)?,
@@ -122,7 +142,7 @@ impl<'a> Target<'a> {
         };
         let message = message.ok_or_else(|| self.misfit(given))?;
         self.levels.checked_sub(1).ok_or_else(too_deep)?;
-        Ok(Some(Output::Value(Reflected::Message(message.into()))))
+        Ok(Some(Output::message(message)))
     }
 
     fn wrapper(
@@ -133,7 +153,7 @@ impl<'a> Target<'a> {
         let Some(field) = message_type.field("value") else {
             return Ok(None);
         };
-        fit_one(&field.descriptor().kind(), value.clone())?;
+        fit_one(self.tables, field.layout(), value.clone())?;
         let mut message = Message::new(message_type);
         let set = message.set(&field, value);
         set.map_err(|error| SerdeError::structural(error.to_string()))?;
@@ -160,10 +180,9 @@ impl<'a> Target<'a> {
         }
     }
 
-    pub(super) fn empty_message(self, kind: &MessageDescriptor) -> Put {
+    pub(super) fn empty_message(self) -> Put {
         self.levels.checked_sub(1).ok_or_else(too_deep)?;
-        let message = DynamicMessage::new(kind.clone());
-        Ok(Some(Output::Value(Reflected::Message(message))))
+        Ok(Some(Output::Value(Slot::Message(Box::default()))))
     }
 
     pub(super) fn message_builder(self, given: &str) -> Result<MessageBuilder, SerdeError> {
@@ -201,10 +220,15 @@ impl<'a> Target<'a> {
 
     fn expected(self) -> String {
         match self.place {
-            Place::One(Kind::Message(kind)) => format!("message `{}`", kind.full_name()),
-            Place::One(Kind::Enum(kind)) => format!("enum `{}`", kind.full_name()),
-            Place::One(kind) => kind_name(kind),
-            Place::List(field) | Place::Map(field) => declared(field),
+            Place::One(value) => {
+                let name = type_name(self.tables, &value);
+                match value.field_type {
+                    FieldType::Message | FieldType::Group => format!("message `{name}`"),
+                    FieldType::Enum | FieldType::ClosedEnum => format!("enum `{name}`"),
+                    _ => name,
+                }
+            }
+            Place::List(field) | Place::Map(field) => declared(field.info()),
             Place::Oneof(oneof) => format!("an enum for oneof `{}`", oneof.name()),
         }
     }

@@ -14,11 +14,7 @@ use reflectd::{
 use serde_json::value::RawValue;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 
-use super::shorthand;
-use crate::cli::{
-    arguments::{CallArguments, Format},
-    failure::Failure,
-};
+use super::{arguments::Format, failure::Failure, shorthand};
 
 /// Requests as they come. They are read on a thread of their own: standard input cannot be waited for
 /// in any other way.
@@ -26,19 +22,29 @@ pub(super) struct Requests {
     incoming: Receiver<Result<Message, String>>,
 }
 
+/// What requests are made of.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Data<'a> {
+    /// In place of `data`.
+    pub(super) fields: &'a [String],
+    /// JSON or text, `@` for standard input, `@FILE`.
+    pub(super) data: Option<&'a str>,
+    pub(super) format: Format,
+    pub(super) ignore_unknown: bool,
+    /// Whether the elements of a JSON array are requests.
+    pub(super) splits_arrays: bool,
+}
+
 type Input = Box<dyn Read + Send>;
 
 impl Requests {
-    /// Those that the arguments name.
+    /// Those that were typed.
     ///
     /// # Errors
     /// Fields that make no sense, a file that cannot be read.
-    pub(super) fn of(arguments: &CallArguments, method: &Method) -> Result<Self, Failure> {
-        let (input, format) = match arguments.fields.as_slice() {
-            [] => (
-                open(arguments.data.as_deref().unwrap_or_default())?,
-                arguments.format,
-            ),
+    pub(super) fn of(data: &Data<'_>, method: &Method) -> Result<Self, Failure> {
+        let (input, format) = match data.fields {
+            [] => (open(data.data.unwrap_or_default())?, data.format),
             fields => {
                 let json = shorthand::json(method.input(), fields).map_err(Failure::usage)?;
                 (literal(&json), Format::Json)
@@ -47,7 +53,8 @@ impl Requests {
         let (outgoing, incoming) = mpsc::channel(1);
         let reader = Reader {
             of: method.input().clone(),
-            options: JsonOptions::new().ignore_unknown(arguments.allow_unknown_fields),
+            options: JsonOptions::new().ignore_unknown(data.ignore_unknown),
+            splits_arrays: data.splits_arrays && !is_array(method.input()),
             outgoing,
         };
         thread::Builder::new()
@@ -92,6 +99,7 @@ impl Requests {
 struct Reader {
     of: MessageType,
     options: JsonOptions,
+    splits_arrays: bool,
     outgoing: Sender<Result<Message, String>>,
 }
 
@@ -99,7 +107,9 @@ impl Reader {
     /// JSON values, one after another, white space between them or not.
     fn json(&self, input: Input) {
         let values = serde_json::Deserializer::from_reader(BufReader::new(input));
-        for (index, value) in values.into_iter::<Box<RawValue>>().enumerate() {
+        let values = values.into_iter::<Box<RawValue>>();
+        let values = values.flat_map(|value| self.elements(value));
+        for (index, value) in values.enumerate() {
             let request = match value {
                 Ok(value) => Message::from_json_with(&self.of, value.get(), &self.options)
                     .map_err(|error| numbered(index, &error.to_string())),
@@ -108,6 +118,22 @@ impl Reader {
             if !self.pass(request) {
                 return;
             }
+        }
+    }
+
+    /// What one value of the data is: a request, or an array of them.
+    fn elements(
+        &self,
+        value: serde_json::Result<Box<RawValue>>,
+    ) -> Vec<serde_json::Result<Box<RawValue>>> {
+        match value {
+            Ok(value) if self.splits_arrays && value.get().starts_with('[') => {
+                match serde_json::from_str::<Vec<Box<RawValue>>>(value.get()) {
+                    Ok(elements) => elements.into_iter().map(Ok).collect(),
+                    Err(error) => vec![Err(error)],
+                }
+            }
+            value => vec![value],
         }
     }
 
@@ -141,6 +167,11 @@ impl Reader {
         let is_good = request.is_ok();
         self.outgoing.blocking_send(request).is_ok() && is_good
     }
+}
+
+/// Whether a message itself is an array in JSON.
+fn is_array(of: &MessageType) -> bool {
+    ["google.protobuf.ListValue", "google.protobuf.Value"].contains(&of.full_name())
 }
 
 fn numbered(index: usize, error: &str) -> String {

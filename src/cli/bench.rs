@@ -1,0 +1,220 @@
+//! `reflectd bench`: many calls of a method, and how fast they were.
+
+mod document;
+mod live;
+mod load;
+mod pace;
+mod plan;
+mod record;
+mod summary;
+mod target;
+mod thread;
+mod threshold;
+
+use reflectd::{Code, limits, schema::Method};
+
+pub(super) use self::threshold::Threshold;
+use self::{
+    load::{End, Run},
+    plan::Plan,
+    target::Target,
+    threshold::Judged,
+};
+use super::{
+    arguments::{BenchArguments, Dialing, Format},
+    console, dial,
+    failure::{Exit, Failure},
+    headers,
+    requests::{Data, Requests},
+    wanted::Wanted,
+};
+
+/// What is told of a run.
+struct Told<'a> {
+    arguments: &'a BenchArguments,
+    method: &'a Method,
+    plan: &'a Plan,
+    run: &'a Run,
+    judged: &'a [Judged<'a>],
+}
+
+impl Told<'_> {
+    /// `package.Service/Method`, as it is typed.
+    fn call(&self) -> String {
+        format!("{}/{}", self.method.service(), self.method.name())
+    }
+}
+
+pub(super) fn run(arguments: &BenchArguments) -> Result<(), Failure> {
+    let plan = Plan::new(&arguments.load).map_err(Failure::usage)?;
+    let dialing = dialing(arguments)?;
+    let tags = document::tags(&arguments.verdict).map_err(Failure::usage)?;
+    let (target, plan) = dial::run(prepare(arguments, &dialing, plan))?;
+    let method = target.method.clone();
+    let verdict = &arguments.verdict;
+    let run = load::run(plan.clone(), target, verdict.count_errors, || {
+        dialing.builder(&arguments.address)
+    })?;
+    let judged: Vec<Judged<'_>> = verdict
+        .fail_if
+        .iter()
+        .map(|threshold| threshold.judge(&run.record))
+        .collect();
+    let told = Told {
+        arguments,
+        method: &method,
+        plan: &plan,
+        run: &run,
+        judged: &judged,
+    };
+    let text = match verdict.json {
+        true => document::json(&told, &tags),
+        false => summary::text(&told),
+    };
+    console::print(&text)?;
+    judge(&run, &judged)
+}
+
+/// With what the command ends.
+fn judge(run: &Run, judged: &[Judged<'_>]) -> Result<(), Failure> {
+    let broken: Vec<String> = judged
+        .iter()
+        .filter(|judged| judged.failed)
+        .map(|judged| format!("{}, it was {}", judged.threshold, judged.shown()))
+        .collect();
+    if !broken.is_empty() {
+        return Err(Failure::with(
+            Exit::Threshold,
+            format!("the run fails: {}", broken.join("; ")),
+        ));
+    }
+    let is_tolerant = judged
+        .iter()
+        .any(|judged| judged.threshold.is_about_errors());
+    let record = &run.record;
+    if let (Some(code), false) = (record.worst(), is_tolerant) {
+        let message = format!(
+            "{} of {} failed, most of them with {code}; --fail-if 'errors>COUNT' says how many may",
+            record.errors(),
+            console::counted(record.count() as usize, "call"),
+        );
+        return Err(Failure::with(Exit::Call(code), message));
+    }
+    match run.end {
+        End::Signal(code) => Err(Failure::silent(Exit::Signal(code))),
+        End::Total | End::Time if record.count() == 0 && !is_tolerant => Err(Failure::with(
+            Exit::Call(Code::Unavailable),
+            "no call has ended",
+        )),
+        End::Total | End::Time => Ok(()),
+    }
+}
+
+/// Looks at the server once: whether it is there, and what the method is.
+async fn prepare(
+    arguments: &BenchArguments,
+    dialing: &Dialing,
+    mut plan: Plan,
+) -> Result<(Target, Plan), Failure> {
+    let (typed, fields) = arguments.method_and_fields().map_err(Failure::usage)?;
+    let wanted = Wanted::parse(typed)?;
+    let metadata = metadata(arguments)?;
+    let sources = &arguments.sources;
+    let from_files = match sources.name_files() {
+        true => Some(sources.load(&[], &arguments.input_limits)?.schema),
+        false => None,
+    };
+    let server = dialing.connect(&arguments.address).await?;
+    let schema = match from_files {
+        Some(schema) => schema,
+        None => server.schema(&arguments.headers, &wanted.service).await?,
+    };
+    let method = wanted.find(&schema)?.clone();
+    let requests = requests(arguments, fields, &method).await?;
+    if let Some(left) = server.time_left() {
+        plan.shorten(left);
+    }
+    let timeout = Some(arguments.timeout).filter(|timeout| !timeout.is_zero());
+    let target = Target {
+        schema,
+        method,
+        metadata,
+        timeout,
+        requests,
+    };
+    Ok((target, plan))
+}
+
+/// The requests, encoded.
+async fn requests(
+    arguments: &BenchArguments,
+    fields: &[String],
+    method: &Method,
+) -> Result<Vec<bytes::Bytes>, Failure> {
+    let data = arguments.data();
+    if data.is_some() && !fields.is_empty() {
+        return Err(Failure::usage(format!(
+            "--data and the field {:?} do not go together",
+            fields[0]
+        )));
+    }
+    let data = Data {
+        fields,
+        data: data.as_deref(),
+        format: Format::Json,
+        ignore_unknown: false,
+        splits_arrays: true,
+    };
+    let mut typed = Requests::of(&data, method)?;
+    let (mut requests, mut bytes) = (Vec::new(), 0);
+    while let Some(request) = typed.next().await? {
+        let request = request.encode_to_bytes();
+        bytes += request.len();
+        if bytes > limits::BENCH_DATA_BYTES {
+            return Err(Failure::new(format!(
+                "the data is more than {} MiB of requests, which are kept in memory",
+                limits::BENCH_DATA_BYTES >> 20
+            )));
+        }
+        requests.push(request);
+    }
+    if requests.is_empty() {
+        requests.push(bytes::Bytes::new());
+    }
+    Ok(requests)
+}
+
+fn metadata(arguments: &BenchArguments) -> Result<reflectd::Metadata, Failure> {
+    let mut metadata = arguments.headers.of_call()?;
+    let Some(json) = &arguments.metadata else {
+        return Ok(metadata);
+    };
+    let pairs = document::strings(json).map_err(|why| {
+        Failure::usage(format!(
+            "--metadata {why}, for example '{{\"name\": \"value\"}}'"
+        ))
+    })?;
+    for (name, value) in pairs {
+        headers::append(&mut metadata, &format!("{name}:{value}")).map_err(Failure::usage)?;
+    }
+    Ok(metadata)
+}
+
+/// How the server is reached: `--insecure` is ghz's here.
+fn dialing(arguments: &BenchArguments) -> Result<Dialing, Failure> {
+    let mut dialing = arguments.dialing.clone();
+    let without_tls = dialing.plaintext || dialing.insecure;
+    if arguments.skip_tls && (without_tls || arguments.address.starts_with("http://")) {
+        return Err(Failure::usage(
+            "--skip-tls means with TLS, and --insecure, --plaintext and http:// without: leave one out",
+        ));
+    }
+    if dialing.insecure {
+        console::write_stderr(
+            "notice: --insecure means without TLS here, as in ghz; --skip-tls takes any certificate\n",
+        );
+        dialing.plaintext = true;
+    }
+    dialing.insecure = arguments.skip_tls;
+    Ok(dialing)
+}

@@ -1,0 +1,134 @@
+//! What a message holds: what was received, and over it what was set since.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+
+use super::{
+    MapKey,
+    pool::Arena,
+    received::{Node, Received, Storage},
+};
+
+/// The contents of a message that owns them. `Default` is an empty one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Body {
+    pub(super) received: Received,
+    pub(super) slots: Slots,
+}
+
+/// What was set, by slot.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Slots(pub(super) Vec<(u16, Slot)>);
+
+/// What was set in place of what was received.
+#[derive(Clone, Debug)]
+pub(super) enum Slot {
+    /// Nothing: the field is unset.
+    Cleared,
+    /// A number in its form in memory (see [`FieldType`](crate::schema::layout::FieldType)).
+    Bits(u64),
+    Text(String),
+    Bytes(Bytes),
+    Message(Box<Body>),
+    /// A list of numbers.
+    Numbers(Vec<u64>),
+    /// A list of anything else.
+    Values(Vec<Self>),
+    Map(BTreeMap<MapKey, Self>),
+}
+
+impl Body {
+    /// Forgets all, and keeps the room for what comes next.
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        self.received.storage = Storage::default();
+        self.received.arena.clear();
+        self.received.root = Node::NONE;
+        self.slots.0.clear();
+    }
+
+    /// Copies what is shared with a buffer that is larger.
+    pub(super) fn detach(&mut self) {
+        if !self.received.bytes().is_empty() {
+            let bytes = Bytes::copy_from_slice(self.received.bytes());
+            self.received.storage = Storage::Shared(bytes);
+        }
+        let tight: Arena = self.received.arena.tight();
+        self.received.arena = tight;
+        for (_, value) in &mut self.slots.0 {
+            value.detach();
+        }
+    }
+}
+
+impl Slots {
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    #[inline]
+    pub(super) fn get(&self, slot: u16) -> Option<&Slot> {
+        let index = self.0.binary_search_by_key(&slot, |(of, _)| *of).ok()?;
+        self.0.get(index).map(|(_, value)| value)
+    }
+
+    pub(super) fn set(&mut self, slot: u16, value: Slot) {
+        // Fields are mostly set in their order.
+        match self.0.last() {
+            Some((last, _)) if *last >= slot => {
+                match self.0.binary_search_by_key(&slot, |(of, _)| *of) {
+                    Ok(index) => self.0[index].1 = value,
+                    Err(index) => self.0.insert(index, (slot, value)),
+                }
+            }
+            _ => self.0.push((slot, value)),
+        }
+    }
+
+    pub(super) fn remove(&mut self, slot: u16) {
+        if let Ok(index) = self.0.binary_search_by_key(&slot, |(of, _)| *of) {
+            self.0.remove(index);
+        }
+    }
+
+    /// The value of a slot, which is made if there is none.
+    pub(super) fn get_or_insert(&mut self, slot: u16, make: impl FnOnce() -> Slot) -> &mut Slot {
+        let index = match self.0.binary_search_by_key(&slot, |(of, _)| *of) {
+            Ok(index) => index,
+            Err(index) => {
+                self.0.insert(index, (slot, make()));
+                index
+            }
+        };
+        &mut self.0[index].1
+    }
+}
+
+impl Slot {
+    fn detach(&mut self) {
+        match self {
+            Self::Bytes(shared) => *shared = Bytes::copy_from_slice(shared),
+            Self::Message(body) => body.detach(),
+            Self::Values(items) => items.iter_mut().for_each(Self::detach),
+            Self::Map(entries) => entries.values_mut().for_each(Self::detach),
+            Self::Cleared | Self::Bits(_) | Self::Text(_) | Self::Numbers(_) => {}
+        }
+    }
+
+    /// Whether a field without presence that holds it is one that is not set. Not of floats: -0 is no
+    /// default.
+    pub(super) fn is_default(&self) -> bool {
+        match self {
+            Self::Bits(bits) => *bits == 0,
+            Self::Text(text) => text.is_empty(),
+            Self::Bytes(bytes) => bytes.is_empty(),
+            Self::Numbers(items) => items.is_empty(),
+            Self::Values(items) => items.is_empty(),
+            Self::Map(entries) => entries.is_empty(),
+            Self::Cleared => true,
+            Self::Message(_) => false,
+        }
+    }
+}

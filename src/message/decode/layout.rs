@@ -1,0 +1,485 @@
+//! The pass over the bytes.
+
+use super::{Fault, Why};
+use crate::{
+    message::{
+        received::{HEADER_WORDS, IS_NODE, NEXT, Node, START, run},
+        wire::{self, Unread},
+    },
+    schema::layout::{Cardinality, FieldLayout, FieldType, Layout, Tables, WireType},
+};
+
+pub(super) struct Decoder<'a> {
+    tables: &'a Tables,
+    bytes: &'a [u8],
+    /// The nodes of messages that were read or are open. One that is not to be laid out has a node
+    /// for as long as it is open.
+    arena: &'a mut Vec<u32>,
+    arena_words_max: usize,
+    /// Whether a message was found in pieces, which are to be put together.
+    pub(super) split: bool,
+}
+
+/// The fields of one message while they are read.
+#[derive(Clone, Copy)]
+struct Open<'a> {
+    layout: &'a Layout,
+    start: usize,
+    /// Where the bytes end: those of the message, or, if it is a group, of the message around it.
+    limit: usize,
+    /// The start key, if it is a group.
+    group: Option<u32>,
+    /// How many messages may lie inside each other in it.
+    levels: usize,
+    /// Whether it is to be laid out.
+    lay: bool,
+    /// Its node.
+    node: usize,
+}
+
+impl<'a> Decoder<'a> {
+    pub(super) fn new(
+        tables: &'a Tables,
+        bytes: &'a [u8],
+        arena: &'a mut Vec<u32>,
+        arena_bytes_max: usize,
+    ) -> Self {
+        Self {
+            tables,
+            bytes,
+            arena,
+            arena_words_max: arena_bytes_max / 4,
+            split: false,
+        }
+    }
+
+    /// Reads the whole of the bytes.
+    pub(super) fn root(&mut self, layout: &'a Layout, levels: usize) -> Result<Node, Box<Fault>> {
+        let limit = self.bytes.len();
+        let open = Open {
+            layout,
+            start: 0,
+            limit,
+            group: None,
+            levels,
+            lay: self.has_room(layout, limit),
+            node: 0,
+        };
+        let (node, _) = self.message(open)?;
+        Ok(node)
+    }
+
+    /// Reads a message; gives its node, and where what follows it begins.
+    fn message(&mut self, open: Open<'a>) -> Result<(Node, usize), Box<Fault>> {
+        self.arena
+            .resize(open.node + HEADER_WORDS + open.layout.len(), 0);
+        let (end, after) = self.fields(&open)?;
+        if !open.lay {
+            self.arena.truncate(open.node);
+            return Ok((Node::NONE, after));
+        }
+        if let Some([start_word, end_word]) = self.arena.get_mut(open.node..open.node + 2) {
+            *start_word = open.start as u32;
+            *end_word = end as u32;
+        }
+        Ok((Node(open.node as u32), after))
+    }
+
+    /// Reads the fields of a message; gives where they end, and where what follows begins.
+    fn fields(&mut self, open: &Open<'a>) -> Result<(usize, usize), Box<Fault>> {
+        let bytes = &self.bytes[..open.limit];
+        let mut at = open.start;
+        while at < open.limit {
+            let key_at = at;
+            let Some(key) = wire::key(bytes, &mut at) else {
+                return Err(Fault::new(Why::Key, key_at));
+            };
+            let known = open.layout.by_number(key >> 3);
+            match known {
+                Some((slot, field))
+                    if field.key == key && field.cardinality == Cardinality::One =>
+                {
+                    let entry = match scalar(field.field_type, bytes, &mut at) {
+                        Scalar::Read(entry) => Some(entry),
+                        Scalar::Other => self.value(open, bytes, &mut at, field).map_err(
+                            #[cold]
+                            |fault| fault.within(&open.layout.info(slot).name),
+                        )?,
+                        Scalar::Wrong(why) => {
+                            let fault = Fault::new(why, key_at);
+                            return Err(fault.within(&open.layout.info(slot).name));
+                        }
+                    };
+                    if let Some(entry) = entry {
+                        self.set(open, slot, field, entry);
+                    }
+                }
+                _ if open.group.is_some_and(|start| key == end_of(start)) => {
+                    return Ok((key_at, at));
+                }
+                Some((slot, field)) => {
+                    let read = self.other(open, bytes, key_at, &mut at, (key, slot, field));
+                    read.map_err(|fault| fault.within(&open.layout.info(slot).name))?;
+                }
+                None => self.unknown(bytes, &mut at, key, open.levels)?,
+            }
+        }
+        match open.group {
+            None => Ok((at, at)),
+            Some(_) => Err(Fault::new(Why::Cut, at)),
+        }
+    }
+
+    /// A list, a map, or a wire type that is not the field's own.
+    fn other(
+        &mut self,
+        open: &Open<'a>,
+        bytes: &'a [u8],
+        key_at: usize,
+        at: &mut usize,
+        (key, slot, field): (u32, u16, &FieldLayout),
+    ) -> Result<(), Box<Fault>> {
+        let is_packed = key & 7 == WireType::Len as u32 && field.field_type.is_number();
+        match field.cardinality {
+            Cardinality::List if is_packed => {
+                let count = self.packed(bytes, at, field)?;
+                self.add_elements(open, slot, key_at, count, Node::NONE);
+            }
+            Cardinality::List if key == field.value_key() => {
+                if let Some(entry) = self.value(open, bytes, at, field)? {
+                    self.add_elements(open, slot, key_at, 1, node_of(entry));
+                }
+            }
+            Cardinality::Map if key == field.key => {
+                if let Some((node, key_hash)) = self.entry(open, bytes, at, field)? {
+                    let run = self.add_elements(open, slot, key_at, 1, node);
+                    self.add_key(run, key_hash);
+                }
+            }
+            _ => {
+                let expected = field.field_type.wire_type();
+                return Err(Fault::new(Why::WireType { expected, key }, key_at));
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads a value of a field; gives its entry, or `None` if it is to be kept as unknown.
+    fn value(
+        &mut self,
+        open: &Open<'a>,
+        bytes: &'a [u8],
+        at: &mut usize,
+        field: &FieldLayout,
+    ) -> Result<Option<u32>, Box<Fault>> {
+        let value_at = *at;
+        match scalar(field.field_type, bytes, at) {
+            Scalar::Read(entry) => return Ok(Some(entry)),
+            Scalar::Wrong(why) => return Err(Fault::new(why, value_at)),
+            Scalar::Other => {}
+        }
+        if field.field_type == FieldType::ClosedEnum {
+            let Some(number) = wire::number(field.field_type, bytes, at) else {
+                return Err(Fault::new(Why::Varint, value_at));
+            };
+            let named = self.tables.enum_layout(field.inner).name(number as i32);
+            return Ok(named.map(|_| value_at as u32));
+        }
+        let node = self.inner(open, bytes, at, field)?;
+        Ok(Some(match node.exists() {
+            true => node.0 | IS_NODE,
+            false => value_at as u32,
+        }))
+    }
+
+    /// Reads a message or group that is the value of a field.
+    fn inner(
+        &mut self,
+        around: &Open<'a>,
+        bytes: &[u8],
+        at: &mut usize,
+        field: &FieldLayout,
+    ) -> Result<Node, Box<Fault>> {
+        let Some(levels) = around.levels.checked_sub(1) else {
+            return Err(Fault::new(Why::TooDeep, *at));
+        };
+        let (limit, group) = match field.field_type {
+            FieldType::Group => (bytes.len(), Some(field.value_key())),
+            _ => match wire::length(bytes, at) {
+                Some(end) if end == *at => return Ok(Node::NONE),
+                Some(end) => (end, None),
+                None => return Err(Fault::new(Why::Cut, *at)),
+            },
+        };
+        let layout = self.tables.layout(field.inner);
+        let (node, after) = self.message(Open {
+            layout,
+            start: *at,
+            limit,
+            group,
+            levels,
+            lay: around.lay && pays(layout, limit - *at) && self.has_room(layout, limit),
+            node: self.arena.len(),
+        })?;
+        *at = after;
+        Ok(node)
+    }
+
+    /// Reads a packed list, and gives how many elements it has.
+    fn packed(
+        &self,
+        bytes: &[u8],
+        at: &mut usize,
+        field: &FieldLayout,
+    ) -> Result<u32, Box<Fault>> {
+        let value_at = *at;
+        let Some(packed) = wire::delimited(bytes, at) else {
+            return Err(Fault::new(Why::Cut, value_at));
+        };
+        let named = |number: u64| {
+            let values = self.tables.enum_layout(field.inner);
+            values.name(number as i32).is_some()
+        };
+        match wire::count_packed(field.field_type, packed, named) {
+            Some(count) => Ok(count as u32),
+            None => Err(Fault::new(Why::Packed, value_at)),
+        }
+    }
+
+    /// Reads an entry of a map, a message with the key as field 1 and the value as field 2; gives the
+    /// node of the value and a hash of the key, or `None` if it is to be kept as unknown.
+    fn entry(
+        &mut self,
+        around: &Open<'a>,
+        bytes: &'a [u8],
+        at: &mut usize,
+        field: &FieldLayout,
+    ) -> Result<Option<(Node, usize)>, Box<Fault>> {
+        let Some(limit) = wire::length(bytes, at) else {
+            return Err(Fault::new(Why::Cut, *at));
+        };
+        let bytes = &bytes[..limit];
+        let layout = self.tables.layout(field.inner);
+        let (mut node, mut values, mut known) = (Node::NONE, 0, true);
+        let mut key_hash = hash(&[]);
+        while *at < limit {
+            let key_at = *at;
+            let Some(key) = wire::key(bytes, at) else {
+                return Err(Fault::new(Why::Key, key_at));
+            };
+            let Some((_, part)) = layout.by_number(key >> 3) else {
+                self.unknown(bytes, at, key, around.levels)?;
+                continue;
+            };
+            if part.value_key() != key {
+                let expected = part.field_type.wire_type();
+                return Err(Fault::new(Why::WireType { expected, key }, key_at));
+            }
+            let value_at = *at;
+            // The entry itself counts as no level.
+            let entry = self.value(around, bytes, at, part)?;
+            if part.number == VALUE_NUMBER {
+                known = entry.is_some();
+                values += 1;
+                node = entry.map_or(Node::NONE, node_of);
+                self.split |= values > 1 && part.field_type.is_message();
+            } else {
+                key_hash = hash_of(part.field_type, bytes, value_at);
+            }
+        }
+        Ok(known.then_some((node, key_hash)))
+    }
+
+    #[inline]
+    fn set(&mut self, open: &Open<'a>, slot: u16, field: &FieldLayout, entry: u32) {
+        let slots = open.node + HEADER_WORDS;
+        let Some(slots) = self.arena.get_mut(slots..slots + open.layout.len()) else {
+            return;
+        };
+        let before = std::mem::replace(&mut slots[usize::from(slot)], entry);
+        self.split |= before != 0 && field.field_type.is_message();
+        if field.oneof != 0 {
+            let members = &open.layout.oneofs[usize::from(field.oneof) - 1];
+            for member in members.iter().filter(|member| **member != slot) {
+                slots[usize::from(*member)] = 0;
+            }
+        }
+    }
+
+    /// Counts elements of a list or map; gives its run.
+    fn add_elements(
+        &mut self,
+        open: &Open<'a>,
+        slot: u16,
+        key_at: usize,
+        count: u32,
+        node: Node,
+    ) -> usize {
+        let place = open.node + HEADER_WORDS + usize::from(slot);
+        if self.arena[place] == 0 && count > 0 {
+            self.arena[place] = self.arena.len() as u32;
+            self.arena.extend([key_at as u32, 0, 0, 0, 0, 0]);
+        }
+        let run = self.arena[place] as usize;
+        if count > 0 {
+            self.arena[run + run::COUNT] += count;
+        }
+        if node.exists() {
+            let last = std::mem::replace(&mut self.arena[run + run::LAST], node.link());
+            let link = match last {
+                0 => run + run::NODE,
+                last => last as usize - 1 + NEXT,
+            };
+            self.arena[link] = node.link();
+        }
+        run
+    }
+
+    /// Notes a key of a map: where two may be the same, whoever iterates has to look.
+    fn add_key(&mut self, run: usize, bit: usize) {
+        let seen = &mut self.arena[run + run::KEYS + bit / 32];
+        if *seen >> (bit % 32) & 1 == 1 {
+            self.arena[run + run::COUNT] |= run::MAY_REPEAT;
+        } else {
+            *seen |= 1 << (bit % 32);
+        }
+    }
+
+    #[cold]
+    fn unknown(
+        &self,
+        bytes: &[u8],
+        at: &mut usize,
+        key: u32,
+        levels: usize,
+    ) -> Result<(), Box<Fault>> {
+        let value_at = *at;
+        let why = match (wire::skip(bytes, at, key, levels), WireType::of_key(key)) {
+            (Ok(()), _) => return Ok(()),
+            (Err(Unread::TooDeep), _) => Why::TooDeep,
+            (_, Some(WireType::EndGroup)) => Why::EndGroup,
+            (_, Some(WireType::Varint)) => Why::Varint,
+            (_, None) => Why::Key,
+            _ => Why::Cut,
+        };
+        Err(Fault::new(why, value_at))
+    }
+
+    /// Whether the arena can take a message's node, when its bytes are read up to `limit`.
+    #[inline]
+    fn has_room(&self, layout: &Layout, limit: usize) -> bool {
+        let words = HEADER_WORDS + layout.len() + run::WORDS * layout.lists.min(limit / 2);
+        self.arena.len() + words <= (limit / 2 + ARENA_WORDS_FREE).min(self.arena_words_max)
+    }
+}
+
+/// A value that is looked at without tables.
+enum Scalar {
+    /// Its entry.
+    Read(u32),
+    Wrong(Why),
+    /// It is none.
+    Other,
+}
+
+#[inline(always)]
+fn scalar(field_type: FieldType, bytes: &[u8], at: &mut usize) -> Scalar {
+    let value_at = *at;
+    let read = match field_type {
+        FieldType::String => match wire::delimited(bytes, at) {
+            Some(text) if is_utf8(text) => Some(()),
+            Some(_) => return Scalar::Wrong(Why::Utf8),
+            None => None,
+        },
+        FieldType::Bytes => wire::delimited(bytes, at).map(|_| ()),
+        FieldType::Message | FieldType::Group | FieldType::ClosedEnum => return Scalar::Other,
+        FieldType::Fixed32 | FieldType::Sfixed32 | FieldType::Float => {
+            wire::skip_bytes(bytes, at, 4)
+        }
+        FieldType::Fixed64 | FieldType::Sfixed64 | FieldType::Double => {
+            wire::skip_bytes(bytes, at, 8)
+        }
+        _ => match wire::skip_varint(bytes, at) {
+            Some(()) => Some(()),
+            None => return Scalar::Wrong(Why::Varint),
+        },
+    };
+    match read {
+        Some(()) => Scalar::Read(value_at as u32),
+        None => Scalar::Wrong(Why::Cut),
+    }
+}
+
+/// Whether a message is worth a node: one with few bytes is looked through as fast.
+#[inline]
+fn pays(layout: &Layout, bytes: usize) -> bool {
+    HEADER_WORDS + layout.len() <= bytes
+}
+
+#[inline]
+fn node_of(entry: u32) -> Node {
+    match entry & IS_NODE {
+        0 => Node::NONE,
+        _ => Node(entry & !IS_NODE),
+    }
+}
+
+#[inline]
+fn end_of(start_key: u32) -> u32 {
+    (start_key & !7) | WireType::EndGroup as u32
+}
+
+/// The hash of a map's key. What is written in several ways is the same number.
+#[inline]
+fn hash_of(field_type: FieldType, bytes: &[u8], mut at: usize) -> usize {
+    match field_type {
+        FieldType::String => hash(wire::delimited(bytes, &mut at).unwrap_or_default()),
+        number => match wire::number(number, bytes, &mut at) {
+            // As a key that is left out.
+            Some(0) | None => hash(&[]),
+            Some(bits) => hash(&bits.to_le_bytes()),
+        },
+    }
+}
+
+/// A number below 64 that is mostly another for another key.
+#[inline]
+fn hash(key: &[u8]) -> usize {
+    let ends = match (key.first_chunk(), key.last_chunk()) {
+        (Some(first), Some(last)) => {
+            u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(29)
+        }
+        _ => key.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)),
+    };
+    let mixed = (ends ^ key.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    (mixed >> 58) as usize
+}
+
+/// Short texts, which most are, and long ones of ASCII are known for UTF-8 at a glance.
+#[inline]
+fn is_utf8(text: &[u8]) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let high = match (text.first_chunk(), text.last_chunk()) {
+        (Some(first), Some(last)) if text.len() <= 16 => {
+            (u64::from_le_bytes(*first) | u64::from_le_bytes(*last)) & HIGH
+        }
+        (None, None) => text.iter().fold(0, |all, byte| all | u64::from(*byte)) & 0x80,
+        _ => return is_long_utf8(text),
+    };
+    high == 0 || std::str::from_utf8(text).is_ok()
+}
+
+fn is_long_utf8(text: &[u8]) -> bool {
+    match text.len() {
+        0..64 => text.is_ascii() || std::str::from_utf8(text).is_ok(),
+        _ => simdutf8::basic::from_utf8(text).is_ok(),
+    }
+}
+
+/// What even the shortest message's arena may take.
+const ARENA_WORDS_FREE: usize = 64;
+
+/// The number of the value in the entry of a map.
+const VALUE_NUMBER: u32 = 2;
+
+const _: () = assert!(START == 0, "start and end are written in one go");

@@ -1,0 +1,265 @@
+//! Buffers that each thread keeps for its next messages, so that decoding one allocates nothing.
+
+use std::{
+    cell::RefCell,
+    fmt,
+    ops::{Deref, DerefMut},
+};
+
+use super::{body::Body, lending::Context};
+use crate::{
+    limits::{MESSAGE_POOL_BUFFER_BYTES_MAX, MESSAGE_POOL_BUFFERS_MAX},
+    schema::MessageType,
+};
+
+thread_local! {
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool::new()) };
+}
+
+/// What a thread keeps.
+pub(super) struct Pool {
+    messages: Vec<Box<Inner>>,
+    arenas: Vec<Vec<u32>>,
+    small: Vec<Vec<u8>>,
+    /// What messages are encoded into, from its end.
+    pub(super) encoded: Vec<u8>,
+}
+
+impl Pool {
+    const fn new() -> Self {
+        Self {
+            messages: Vec::new(),
+            arenas: Vec::new(),
+            small: Vec::new(),
+            encoded: Vec::new(),
+        }
+    }
+
+    /// Lends the thread's buffers. While the thread ends there are none, and they are made for once.
+    pub(super) fn with<T>(run: impl FnOnce(&mut Self) -> T) -> T {
+        let mut run = Some(run);
+        let mut attempt = |pool: &mut Self| run.take().map(|run| run(pool));
+        let lent = POOL.try_with(|pool| {
+            pool.try_borrow_mut()
+                .ok()
+                .and_then(|mut pool| attempt(&mut pool))
+        });
+        match lent {
+            Ok(Some(done)) => done,
+            _ => {
+                let done = attempt(&mut Self::new());
+                done.expect("it has not run if there was no pool")
+            }
+        }
+    }
+
+    /// Gives back what only a long message needs.
+    pub(super) fn shrink(&mut self) {
+        if self.encoded.len() > ENCODED_BYTES_KEPT_MAX {
+            self.encoded = Vec::new();
+        }
+    }
+
+    /// An empty message. The next message of a thread is mostly of the type of the last one: then even
+    /// the count of those who have the type's handle stays as it is.
+    #[inline]
+    pub(super) fn message(&mut self, message_type: &MessageType) -> Pooled {
+        let inner = match self.messages.pop() {
+            Some(mut inner) => {
+                if inner.context.message_type != *message_type {
+                    inner.context.message_type = message_type.clone();
+                }
+                inner
+            }
+            None => Box::new(Inner {
+                body: Body::default(),
+                context: Context::new(message_type),
+            }),
+        };
+        Pooled(Some(inner))
+    }
+
+    pub(super) fn arena(&mut self) -> Arena {
+        Arena(self.arenas.pop().unwrap_or_default())
+    }
+
+    pub(super) fn small(&mut self, bytes: &[u8]) -> SmallBytes {
+        let mut buffer = self.small.pop().unwrap_or_default();
+        buffer.extend_from_slice(bytes);
+        SmallBytes(buffer)
+    }
+}
+
+const ENCODED_BYTES_KEPT_MAX: usize = 64 * 1024;
+
+/// What a [`Message`](super::Message) is: contents and type, in an allocation that the thread keeps.
+pub(super) struct Pooled(Option<Box<Inner>>);
+
+pub(super) struct Inner {
+    pub(super) body: Body,
+    pub(super) context: Context,
+}
+
+impl Pooled {
+    pub(super) fn new(message_type: &MessageType) -> Self {
+        Pool::with(|pool| pool.message(message_type))
+    }
+}
+
+impl Deref for Pooled {
+    type Target = Inner;
+
+    #[inline]
+    fn deref(&self) -> &Inner {
+        self.0.as_deref().expect(ONLY_DROP_TAKES)
+    }
+}
+
+impl DerefMut for Pooled {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut Inner {
+        self.0.as_deref_mut().expect(ONLY_DROP_TAKES)
+    }
+}
+
+impl Clone for Pooled {
+    fn clone(&self) -> Self {
+        let mut copy = Self::new(&self.context.message_type);
+        copy.body = self.body.clone();
+        copy
+    }
+}
+
+impl Drop for Pooled {
+    fn drop(&mut self) {
+        let Some(mut inner) = self.0.take() else {
+            return;
+        };
+        // What it holds may be messages, which give themselves back.
+        inner.body.clear();
+        inner.context.clear();
+        let _ = POOL.try_with(move |pool| {
+            if let Ok(mut pool) = pool.try_borrow_mut()
+                && pool.messages.len() < MESSAGE_POOL_BUFFERS_MAX
+            {
+                pool.messages.push(inner);
+            }
+        });
+    }
+}
+
+const ONLY_DROP_TAKES: &str = "nobody takes it out but its drop";
+
+/// The nodes of a message; see [`received`](super::received).
+#[derive(Default)]
+pub(super) struct Arena(pub(super) Vec<u32>);
+
+/// The bytes of a short message.
+pub(super) struct SmallBytes(Vec<u8>);
+
+impl Arena {
+    /// Gives back room that growing took and nothing needs.
+    pub(super) fn trim(&mut self) {
+        let spare = self.0.capacity() - self.0.len();
+        if spare * size_of::<u32>() > MESSAGE_POOL_BUFFER_BYTES_MAX {
+            self.0.shrink_to_fit();
+        }
+    }
+
+    /// Forgets the nodes, and keeps their room unless it is large.
+    #[inline]
+    pub(super) fn clear(&mut self) {
+        match self.0.capacity() * size_of::<u32>() > MESSAGE_POOL_BUFFER_BYTES_MAX {
+            true => self.0 = Vec::new(),
+            false => self.0.clear(),
+        }
+    }
+
+    /// With no more room than it needs, and not of the pool.
+    pub(super) fn tight(&self) -> Self {
+        Self(self.0.as_slice().into())
+    }
+}
+
+impl SmallBytes {
+    pub(super) fn copy(bytes: &[u8]) -> Self {
+        Pool::with(|pool| pool.small(bytes))
+    }
+}
+
+impl Deref for Arena {
+    type Target = [u32];
+
+    #[inline]
+    fn deref(&self) -> &[u32] {
+        &self.0
+    }
+}
+
+impl Deref for SmallBytes {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Clone for Arena {
+    fn clone(&self) -> Self {
+        if self.0.is_empty() {
+            return Self::default();
+        }
+        let mut copy = Pool::with(Pool::arena);
+        copy.0.extend_from_slice(&self.0);
+        copy
+    }
+}
+
+impl Clone for SmallBytes {
+    fn clone(&self) -> Self {
+        Pool::with(|pool| pool.small(&self.0))
+    }
+}
+
+impl Drop for Arena {
+    fn drop(&mut self) {
+        give_back(&mut self.0, |pool| &mut pool.arenas);
+    }
+}
+
+impl Drop for SmallBytes {
+    fn drop(&mut self) {
+        give_back(&mut self.0, |pool| &mut pool.small);
+    }
+}
+
+fn give_back<T>(buffer: &mut Vec<T>, place: impl FnOnce(&mut Pool) -> &mut Vec<Vec<T>>) {
+    let bytes = buffer.capacity() * size_of::<T>();
+    if bytes == 0 || bytes > MESSAGE_POOL_BUFFER_BYTES_MAX {
+        return;
+    }
+    let mut buffer = std::mem::take(buffer);
+    buffer.clear();
+    // At the end of a thread there may be no pool any more; then the buffer is freed.
+    let _ = POOL.try_with(move |pool| {
+        if let Ok(mut pool) = pool.try_borrow_mut() {
+            let buffers = place(&mut pool);
+            if buffers.len() < MESSAGE_POOL_BUFFERS_MAX {
+                buffers.push(buffer);
+            }
+        }
+    });
+}
+
+impl fmt::Debug for Arena {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} words", self.0.len())
+    }
+}
+
+impl fmt::Debug for SmallBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "b\"{}\"", self.0.escape_ascii())
+    }
+}

@@ -1,0 +1,329 @@
+//! Protobuf's wire format (<https://protobuf.dev/programming-guides/encoding/>): varints, keys, and how
+//! a value is read over.
+//!
+//! Everything reads at a place of a slice and moves it on; `None` where the bytes end too early or
+//! are none of the format.
+
+use crate::schema::layout::{FieldType, WireType};
+
+/// Reads a varint of up to ten bytes.
+#[inline]
+pub(super) fn varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
+    let first = *bytes.get(*at)?;
+    if first < 0x80 {
+        *at += 1;
+        return Some(first.into());
+    }
+    long_varint(bytes, at)
+}
+
+#[inline]
+fn long_varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
+    if let Some([first, second]) = bytes.get(*at..*at + 2)
+        && *second < 0x80
+    {
+        *at += 2;
+        return Some(u64::from(first & 0x7f) | u64::from(*second) << 7);
+    }
+    longer_varint(bytes, at)
+}
+
+fn longer_varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
+    let mut value = 0;
+    for (index, byte) in bytes.get(*at..)?.iter().take(VARINT_BYTES_MAX).enumerate() {
+        value |= u64::from(byte & 0x7f) << (7 * index);
+        if *byte < 0x80 {
+            // Of the tenth byte one bit is left.
+            if index == VARINT_BYTES_MAX - 1 && *byte > 1 {
+                return None;
+            }
+            *at += index + 1;
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// Reads over a varint.
+#[inline]
+pub(super) fn skip_varint(bytes: &[u8], at: &mut usize) -> Option<()> {
+    varint(bytes, at).map(|_| ())
+}
+
+/// Reads a key: field number and wire type. There is no number 0, and none above 2^29 - 1.
+#[inline]
+pub(super) fn key(bytes: &[u8], at: &mut usize) -> Option<u32> {
+    let key = u32::try_from(varint(bytes, at)?).ok()?;
+    (key >= 1 << 3).then_some(key)
+}
+
+/// Reads a length, and gives the end of what has it; `None` if that is behind the end of `bytes`.
+#[inline]
+pub(super) fn length(bytes: &[u8], at: &mut usize) -> Option<usize> {
+    let length = varint(bytes, at)?;
+    let end = usize::try_from(length).ok()?.checked_add(*at)?;
+    (end <= bytes.len()).then_some(end)
+}
+
+/// Reads what stands behind a length.
+#[inline]
+pub(super) fn delimited<'a>(bytes: &'a [u8], at: &mut usize) -> Option<&'a [u8]> {
+    let end = length(bytes, at)?;
+    let delimited = bytes.get(*at..end)?;
+    *at = end;
+    Some(delimited)
+}
+
+#[inline]
+pub(super) fn skip_bytes(bytes: &[u8], at: &mut usize, count: usize) -> Option<()> {
+    let end = at.checked_add(count)?;
+    if end > bytes.len() {
+        return None;
+    }
+    *at = end;
+    Some(())
+}
+
+/// Why a value cannot be read over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// The bytes end too early, or are none of the format.
+    Malformed,
+    /// Groups lie too deep inside each other.
+    TooDeep,
+}
+
+/// Reads over the value behind a key; `levels` groups may lie inside each other in it.
+pub(super) fn skip(bytes: &[u8], at: &mut usize, key: u32, levels: usize) -> Result<(), Unread> {
+    let skipped = match WireType::of_key(key) {
+        Some(WireType::Varint) => skip_varint(bytes, at),
+        Some(WireType::I64) => skip_bytes(bytes, at, 8),
+        Some(WireType::Len) => delimited(bytes, at).map(|_| ()),
+        Some(WireType::I32) => skip_bytes(bytes, at, 4),
+        Some(WireType::StartGroup) => return skip_group(bytes, at, key, levels).map(|_| ()),
+        Some(WireType::EndGroup) | None => None,
+    };
+    skipped.ok_or(Unread::Malformed)
+}
+
+/// Reads over a group, behind its start key; gives where its end key stands.
+pub(super) fn skip_group(
+    bytes: &[u8],
+    at: &mut usize,
+    start: u32,
+    levels: usize,
+) -> Result<usize, Unread> {
+    let levels = levels.checked_sub(1).ok_or(Unread::TooDeep)?;
+    loop {
+        let end = *at;
+        let key = key(bytes, at).ok_or(Unread::Malformed)?;
+        if WireType::of_key(key) == Some(WireType::EndGroup) {
+            let same = key >> 3 == start >> 3;
+            return same.then_some(end).ok_or(Unread::Malformed);
+        }
+        skip(bytes, at, key, levels)?;
+    }
+}
+
+/// Reads a number in its form in memory (see [`FieldType`]).
+#[inline]
+pub(super) fn number(field_type: FieldType, bytes: &[u8], at: &mut usize) -> Option<u64> {
+    match field_type.wire_type() {
+        WireType::Varint => Some(from_varint(field_type, varint(bytes, at)?)),
+        WireType::I32 => {
+            let four = bytes.get(*at..)?.first_chunk::<4>()?;
+            *at += 4;
+            Some(from_four(field_type, *four))
+        }
+        WireType::I64 => {
+            let eight = bytes.get(*at..)?.first_chunk::<8>()?;
+            *at += 8;
+            Some(u64::from_le_bytes(*eight))
+        }
+        _ => None,
+    }
+}
+
+#[inline]
+pub(super) fn from_varint(field_type: FieldType, raw: u64) -> u64 {
+    match field_type {
+        FieldType::Int32 | FieldType::Enum | FieldType::ClosedEnum => i64::from(raw as i32) as u64,
+        FieldType::Uint32 => u64::from(raw as u32),
+        FieldType::Sint32 => {
+            let raw = raw as u32;
+            let value = (raw >> 1) as i32 ^ -((raw & 1) as i32);
+            i64::from(value) as u64
+        }
+        FieldType::Sint64 => ((raw >> 1) as i64 ^ -((raw & 1) as i64)) as u64,
+        FieldType::Bool => u64::from(raw != 0),
+        _ => raw,
+    }
+}
+
+#[inline]
+fn from_four(field_type: FieldType, four: [u8; 4]) -> u64 {
+    match field_type {
+        FieldType::Sfixed32 => i64::from(i32::from_le_bytes(four)) as u64,
+        _ => u32::from_le_bytes(four).into(),
+    }
+}
+
+/// What is written for a number that travels as varint.
+#[inline]
+pub(super) fn to_varint(field_type: FieldType, bits: u64) -> u64 {
+    match field_type {
+        FieldType::Sint32 => {
+            let value = bits as i32;
+            u64::from((value << 1 ^ value >> 31) as u32)
+        }
+        FieldType::Sint64 => {
+            let value = bits as i64;
+            (value << 1 ^ value >> 63) as u64
+        }
+        _ => bits,
+    }
+}
+
+/// How many bytes a varint takes.
+#[inline]
+pub(super) fn varint_len(value: u64) -> usize {
+    // One byte for each seven bits that are used, and one for 0.
+    (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
+}
+
+/// How many elements a packed list has, of a closed enum only those whose number is `named`; `None`
+/// if they are not whole, or a varint is too long.
+pub(super) fn count_packed(
+    field_type: FieldType,
+    packed: &[u8],
+    named: impl Fn(u64) -> bool,
+) -> Option<usize> {
+    let width = match field_type.wire_type() {
+        WireType::I32 => 4,
+        WireType::I64 => 8,
+        _ if field_type == FieldType::ClosedEnum => {
+            let (mut at, mut count) = (0, 0);
+            while at < packed.len() {
+                count += usize::from(named(number(field_type, packed, &mut at)?));
+            }
+            return Some(count);
+        }
+        _ => return count_varints(packed),
+    };
+    packed
+        .len()
+        .is_multiple_of(width)
+        .then_some(packed.len() / width)
+}
+
+/// How many varints there are in a packed list; `None` if they are not whole, or one is too long.
+fn count_varints(packed: &[u8]) -> Option<usize> {
+    if packed.last().is_some_and(|last| *last >= 0x80) {
+        return None;
+    }
+    let (blocks, rest) = packed.as_chunks::<64>();
+    let (mut count, mut before, mut suspicious) = (0, 0, false);
+    for block in blocks {
+        let more = more_follow(block);
+        count += 64 - more.count_ones() as usize;
+        suspicious |= has_row_of_nine(before, more);
+        before = more;
+    }
+    let mut last = [0; 64];
+    last[..rest.len()].copy_from_slice(rest);
+    let more = more_follow(&last);
+    count += rest.len() - more.count_ones() as usize;
+    suspicious |= has_row_of_nine(before, more);
+    if suspicious {
+        // The tenth byte has one bit, and no eleventh follows.
+        let mut at = 0;
+        while at < packed.len() {
+            skip_varint(packed, &mut at)?;
+        }
+    }
+    Some(count)
+}
+
+/// A bit for each byte, set if it says that more follow.
+#[inline]
+fn more_follow(block: &[u8; 64]) -> u64 {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    // Puts the high bits of eight bytes, moved down by seven, next to each other at the top.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    let (eights, _) = block.as_chunks::<8>();
+    let bits = eights.iter().map(|eight| {
+        let high = u64::from_le_bytes(*eight) & HIGH;
+        (high >> 7).wrapping_mul(GATHER) >> 56
+    });
+    (0..64).step_by(8).zip(bits).fold(0, |all, (shift, bits)| all | bits << shift)
+}
+
+/// Whether nine bytes in a row say that more follow, as only in the longest of varints, in a block or
+/// from the one before into it.
+#[inline]
+fn has_row_of_nine(before: u64, more: u64) -> bool {
+    let both = u128::from(more) << 8 | u128::from(before >> 56);
+    let two = both & both >> 1;
+    let four = two & two >> 2;
+    let eight = four & four >> 4;
+    eight & both >> 8 != 0
+}
+
+/// Appends a varint.
+#[inline]
+pub(super) fn push_varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+pub(super) const VARINT_BYTES_MAX: usize = 10;
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use prost_reflect::prost::encoding::{decode_varint, encode_varint, encoded_len_varint};
+
+    use super::*;
+
+    proptest! {
+        /// prost is the oracle.
+        #[test]
+        fn varints(value: u64, shift in 0..64_u32, tail in prop::collection::vec(any::<u8>(), 0..12)) {
+            let value = value >> shift;
+            let mut bytes = Vec::new();
+            push_varint(&mut bytes, value);
+            let mut expected = Vec::new();
+            encode_varint(value, &mut expected);
+            prop_assert_eq!(&bytes, &expected);
+            prop_assert_eq!(varint_len(value), encoded_len_varint(value));
+            bytes.extend(&tail);
+            for bytes in [&bytes[..], &tail[..]] {
+                let (mut at, mut rest) = (0, bytes);
+                let ours = varint(bytes, &mut at);
+                prop_assert_eq!(ours, decode_varint(&mut rest).ok());
+                if ours.is_some() {
+                    prop_assert_eq!(at, bytes.len() - rest.len());
+                }
+            }
+        }
+
+        #[test]
+        fn packed_varints(bytes in prop::collection::vec(prop_oneof![Just(0xff_u8), Just(0x80), any::<u8>(), 0..3_u8], 0..64)) {
+            let mut rest = &bytes[..];
+            let mut expected = Some(0);
+            while !rest.is_empty() {
+                expected = match decode_varint(&mut rest) {
+                    Ok(_) => expected.map(|count| count + 1),
+                    Err(_) => None,
+                };
+                if expected.is_none() {
+                    break;
+                }
+            }
+            prop_assert_eq!(count_varints(&bytes), expected);
+        }
+    }
+}
