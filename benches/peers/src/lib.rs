@@ -1,4 +1,5 @@
-//! What the programs that are measured have in common: their arguments, the load, what they print.
+//! What the programs that are measured have in common: arguments, the load, what clients print; and in
+//! [`service`] what servers answer with.
 //!
 //! Every client makes getUser calls of proto/user.proto for one user, so many at once, each with the
 //! reply checked; it prints one line of JSON.
@@ -11,8 +12,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+pub mod reflectd_server;
+pub mod service;
+
+pub use mimalloc::MiMalloc;
 
 /// What a client is told to do.
 pub struct Load {

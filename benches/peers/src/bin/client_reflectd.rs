@@ -27,3 +27,6 @@ async fn call(client: Client, id: Message) -> bool {
 }
 
 const GET_USER: &str = "/user.UserInfo/getUser";
+
+#[global_allocator]
+static ALLOCATOR: peers::MiMalloc = peers::MiMalloc;

@@ -46,3 +46,6 @@ async fn call(mut grpc: Grpc<Channel>) -> bool {
     let user = grpc.unary(id, path, ProstCodec::<UserId, User>::default()).await;
     user.is_ok_and(|user| user.into_inner().name == "jack")
 }
+
+#[global_allocator]
+static ALLOCATOR: peers::MiMalloc = peers::MiMalloc;

@@ -96,3 +96,6 @@ const PING: u8 = 6;
 /// END_STREAM, and ACK.
 const END: u8 = 1;
 const END_HEADERS: u8 = 4;
+
+#[global_allocator]
+static ALLOCATOR: peers::MiMalloc = peers::MiMalloc;

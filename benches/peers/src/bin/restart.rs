@@ -118,3 +118,6 @@ const CALLS: u32 = 6_000;
 const PERIOD: Duration = Duration::from_millis(1);
 const AWAY: Duration = Duration::from_millis(500);
 const GET_USER: &str = "/user.UserInfo/getUser";
+
+#[global_allocator]
+static ALLOCATOR: peers::MiMalloc = peers::MiMalloc;
