@@ -83,7 +83,8 @@ async fn a_limit_on_connections_holds_for_all_workers_together() {
         served_by(client).await;
     }
     let mut socket = tokio::net::TcpStream::connect(server.address()).await.unwrap();
-    let read = tokio::io::AsyncReadExt::read(&mut socket, &mut [0]);
+    let mut byte = [0];
+    let read = tokio::io::AsyncReadExt::read(&mut socket, &mut byte);
     assert_eq!(soon("the end", read).await.unwrap_or(0), 0);
 }
 
