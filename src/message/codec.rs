@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes};
 use super::{
     Message, MessageRef,
     decode::{Fault, Why},
-    encode::{Backward, write, write_deterministic},
+    encode::{Backward, append, write, write_deterministic},
     pool::SmallBytes,
     received::Storage,
 };
@@ -100,6 +100,17 @@ impl Message {
     /// # Errors
     /// If the buffer cannot grow and has less room than [`encoded_len`](Self::encoded_len).
     pub fn encode(&self, buffer: &mut impl BufMut) -> Result<(), EncodeError> {
+        let body = &self.inner.body;
+        if body.received.bytes().is_empty() && buffer.remaining_mut() > GROWING {
+            let message_type = self.message_type();
+            append(
+                buffer,
+                message_type.tables(),
+                message_type.layout(),
+                &body.slots,
+            );
+            return Ok(());
+        }
         self.with_encoded(|encoded| match buffer.remaining_mut() < encoded.len() {
             true => Err(EncodeError {
                 needed: encoded.len(),
@@ -183,6 +194,9 @@ impl MessageRef<'_> {
         Backward::with(|out| write(out, self.tables(), self.layout, &body), take)
     }
 }
+
+/// A buffer says that it has so much room only if it grows.
+const GROWING: usize = isize::MAX as usize / 2;
 
 /// Why bytes could not be decoded as a message.
 pub struct DecodeError {

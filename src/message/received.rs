@@ -128,11 +128,6 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
-    pub(super) const EMPTY: Self = Self {
-        bytes: &[],
-        arena: &[],
-    };
-
     #[inline]
     fn word(self, at: usize) -> u32 {
         self.arena.get(at).copied().unwrap_or(0)
