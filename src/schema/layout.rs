@@ -8,7 +8,7 @@ mod enums;
 mod fields;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
@@ -35,6 +35,8 @@ pub(crate) struct Tables {
 struct Type {
     descriptor: MessageDescriptor,
     layout: OnceLock<Layout>,
+    /// Whether it or a type inside it has required fields.
+    requires: OnceLock<bool>,
 }
 
 struct Enum {
@@ -88,6 +90,7 @@ impl Tables {
             .map(|descriptor| Type {
                 descriptor,
                 layout: OnceLock::new(),
+                requires: OnceLock::new(),
             })
             .collect();
         let enums: Box<[Enum]> = pool
@@ -124,6 +127,25 @@ impl Tables {
         let of = &self.types[index as usize];
         of.layout
             .get_or_init(|| Layout::new(self, &of.descriptor, index))
+    }
+
+    /// Whether a message of a type can lack required fields (proto2), its own or those of a message
+    /// inside it.
+    pub(crate) fn requires(&self, index: u32) -> bool {
+        *self.types[index as usize].requires.get_or_init(|| {
+            let mut seen = HashSet::from([index]);
+            let mut ahead = vec![index];
+            while let Some(index) = ahead.pop() {
+                let layout = self.layout(index);
+                if layout.has_required {
+                    return true;
+                }
+                let inner = layout.fields.iter();
+                let inner = inner.filter(|field| field.field_type.is_message());
+                ahead.extend(inner.map(|field| field.inner).filter(|of| seen.insert(*of)));
+            }
+            false
+        })
     }
 
     /// The descriptor of a message type, whose table need not be made for it.
