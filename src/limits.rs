@@ -22,10 +22,10 @@ pub const PROTO_NESTING_MAX: usize = 100;
 /// Longest message that is received, in bytes, its prefix not counted: what gRPC's own servers take.
 pub const MESSAGE_RECEIVE_BYTES: usize = 4 * 1024 * 1024;
 
-/// How much memory a message may take when it is decoded, as a multiple of the longest message that
-/// is received: 96 MiB where that is 4 MiB. Its encoding is not counted.
+/// How much memory a message may take as prost-reflect's `DynamicMessage`, as a multiple of the longest
+/// message that is received: 96 MiB where that is 4 MiB.
 ///
-/// Dynamic messages are large: 56 bytes an element of a list, some 700 more for one that is a message
+/// These are large: 56 bytes an element of a list, some 700 more for one that is a message
 /// with fields. A full message of 4 MiB that people send on purpose takes up to 20 times its length:
 /// 3 times as strings of 40 bytes, 7 as a list of 8-byte numbers, 14 as one of 4-byte numbers, 20 as
 /// rows of 40 bytes. What is sent to use up memory takes more: 28 times as empty sub-messages, 56 as

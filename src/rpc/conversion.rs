@@ -202,4 +202,4 @@ fn encode(message: &Message, expected: &MessageType) -> Result<RawMessage, Statu
 }
 
 const RAISE_DECODE_BYTES: &str =
-    "the server's limit is --message-decode-bytes, or decode_bytes_max of its builder";
+    "the limit is decode_bytes_max of the server's builder; a handler that takes a Message needs none";
