@@ -426,7 +426,7 @@ impl<'a> From<&'a MapKey> for MapKeyRef<'a> {
 }
 
 /// The key in the form of a map's keys; `None` if it can be none of them.
-fn like(field_type: FieldType, key: MapKey) -> Option<MapKey> {
+pub(super) fn like(field_type: FieldType, key: MapKey) -> Option<MapKey> {
     let number: i128 = match key {
         MapKey::Bool(_) => return (field_type == FieldType::Bool).then_some(key),
         MapKey::String(_) => return (field_type == FieldType::String).then_some(key),

@@ -1,6 +1,6 @@
 //! Reading a message.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use super::{
     FieldError, FieldKey, ListRef, MapRef, Message, ValueRef,
@@ -280,6 +280,11 @@ impl<'a> MessageRef<'a> {
 
     #[inline]
     pub(super) fn tables(self) -> &'a Tables {
+        self.context.tables()
+    }
+
+    /// The tables, to be kept.
+    pub(super) fn shared_tables(self) -> &'a Arc<Tables> {
         self.context.tables()
     }
 

@@ -132,7 +132,7 @@ impl Body {
             .get_or_insert(slot, || held.unwrap_or(Slot::Cleared))
     }
 
-    fn put(&mut self, layout: &Layout, slot: u16, value: Slot) {
+    pub(super) fn put(&mut self, layout: &Layout, slot: u16, value: Slot) {
         let field = layout.field(slot);
         if field.oneof != 0 {
             let members = &layout.oneofs[usize::from(field.oneof) - 1];

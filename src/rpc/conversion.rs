@@ -201,5 +201,4 @@ fn encode(message: &Message, expected: &MessageType) -> Result<RawMessage, Statu
     Ok(RawMessage::new(message.encode_to_bytes()))
 }
 
-const RAISE_DECODE_BYTES: &str =
-    "the limit is decode_bytes_max of the server's builder; a handler that takes a Message needs none";
+const RAISE_DECODE_BYTES: &str = "the limit is decode_bytes_max of the server's builder; a handler that takes a Message needs none";

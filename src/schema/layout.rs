@@ -6,6 +6,7 @@
 
 mod enums;
 mod fields;
+mod well_known;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,6 +22,7 @@ pub(crate) use enums::EnumLayout;
 pub(crate) use fields::{
     Cardinality, Declared, Default, FieldInfo, FieldLayout, FieldType, WireType,
 };
+pub(crate) use well_known::JsonForm;
 
 /// The tables of one descriptor pool.
 pub(crate) struct Tables {
@@ -60,6 +62,7 @@ pub(crate) struct Layout {
     pub(crate) has_required: bool,
     /// How many of the fields are lists or maps.
     pub(crate) lists: usize,
+    pub(crate) json_form: JsonForm,
     pub(crate) descriptor: MessageDescriptor,
     /// Its place among the pool's types.
     pub(crate) index: u32,
@@ -107,10 +110,6 @@ impl Tables {
             enums,
             pool: pool.clone(),
         }
-    }
-
-    pub(crate) fn pool(&self) -> &DescriptorPool {
-        &self.pool
     }
 
     /// The index of a message type.
@@ -201,6 +200,7 @@ impl Layout {
             oneofs: oneofs.into_iter().map(Vec::into_boxed_slice).collect(),
             fields: fields.into(),
             infos: infos.into(),
+            json_form: JsonForm::of(descriptor.full_name()),
             descriptor: descriptor.clone(),
             index,
             id: IDS.fetch_add(1, Ordering::Relaxed),

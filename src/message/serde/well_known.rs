@@ -47,7 +47,7 @@ impl WellKnown {
 }
 
 /// The JSON string of a Timestamp, Duration or FieldMask; `None` for other types.
-pub(super) fn to_text(message: MessageRef<'_>) -> Result<Option<String>, SerdeError> {
+pub(in crate::message) fn to_text(message: MessageRef<'_>) -> Result<Option<String>, SerdeError> {
     let read = |field: FieldError| SerdeError::structural(field.to_string());
     match WellKnown::of(message.message_type()) {
         Some(WellKnown::Timestamp) => {
@@ -80,7 +80,7 @@ pub(super) fn to_text(message: MessageRef<'_>) -> Result<Option<String>, SerdeEr
 }
 
 /// A Timestamp, Duration or FieldMask from its JSON string; `None` for other types.
-pub(super) fn from_text(
+pub(in crate::message) fn from_text(
     message_type: &MessageType,
     text: &str,
 ) -> Result<Option<Message>, SerdeError> {
@@ -102,6 +102,11 @@ pub(super) fn from_text(
         }
         Some(WellKnown::FieldMask) => {
             let paths = text.split(',').filter(|path| !path.is_empty());
+            if text.contains('_') {
+                return Err(malformed(
+                    "a field mask: JSON has its paths in lowerCamelCase",
+                ));
+            }
             let paths: Vec<_> = paths.map(snake_case_path).collect();
             return build(message_type, [("paths", paths.into())]).map(Some);
         }
