@@ -95,8 +95,9 @@ pub const PING_MIN_WITHOUT_CALLS: Duration = Duration::from_secs(2 * 60 * 60);
 pub const PING_STRIKES_MAX: u32 = 2;
 
 /// Streams that the server has reset and whose client may not know yet: what still comes for them is
-/// left aside. Far more than can be under way.
-pub const RESET_STREAMS_KEPT: usize = 4096;
+/// left aside. More than are under way from a client that does not know [`STREAMS_MAX`] yet; they are
+/// looked through for every frame that has no stream.
+pub const RESET_STREAMS_KEPT: usize = 1024;
 
 /// How much of a connection's replies is gathered to be written, in bytes; what goes beyond it stays
 /// with its stream.
