@@ -56,7 +56,10 @@ impl Connection {
 
     fn suffer(&mut self, error: Error, now: Instant) {
         match error {
-            Error::Connection(code, why) => self.close(code, why),
+            Error::Connection(code, why) => {
+                self.fault = Some(error);
+                self.close(code, why);
+            }
             Error::Stream(stream, code) => {
                 let known = self.streams.contains(stream);
                 if !known && self.is_idle_stream(stream) {
@@ -67,8 +70,8 @@ impl Connection {
                 if known {
                     self.notices.push_back(Notice::Reset(stream));
                 }
-                if let Err(Error::Connection(code, why)) = self.calm.stream_error(now) {
-                    self.close(code, why);
+                if let Err(error) = self.calm.stream_error(now) {
+                    self.suffer(error, now);
                 }
             }
         }
