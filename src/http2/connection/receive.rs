@@ -158,8 +158,9 @@ impl Connection {
             Kind::Headers => return self.headers_frame(head, payload, now, paths),
             Kind::Continuation => return self.continuation_frame(head, payload, now, paths),
             Kind::RstStream => {
-                let code = RstStream::parse(head, payload)?.code;
-                return self.rst_stream(head.stream, code, now);
+                // Whatever its code, nobody waits for an answer any more.
+                RstStream::parse(head, payload)?;
+                return self.rst_stream(head.stream, now);
             }
             Kind::PushPromise => return Err(frame::refuse_push_promise()),
             Kind::Priority => {
@@ -232,7 +233,6 @@ impl Connection {
     fn rst_stream<'a>(
         &mut self,
         stream: StreamId,
-        _code: ErrorCode,
         now: Instant,
     ) -> Result<Option<Event<'a>>, Error> {
         // "If a RST_STREAM frame identifying an idle stream is received, the recipient MUST treat this
