@@ -55,21 +55,67 @@ pub const HEADER_LIST_BYTES: u32 = 16 * 1024;
 /// What a client may send on one stream before its handler takes it.
 pub const STREAM_WINDOW_BYTES: u32 = 64 * 1024;
 
-/// How much overhead small DATA frames may pile up before they are read: a frame counts as at least
-/// 256 bytes. With this, a client may fill all its windows with messages of ten bytes, each in a
-/// frame of its own, and is not mistaken for an attack.
-pub const DATA_FRAME_OVERHEAD: usize = 26;
-
-/// Streams that a client may reset before they were even looked at; more is the rapid-reset attack
-/// (CVE-2023-44487). Clients that cancel a burst of calls stay well below it.
+/// Streams that a client may reset before they were even looked at, within [`RATE_PERIOD`]; more is
+/// the rapid-reset attack (CVE-2023-44487). Clients that cancel a burst of calls stay well below it.
 pub const RESETS_BEFORE_START_MAX: usize = 200;
 
-/// Streams of one connection that a client may make the server reset by what it sends on them
-/// (CVE-2025-8671, MadeYouReset).
-///
-/// The h2 crate counts the streams it refuses among them, and a client that does not know
-/// [`STREAMS_MAX`] yet may well open a thousand at once.
-pub const ERROR_RESETS_MAX: usize = 1024;
+/// Streams of one connection that a client may make the server reset by what it sends on them, within
+/// [`RATE_PERIOD`] (CVE-2025-8671, MadeYouReset). Those that are refused because there are too many
+/// do not count: a client that does not know [`STREAMS_MAX`] yet may well open a thousand at once.
+pub const ERROR_RESETS_MAX: usize = 256;
+
+/// For how long resets are counted: what a client does wrong now and then is no attack.
+pub const RATE_PERIOD: Duration = Duration::from_secs(30);
+
+/// SETTINGS, PING, PRIORITY and WINDOW_UPDATE frames since the last DATA or HEADERS in either
+/// direction; more is a flood (CVE-2019-9512 and 9515). There is no limit in time: grpc-go sends a
+/// PING and a WINDOW_UPDATE with every call.
+pub const CONTROL_FRAMES_MAX: u32 = 1000;
+
+/// DATA frames without data, one after the other (CVE-2019-9518).
+pub const EMPTY_DATA_FRAMES_MAX: u32 = 100;
+
+/// CONTINUATION frames of one header block (CVE-2024-27316): 16 KiB each would be ample, and those
+/// who write one field a frame have some tens.
+pub const CONTINUATION_FRAMES_MAX: usize = 64;
+
+/// How much longer a header block may be than the longest header list, before the connection ends: a
+/// list that is too long is answered with 431, and for that the block must be read to its end.
+pub const HEADER_BLOCK_FACTOR: usize = 2;
+
+/// How often a client may ask whether the server is there, while calls are open. gRPC's clients do
+/// not go below 10 seconds.
+pub const PING_MIN: Duration = Duration::from_secs(10);
+
+/// The same while there are no calls (gRFC A8).
+pub const PING_MIN_WITHOUT_CALLS: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// How many PINGs may come too early before the connection ends, as in gRPC's own servers. What was
+/// counted is forgotten with the next DATA or HEADERS that the server sends.
+pub const PING_STRIKES_MAX: u32 = 2;
+
+/// Streams that the server has reset and whose client may not know yet: what still comes for them is
+/// left aside. More than are under way from a client that does not know [`STREAMS_MAX`] yet; they are
+/// looked through for every frame that has no stream.
+pub const RESET_STREAMS_KEPT: usize = 1024;
+
+/// How much of a connection's replies is gathered to be written, in bytes; what goes beyond it stays
+/// with its stream.
+pub const OUTPUT_BYTES: usize = 64 * 1024;
+
+/// With more than that to be written, nothing more is read from a connection: its client does not
+/// read, and each of its frames could ask for an answer.
+pub const OUTPUT_BYTES_MAX: usize = 256 * 1024;
+
+/// How long a connection has had no calls when it gives back the memory that it had for them; one
+/// that makes a call now and then need not do so each time.
+pub const SHRINK_AFTER: Duration = Duration::from_secs(1);
+
+/// How often a connection reads and writes in one go, before others on its thread get their turn.
+pub const ROUNDS_PER_TURN: usize = 8;
+
+/// How many buffers a thread keeps for the connections that need one next.
+pub const BUFFERS_KEPT: usize = 16;
 
 /// How long a client may take for its TLS handshake, and then for its HTTP/2 preface, and for the
 /// SETTINGS that belong to it.
@@ -109,10 +155,8 @@ pub const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// modem, and more than what those send who want to keep many messages half-way.
 pub const STALL_PROGRESS_BYTES: u64 = 1024;
 
-/// How much is read from a connection before its calls take what has come, in bytes.
-///
-/// Until then each frame costs the h2 crate some hundred bytes, however short it is.
-pub const READ_BYTES_PER_TURN: usize = 32 * 1024;
+/// How much is read from a connection in one go, in bytes. All of it is parsed before a handler runs.
+pub const READ_BYTES: usize = 32 * 1024;
 
 /// What the calls of a server may hold at once in requests and unsent replies, in bytes.
 ///
@@ -157,12 +201,15 @@ pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 /// under way (a window of [`STREAM_WINDOW_BYTES`] for each of [`STREAMS_MAX`] streams), and no flood.
 pub const CLOSE_READ_BYTES: u64 = 8 * 1024 * 1024;
 
-/// Longest `grpc-message` and `grpc-status-details-bin` together, in bytes: clients take header
-/// lists of 8 KiB, and half a KiB is for the other fields of a response. What trailing metadata
-/// takes is subtracted.
-pub const STATUS_BYTES: usize = 8 * 1024 - 512;
+/// Longest header list of a response that is filled with `grpc-message` and
+/// `grpc-status-details-bin`, in bytes: what every client takes, unless it says less
+/// (SETTINGS_MAX_HEADER_LIST_SIZE). What trailing metadata takes is subtracted.
+pub const RESPONSE_LIST_BYTES: usize = 8 * 1024;
 
-/// What they may have however long the trailing metadata is: the start of a sentence.
+/// What of that is for the other fields of a response.
+pub const RESPONSE_FIELDS_BYTES: usize = 512;
+
+/// What the two may have however long the trailing metadata is: the start of a sentence.
 pub const STATUS_BYTES_MIN: usize = 256;
 
 /// Largest page of a scan, in bytes of keys and values; a page ends early rather than exceed it,
@@ -264,10 +311,6 @@ pub const MESSAGE_POOL_BUFFERS_MAX: usize = 64;
 
 /// Longest buffer that a thread keeps, in bytes: with all of them, 2 MiB a thread.
 pub const MESSAGE_POOL_BUFFER_BYTES_MAX: usize = 16 * 1024;
-
-/// A received message up to this length, in bytes, is copied before it is decoded: otherwise the 64 KiB
-/// that were read with it live as long as it does.
-pub const MESSAGE_COPIED_BYTES_MAX: usize = 4 * 1024;
 
 /// How long a connection of a pool that is not needed may stay.
 pub const CLIENT_POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);

@@ -1,9 +1,5 @@
-//! Floods of frames that carry nothing.
-//!
-//! The h2 crate has no hook for PING, SETTINGS, PRIORITY and WINDOW_UPDATE: it answers or ignores any
-//! number of them, and closing the connection with GOAWAY and ENHANCE_YOUR_CALM (11), "too_many_pings"
-//! among them, comes with an HTTP/2 of our own. What holds today: the server answers before it reads
-//! on, so that nothing piles up, and the others are served.
+//! Floods of frames that carry nothing: GOAWAY with ENHANCE_YOUR_CALM (11), which says what of. Until
+//! then the server answers before it reads on, so that nothing piles up, and the others are served.
 
 #![cfg(all(feature = "cli", target_os = "linux"))]
 
@@ -19,12 +15,13 @@ use target::{
     },
 };
 
-/// Sends a flood whose every frame is answered or ignored, and then is still heard.
-async fn is_endured(make: impl Fn(u32) -> Vec<u8>) {
+/// Sends a flood, which ends the connection.
+async fn is_cut_off(why: &str, make: impl Fn(u32) -> Vec<u8>) {
     let target = Target::start(&[]).await;
     let mut attacker = Attacker::connect(target.address()).await;
-    assert_eq!(attacker.flood(FLOOD, make).await, FLOOD);
-    attacker.is_heard().await;
+    attacker.flood(FLOOD, make).await;
+    let seen = attacker.closed().await;
+    assert_eq!((seen.goaway, &*seen.debug), (Some(11), why), "{seen:?}");
     target.survived(8).await;
 }
 
@@ -32,31 +29,60 @@ const FLOOD: u32 = 50_000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn ping_flood() {
-    is_endured(|index| frame(PING, 0, 0, &u64::from(index).to_be_bytes())).await;
+    let ping = |index| frame(PING, 0, 0, &u64::from(index).to_be_bytes());
+    is_cut_off("too_many_pings", ping).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_flood() {
-    is_endured(|_| frame(SETTINGS, 0, 0, &[])).await;
+    is_cut_off(TOO_MANY, |_| frame(SETTINGS, 0, 0, &[])).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn priority_flood() {
-    is_endured(|index| frame(PRIORITY, 0, 2 * index + 1, &[0, 0, 0, 0, 16])).await;
+    let priority = |index| frame(PRIORITY, 0, 2 * index + 1, &[0, 0, 0, 0, 16]);
+    is_cut_off(TOO_MANY, priority).await;
 }
 
+const TOO_MANY: &str = "too_many_control_frames";
 const PRIORITY: u8 = 2;
 
 /// The connection's window grows by one byte at a time, far below its end.
 #[tokio::test(flavor = "multi_thread")]
 async fn window_update_flood() {
-    is_endured(|_| frame(WINDOW_UPDATE, 0, 0, &1u32.to_be_bytes())).await;
+    let update = |_| frame(WINDOW_UPDATE, 0, 0, &1u32.to_be_bytes());
+    is_cut_off(TOO_MANY, update).await;
 }
 
-/// Who sends PINGs and does not read the answers is not read any more, and costs nobody memory; when
-/// the keepalive finds out that nothing comes from it, it is closed.
+/// PINGs and WINDOW_UPDATEs as many as you like, with calls between them: grpc-go sends one of each
+/// with every call.
 #[tokio::test(flavor = "multi_thread")]
-async fn ping_flood_whose_answers_are_not_read() {
+async fn a_ping_and_a_window_update_with_every_call_are_no_flood() {
+    let target = Target::start(&[]).await;
+    let mut attacker = Attacker::connect(target.address()).await;
+    let with_call = |index: u32| {
+        let stream = 2 * index + 1;
+        let call = request(stream, ADD_USER, &[], false);
+        let data = frame(DATA, END_STREAM, stream, &message(b""));
+        let ping = frame(PING, 0, 0, &[2, 4, 16, 16, 9, 14, 7, 7]);
+        let update = frame(WINDOW_UPDATE, 0, 0, &5u32.to_be_bytes());
+        [ping, call, data, update].concat()
+    };
+    for index in 0..500 {
+        assert!(attacker.send(&with_call(index)).await);
+        attacker
+            .until(|seen| seen.ended == index as usize + 1)
+            .await;
+    }
+    let seen = attacker.seen();
+    assert_eq!((seen.pongs, seen.goaway), (500, None), "{seen:?}");
+    target.survived(16).await;
+}
+
+/// Who does not read the answers is not read any more, and costs nobody memory; when the keepalive
+/// finds out that nothing comes from it, it is closed.
+#[tokio::test(flavor = "multi_thread")]
+async fn calls_whose_answers_are_not_read() {
     let keepalive = [
         "--keepalive-interval",
         "300ms",
@@ -65,11 +91,14 @@ async fn ping_flood_whose_answers_are_not_read() {
     ];
     let target = Target::start(&keepalive).await;
     let mut deaf = target.peer().await;
-    let pings = frame(PING, 0, 0, &[7; 8]).repeat(1_000);
-    // 170 MB, of which the socket buffers take a few.
+    // 200 MB of calls to a method that is not there, and about as much in answers, of which the
+    // socket buffers take a few.
     let flood = async {
-        for _ in 0..10_000 {
-            deaf.send_bytes_until_closed(&pings).await?;
+        for round in 0..10_000 {
+            let streams = (0..100).map(|index| 2 * (100 * round + index) + 1);
+            let calls = streams.map(|stream| request(stream, "/no.Such/Method", &[], true));
+            let calls: Vec<u8> = calls.flatten().collect();
+            deaf.send_bytes_until_closed(&calls).await?;
         }
         std::io::Result::Ok(())
     };
@@ -85,11 +114,7 @@ async fn one_byte_window_updates() {
     let id = target.add_user(10_000).await;
     let mut attacker = Attacker::connect(target.address()).await;
     // SETTINGS_INITIAL_WINDOW_SIZE 0.
-    assert!(
-        attacker
-            .send(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]))
-            .await
-    );
+    attacker.send_settings(&[0, 4, 0, 0, 0, 0]).await;
     let streams: Vec<_> = (0..100).map(|index| 2 * index + 1).collect();
     for stream in &streams {
         let data = frame(DATA, END_STREAM, *stream, &message(&id));
@@ -120,7 +145,14 @@ async fn header_table_size_flips_in_settings() {
         0 => frame(SETTINGS, 0, 0, &[0, 1, 0, 0, 0, 0]),
         _ => frame(SETTINGS, 0, 0, &[0, 1, 0x7f, 0xff, 0xff, 0xff]),
     };
-    is_endured(flips).await;
+    let target = Target::start(&[]).await;
+    let mut attacker = Attacker::connect(target.address()).await;
+    assert_eq!(attacker.flood(900, flips).await, 900);
+    let call = request(1, ADD_USER, &[], false);
+    let data = frame(DATA, END_STREAM, 1, &message(b""));
+    assert!(attacker.send(&[call, data].concat()).await);
+    attacker.until(|seen| seen.ended == 1).await;
+    target.survived(8).await;
 }
 
 /// Each header block makes the table of the server's decoder small and large again (RFC 7541, 6.3).
@@ -157,7 +189,7 @@ async fn header_table_larger_than_allowed() {
     attacker
         .send(&frame(HEADERS, END_HEADERS | END_STREAM, 1, &update))
         .await;
-    // RFC 7541, 6.3: a decoding error; the h2 crate calls it PROTOCOL_ERROR.
-    assert!(matches!(attacker.closed().await.goaway, Some(1 | 9)));
+    // RFC 7541, 6.3: a decoding error, COMPRESSION_ERROR.
+    assert_eq!(attacker.closed().await.goaway, Some(9));
     target.survived(8).await;
 }

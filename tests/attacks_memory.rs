@@ -18,7 +18,7 @@ use flate2::{Compression, write};
 use target::{
     ADD_USER, GET_USER, Target,
     attacker::{Attacker, Seen},
-    peer::{DATA, END_STREAM, SETTINGS, frame, message, request},
+    peer::{DATA, END_STREAM, frame, message, request},
     support::Client,
 };
 use tokio::task::JoinSet;
@@ -47,11 +47,7 @@ async fn answers_without_a_window() {
     for _ in 0..3 {
         let mut attacker = Attacker::connect(target.address()).await;
         // SETTINGS_INITIAL_WINDOW_SIZE 0.
-        assert!(
-            attacker
-                .send(&frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]))
-                .await
-        );
+        attacker.send_settings(&[0, 4, 0, 0, 0, 0]).await;
         attacker.is_heard().await;
         let calls: Vec<_> = (0..100)
             .map(|index| call(stream(index), GET_USER, &[], &message(&id)))

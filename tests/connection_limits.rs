@@ -116,8 +116,9 @@ async fn a_connection_without_calls_is_asked_to_close_and_then_closed() {
     let mut peer = Peer::connect(address).await;
     greets(&mut peer, 1).await;
     let goaway = peer.recv_until(|frame| matches!(frame, Frame::Goaway { .. }));
-    let last_possible = i32::MAX as u32;
-    assert!(matches!(goaway.await, Frame::Goaway { last, code: 0, .. } if last == last_possible));
+    let last = i32::MAX as u32;
+    let (code, debug) = (0, "max_idle".to_owned());
+    assert_eq!(goaway.await, Frame::Goaway { last, code, debug });
     // A call that crossed the GOAWAY is still answered.
     greets(&mut peer, 3).await;
     let is_goaway = |frame: &Frame| matches!(frame, Frame::Goaway { .. });
@@ -139,8 +140,8 @@ async fn an_old_connection_takes_no_new_calls_and_its_calls_end_after_the_grace(
     let mut peer = Peer::connect(address).await;
     peer.send_request(1, GREET, &[("x-wait", "1")], false).await;
     peer.send_data(1, &message(b"hi"), true).await;
-    peer.recv_until(|frame| matches!(frame, Frame::Goaway { .. }))
-        .await;
+    let goaway = peer.recv_until(|frame| matches!(frame, Frame::Goaway { .. }));
+    assert!(matches!(goaway.await, Frame::Goaway { code: 0, debug, .. } if debug == "max_age"));
     let answer = peer.answer(1).await;
     assert_eq!(answer.status(), Some("14"), "{answer:?}");
     while peer.recv().await.is_some() {}

@@ -47,14 +47,7 @@ const CRATES: &[(&str, &[&str])] = &[
         "prost_reflect",
         &["schema/", "message/", "rpc/conversion.rs", "fuzzing/"],
     ),
-    (
-        "h2",
-        &[
-            "transport/http2_by_h2.rs",
-            "transport/connection.rs",
-            "client/",
-        ],
-    ),
+    ("h2", &["client/"]),
     ("hyper", &["gateway/"]),
     ("rustls", &["transport/tls", "client/"]),
     ("redb", &["store/redb"]),
@@ -69,8 +62,9 @@ const IO: &[&str] = &[
     "tokio",
     "std::net",
     "std::fs",
-    "std::time::Instant",
+    // A time that is given may be looked at.
     "Instant::now",
+    "SystemTime",
 ];
 
 /// Where files are read.
@@ -246,7 +240,10 @@ fn names_crate(line: &str, name: &str) -> bool {
 #[test]
 fn sans_io_rooms_touch_neither_sockets_nor_clocks() {
     let mut wrong = Vec::new();
-    for source in sources() {
+    for source in sources()
+        .iter()
+        .filter(|source| !source.path.ends_with("tests.rs"))
+    {
         let sans_io = SANS_IO.iter().any(|room| source.path.starts_with(room));
         let reads_files = READS_FILES
             .iter()

@@ -116,6 +116,17 @@ pub(super) struct Connections {
     #[arg(value_parser = quantity::duration, default_value = "15m")]
     pub(super) idle_timeout: Duration,
 
+    /// How often a client may send a PING while calls are open; who does so more often is told
+    /// too_many_pings
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "REFLECTD_PING_MIN",
+        hide_env_values = true
+    )]
+    #[arg(value_parser = quantity::duration, default_value = "10s")]
+    pub(super) ping_min: Duration,
+
     /// How old a connection may become, give or take a tenth; 0: any age
     #[arg(
         long,
@@ -153,6 +164,7 @@ impl Connections {
         limits.keepalive_interval = or_off(self.keepalive_interval);
         limits.keepalive_timeout = self.keepalive_timeout;
         limits.idle_timeout = or_off(self.idle_timeout);
+        limits.ping_min = self.ping_min;
         limits.age_max = or_off(self.age_max);
         limits.age_grace = self.age_grace;
         limits

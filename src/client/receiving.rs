@@ -2,6 +2,7 @@
 
 use std::future::poll_fn;
 
+use bytes::Bytes;
 use h2::{RecvStream, client::ResponseFuture};
 use http::{HeaderMap, HeaderName, Response, StatusCode, header::CONTENT_TYPE};
 
@@ -16,6 +17,8 @@ use crate::grpc::{
 pub(super) struct Receiving {
     state: State,
     incoming: LengthPrefixed,
+    /// What has come last.
+    data: Bytes,
     receive_bytes_max: usize,
     encoding: Encoding,
     head: HeaderMap,
@@ -46,6 +49,7 @@ impl Receiving {
         Self {
             state: State::Waiting(response),
             incoming: LengthPrefixed::new(receive_bytes_max),
+            data: Bytes::new(),
             receive_bytes_max,
             encoding: Encoding::Known(MessageEncoding::Identity),
             head: HeaderMap::new(),
@@ -79,7 +83,7 @@ impl Receiving {
     async fn receive(&mut self) -> Result<Option<RawMessage>, Failure> {
         self.head().await?;
         loop {
-            if let Some(message) = self.incoming.next()? {
+            if let Some(message) = self.incoming.next_of(&mut self.data)? {
                 return Ok(Some(self.decompress(message)?));
             }
             let State::Open(body) = &mut self.state else {
@@ -91,7 +95,7 @@ impl Receiving {
                     // It fails only if more is given back than was received.
                     let _ = body.flow_control().release_capacity(data.len());
                     self.has_data |= !data.is_empty();
-                    self.incoming.push(data);
+                    self.data = data;
                 }
                 None => {
                     let trailers = poll_fn(|cx| body.poll_trailers(cx)).await?;

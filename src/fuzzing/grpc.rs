@@ -24,8 +24,7 @@ pub fn length_prefixed(input: &[u8]) {
         let mut messages = Vec::new();
         let mut refused = None;
         for part in wire.chunks(chunk) {
-            reader.push(Bytes::copy_from_slice(part));
-            match read(&mut reader, &mut messages) {
+            match read(&mut reader, part, &mut messages) {
                 Ok(()) => {}
                 Err(status) => {
                     refused = Some(status);
@@ -44,8 +43,12 @@ pub fn length_prefixed(input: &[u8]) {
     assert!(wire.starts_with(&again));
 }
 
-fn read(reader: &mut LengthPrefixed, messages: &mut Vec<RawMessage>) -> Result<(), Status> {
-    while let Some(message) = reader.next()? {
+fn read(
+    reader: &mut LengthPrefixed,
+    mut part: &[u8],
+    messages: &mut Vec<RawMessage>,
+) -> Result<(), Status> {
+    while let Some(message) = reader.next(&mut part)? {
         messages.push(message);
     }
     Ok(())

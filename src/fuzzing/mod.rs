@@ -7,10 +7,12 @@
 
 mod differential;
 mod grpc;
+mod http2;
 mod message;
 mod schema;
 
 pub use grpc::{length_prefixed, metadata, percent, timeout};
+pub use http2::{hpack_decode, http2_session};
 pub use message::{json_decode, message_decode, message_differential, message_round_trip};
 pub use schema::{descriptor_set, schema_compile};
 
@@ -24,6 +26,8 @@ pub const TARGETS: &[Target] = &[
     ("metadata", metadata),
     ("timeout", timeout),
     ("percent", percent),
+    ("hpack_decode", hpack_decode),
+    ("http2_session", http2_session),
     ("message_decode", message_decode),
     ("message_round_trip", message_round_trip),
     ("message_differential", message_differential),

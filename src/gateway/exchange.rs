@@ -15,7 +15,7 @@ use tokio::time::{Sleep, sleep_until};
 
 use super::{call_head, plain_text, response_of, write_trailers};
 use crate::{
-    grpc::{ResponseHead, Trailers},
+    grpc::{RawMessage, ResponseHead, Trailers, prefix},
     http2::{Commands, Event, StreamId},
     limits,
     rpc::{Budget, Dispatcher, Peer, Router},
@@ -79,7 +79,7 @@ where
     /// Takes what there is of the request and lets the handler go on; registers for the rest.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
         loop {
-            self.dispatcher.run(&mut self.response);
+            self.dispatcher.run(Instant::now(), &mut self.response);
             let read = self.poll_request(cx);
             let expired = self.poll_timer(cx);
             if !read && !expired && self.dispatcher.wait(cx.waker()) {
@@ -100,7 +100,7 @@ where
         Some(chunk)
     }
 
-    fn event(&mut self, event: Event) {
+    fn event(&mut self, event: Event<'_>) {
         let now = Instant::now();
         self.dispatcher.event(event, now, &mut self.response);
     }
@@ -116,33 +116,33 @@ where
         let Poll::Ready(frame) = request.as_mut().poll_frame(cx) else {
             return false;
         };
-        let event = match frame {
-            Some(Ok(frame)) => match frame.into_data() {
-                Ok(mut data) => self.data(data.copy_to_bytes(data.remaining())),
+        match frame {
+            Some(Ok(frame)) => {
                 // Trailers of a request mean nothing to gRPC.
-                Err(_) => return true,
-            },
+                if let Ok(mut data) = frame.into_data() {
+                    self.data(&data.copy_to_bytes(data.remaining()));
+                }
+            }
             Some(Err(_)) => {
                 self.request = None;
                 self.response.aborted = true;
-                Event::Reset { stream: STREAM }
+                self.event(Event::Reset { stream: STREAM });
             }
             None => {
                 self.request = None;
-                self.data(Bytes::new())
+                self.data(&[]);
             }
-        };
-        self.event(event);
+        }
         true
     }
 
-    fn data(&mut self, bytes: Bytes) -> Event {
+    fn data(&mut self, bytes: &[u8]) {
         self.response.held_bytes += bytes.len();
-        Event::Data {
+        self.event(Event::Data {
             stream: STREAM,
             bytes,
             end: self.request.is_none(),
-        }
+        });
     }
 
     fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
@@ -163,15 +163,19 @@ where
 }
 
 impl Commands for Outgoing {
-    fn headers(&mut self, _: StreamId, head: ResponseHead) {
-        self.head = Some(response_of(&head, None));
+    fn headers(&mut self, _: StreamId, head: &ResponseHead) {
+        self.head = Some(response_of(head, None));
     }
 
-    fn data(&mut self, _: StreamId, bytes: Bytes) {
-        if !bytes.is_empty() {
-            self.unsent_bytes += bytes.len();
-            self.chunks.push_back(bytes);
+    fn message(&mut self, _: StreamId, message: RawMessage) -> usize {
+        let prefix = prefix(&message);
+        if message.bytes.len() <= COPIED_BYTES_MAX {
+            self.push([&prefix, &message.bytes[..]].concat().into());
+        } else {
+            self.push(Bytes::copy_from_slice(&prefix));
+            self.push(message.bytes);
         }
+        0
     }
 
     fn trailers(&mut self, _: StreamId, trailers: Trailers) {
@@ -195,14 +199,14 @@ impl Commands for Outgoing {
         !self.chunks.is_empty() || self.trailers.is_some()
     }
 
-    fn headers_only(&mut self, _: StreamId, head: ResponseHead, trailers: Option<Trailers>) {
-        self.head = Some(response_of(&head, trailers));
+    fn headers_only(&mut self, _: StreamId, head: &ResponseHead, trailers: Option<Trailers>) {
+        self.head = Some(response_of(head, trailers));
         self.ended = true;
     }
 
-    fn plain_text(&mut self, stream: StreamId, http_status: u16, text: Bytes) {
+    fn plain_text(&mut self, _: StreamId, http_status: u16, text: Bytes) {
         self.head = Some(plain_text(http_status));
-        self.data(stream, text);
+        self.push(text);
         self.ended = true;
     }
 
@@ -215,5 +219,17 @@ impl Commands for Outgoing {
     }
 }
 
+impl Outgoing {
+    fn push(&mut self, bytes: Bytes) {
+        if !bytes.is_empty() {
+            self.unsent_bytes += bytes.len();
+            self.chunks.push_back(bytes);
+        }
+    }
+}
+
 /// Each exchange has one.
 const STREAM: StreamId = StreamId(1);
+
+/// Up to here a copy costs less than a frame of its own for the prefix.
+const COPIED_BYTES_MAX: usize = 16 * 1024;

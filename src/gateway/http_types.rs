@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// A request's head, in gRPC's terms.
-pub(crate) fn call_head(request: &http::request::Parts, router: &Router) -> CallHead {
+pub(super) fn call_head(request: &http::request::Parts, router: &Router) -> CallHead {
     // A `Uri` without a path calls itself "/" in all ways but one.
     let path = match request.uri.path() {
         "" => "",
@@ -42,7 +42,7 @@ pub(crate) fn call_head(request: &http::request::Parts, router: &Router) -> Call
 }
 
 /// A response's head; with `trailers`, it is the whole response.
-pub(crate) fn response_of(head: &ResponseHead, trailers: Option<Trailers>) -> Response<()> {
+pub(super) fn response_of(head: &ResponseHead, trailers: Option<Trailers>) -> Response<()> {
     let mut response = Response::new(());
     if let Ok(status) = http::StatusCode::from_u16(head.http_status) {
         *response.status_mut() = status;
@@ -71,8 +71,8 @@ pub(crate) fn response_of(head: &ResponseHead, trailers: Option<Trailers>) -> Re
 }
 
 /// Writes what ends a call into HTTP's trailers.
-pub(crate) fn write_trailers(headers: &mut HeaderMap, trailers: Trailers) {
-    let status_bytes_max = trailers.status_bytes_max();
+pub(super) fn write_trailers(headers: &mut HeaderMap, trailers: Trailers) {
+    let status_bytes_max = trailers.status_bytes_max(None);
     let Some(status) = trailers.status else {
         headers.insert(GRPC_STATUS, HeaderValue::from_static("0"));
         return append(headers, &trailers.metadata);
@@ -100,7 +100,7 @@ fn append(headers: &mut HeaderMap, metadata: &Metadata) {
 }
 
 /// The head of an answer that is text for people.
-pub(crate) fn plain_text(http_status: u16) -> Response<()> {
+pub(super) fn plain_text(http_status: u16) -> Response<()> {
     let mut response = Response::new(());
     if let Ok(status) = http::StatusCode::from_u16(http_status) {
         *response.status_mut() = status;

@@ -6,6 +6,6 @@ mod http1;
 mod http_types;
 mod service;
 
-pub(crate) use http_types::{call_head, plain_text, response_of, write_trailers};
+use http_types::{call_head, plain_text, response_of, write_trailers};
 pub(crate) use http1::serve_http1;
 pub use service::{GrpcBody, GrpcFuture, GrpcService};

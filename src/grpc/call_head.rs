@@ -1,8 +1,10 @@
 //! What opens a call: the request headers, in typed slots.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 
-use super::RawMetadata;
+use super::{AcceptedEncodings, ContentType, RawMetadata, parse_timeout};
 
 /// The Request-Headers of a call (PROTOCOL-HTTP2.md, "Requests"), as they were received.
 ///
@@ -19,14 +21,14 @@ pub(crate) struct CallHead {
     pub(crate) authority: Option<Bytes>,
     /// How many `host` headers there are; more than one leaves open who is meant.
     pub(crate) hosts: usize,
-    /// `content-type`.
-    pub(crate) content_type: Option<Bytes>,
+    /// `content-type`; `None` if it is not gRPC's, or absent.
+    pub(crate) content_type: Option<ContentType>,
     /// `grpc-timeout`.
     pub(crate) timeout: TimeoutSlot,
     /// `grpc-encoding`: the Message-Encoding of the requests.
     pub(crate) encoding: Option<Bytes>,
     /// `grpc-accept-encoding`: what the client can read.
-    pub(crate) accept_encoding: Option<Bytes>,
+    pub(crate) accept_encoding: AcceptedEncodings,
     /// `user-agent`.
     pub(crate) user_agent: Option<Bytes>,
     /// Custom-Metadata, as received.
@@ -49,7 +51,8 @@ pub(crate) enum HttpMethod {
 pub(crate) enum TimeoutSlot {
     #[default]
     Absent,
-    Once(Bytes),
+    Once(Duration),
+    Malformed(Bytes),
     Repeated,
 }
 
@@ -57,15 +60,10 @@ impl CallHead {
     /// Puts one header in its slot. `name` is lower-case, as HTTP/2 demands, and no pseudo-header.
     pub(crate) fn header(&mut self, name: &[u8], value: Bytes) {
         match name {
-            b"content-type" => self.content_type = Some(value),
-            b"grpc-timeout" => {
-                self.timeout = match self.timeout {
-                    TimeoutSlot::Absent => TimeoutSlot::Once(value),
-                    TimeoutSlot::Once(_) | TimeoutSlot::Repeated => TimeoutSlot::Repeated,
-                }
-            }
+            b"content-type" => self.content_type = ContentType::parse(&value),
+            b"grpc-timeout" => self.add_timeout(value),
             b"grpc-encoding" => self.encoding = Some(value),
-            b"grpc-accept-encoding" => self.add_accept_encoding(&value),
+            b"grpc-accept-encoding" => self.accept_encoding.add(AcceptedEncodings::parse(&value)),
             b"user-agent" => self.user_agent = Some(value),
             b"host" => {
                 self.hosts += 1;
@@ -82,11 +80,11 @@ impl CallHead {
         self.path.is_empty() || self.hosts > 1
     }
 
-    /// The header may be repeated; its lists then follow one another.
-    fn add_accept_encoding(&mut self, value: &Bytes) {
-        self.accept_encoding = Some(match self.accept_encoding.take() {
-            None => value.clone(),
-            Some(before) => [before.as_ref(), b",", value.as_ref()].concat().into(),
-        });
+    fn add_timeout(&mut self, value: Bytes) {
+        self.timeout = match (&self.timeout, parse_timeout(&value)) {
+            (TimeoutSlot::Absent, Some(timeout)) => TimeoutSlot::Once(timeout),
+            (TimeoutSlot::Absent, None) => TimeoutSlot::Malformed(value),
+            _ => TimeoutSlot::Repeated,
+        };
     }
 }

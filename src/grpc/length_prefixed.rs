@@ -1,8 +1,8 @@
 //! Length-Prefixed-Message → Compressed-Flag Message-Length Message.
 
-use std::collections::VecDeque;
-
-use bytes::{Buf, BufMut, Bytes, BytesMut};
+#[cfg(feature = "client")]
+use bytes::Buf;
+use bytes::Bytes;
 
 use super::Status;
 
@@ -31,25 +31,15 @@ impl RawMessage {
 }
 
 /// Puts messages together from DATA, whose boundaries have no meaning.
-///
-/// Bytes go in with [`push`](Self::push); [`next`](Self::next) is called until it has no more.
 #[derive(Debug)]
 pub(crate) struct LengthPrefixed {
     message_bytes_max: usize,
-    state: State,
-    /// The first chunk, which is most often the only one; empty only if there is none.
-    front: Bytes,
-    chunks: VecDeque<Bytes>,
-    /// What follows the chunks: small ones that wait for more, copied. A chunk keeps the whole buffer
-    /// alive that it was read into, and a message can come in frames of one byte.
-    tail: BytesMut,
-    buffered: usize,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum State {
-    Prefix,
-    Message { compressed: bool, length: usize },
+    /// Of the message whose prefix has been read, and whether it is compressed.
+    message: Option<(usize, bool)>,
+    /// What has come and is no message yet: a copy, so that it keeps nothing alive but itself.
+    waiting: Vec<u8>,
+    /// What has been taken from the start of `waiting`.
+    taken: usize,
 }
 
 impl LengthPrefixed {
@@ -57,77 +47,47 @@ impl LengthPrefixed {
     pub(crate) fn new(message_bytes_max: usize) -> Self {
         Self {
             message_bytes_max,
-            state: State::Prefix,
-            front: Bytes::new(),
-            chunks: VecDeque::new(),
-            tail: BytesMut::new(),
-            buffered: 0,
+            message: None,
+            waiting: Vec::new(),
+            taken: 0,
         }
     }
 
-    /// Takes what a DATA frame carried.
-    pub(crate) fn push(&mut self, chunk: Bytes) {
-        let waits = self.buffered > 0;
-        self.buffered += chunk.len();
-        if waits && chunk.len() < CHUNK_BYTES_MIN {
-            self.tail.extend_from_slice(&chunk);
-        } else if !chunk.is_empty() {
-            self.end_tail();
-            self.append(chunk);
-        }
-    }
-
-    fn append(&mut self, chunk: Bytes) {
-        match self.front.is_empty() {
-            true => self.front = chunk,
-            false => self.chunks.push_back(chunk),
-        }
-    }
-
-    /// The next whole message, or `None` until more is pushed.
+    /// The next whole message of what has come before and of `input`, from which it is taken; or
+    /// `None`, and all of `input` waits for more.
     ///
     /// # Errors
     /// INTERNAL for a flag that is neither 0 nor 1; RESOURCE_EXHAUSTED for a length above the limit,
     /// as soon as the prefix is there: what the prefix declares is never waited for nor reserved.
-    pub(crate) fn next(&mut self) -> Result<Option<RawMessage>, Status> {
-        if let State::Prefix = self.state {
-            if self.buffered < PREFIX_BYTES {
-                self.keep();
-                return Ok(None);
+    pub(crate) fn next(&mut self, input: &mut &[u8]) -> Result<Option<RawMessage>, Status> {
+        let (length, compressed) = match self.message {
+            Some(message) => message,
+            None => {
+                let Some(prefix) = self.take_prefix(input) else {
+                    return Ok(None);
+                };
+                *self.message.insert(self.read_prefix(prefix)?)
             }
-            self.state = self.read_prefix()?;
-        }
-        match self.state {
-            State::Message { compressed, length } if self.buffered >= length => {
-                self.state = State::Prefix;
-                Ok(Some(RawMessage {
-                    bytes: self.take(length),
-                    compressed,
-                }))
-            }
-            State::Message { .. } | State::Prefix => {
-                self.keep();
-                Ok(None)
-            }
-        }
+        };
+        let Some(bytes) = self.take_message(length, input) else {
+            return Ok(None);
+        };
+        self.message = None;
+        Ok(Some(RawMessage { bytes, compressed }))
     }
 
-    /// What is there waits for more: if it is little, without the buffer that it was read into.
-    fn keep(&mut self) {
-        if self.tail.is_empty() && self.buffered < CHUNK_BYTES_MIN && !self.front.is_empty() {
-            self.tail
-                .extend_from_slice(&std::mem::take(&mut self.front));
-            for chunk in self.chunks.drain(..) {
-                self.tail.extend_from_slice(&chunk);
-            }
-        }
+    /// The same, from the start of `input`.
+    #[cfg(feature = "client")]
+    pub(crate) fn next_of(&mut self, input: &mut Bytes) -> Result<Option<RawMessage>, Status> {
+        let mut rest: &[u8] = input;
+        let next = self.next(&mut rest);
+        input.advance(input.len() - rest.len());
+        next
     }
 
-    fn end_tail(&mut self) {
-        if !self.tail.is_empty() {
-            let tail = std::mem::take(&mut self.tail).freeze();
-            self.append(tail);
-        }
+    /// Keeps what nobody has asked for yet.
+    pub(crate) fn keep(&mut self, input: &[u8]) {
+        self.waiting.extend_from_slice(input);
     }
 
     /// The peer has ended the stream.
@@ -135,38 +95,89 @@ impl LengthPrefixed {
     /// # Errors
     /// INTERNAL if that is in the middle of a prefix or a message.
     pub(crate) fn end(&self) -> Result<(), Status> {
-        match self.state {
-            State::Prefix if self.buffered == 0 => Ok(()),
-            State::Prefix => Err(Status::internal(format!(
-                "the stream ended after {} of the {PREFIX_BYTES} bytes of a message's prefix",
-                self.buffered
+        let waiting = self.len();
+        match self.message {
+            None if waiting == 0 => Ok(()),
+            None => Err(Status::internal(format!(
+                "the stream ended after {waiting} of the {PREFIX_BYTES} bytes of a message's prefix"
             ))),
-            State::Message { length, .. } => Err(Status::internal(format!(
-                "the stream ended after {} of the {length} bytes of a message",
-                self.buffered
+            Some((length, _)) => Err(Status::internal(format!(
+                "the stream ended after {waiting} of the {length} bytes of a message"
             ))),
         }
     }
 
     /// Whether no bytes are held that no message has been made of yet.
     pub(crate) fn is_empty(&self) -> bool {
-        self.buffered == 0
+        self.len() == 0
     }
 
     /// How many bytes are held.
     pub(crate) fn len(&self) -> usize {
-        self.buffered
+        self.waiting.len() - self.taken
     }
 
     /// Whether a message has begun whose end has not come.
     pub(crate) fn is_in_message(&self) -> bool {
-        self.buffered > 0 || matches!(self.state, State::Message { .. })
+        !self.is_empty() || self.message.is_some()
     }
 
-    fn read_prefix(&mut self) -> Result<State, Status> {
-        let mut prefix = self.take(PREFIX_BYTES);
-        let flag = prefix.get_u8();
-        let length = prefix.get_u32() as usize;
+    fn take_prefix(&mut self, input: &mut &[u8]) -> Option<[u8; PREFIX_BYTES]> {
+        if self.is_empty()
+            && let Some((prefix, rest)) = input.split_first_chunk()
+        {
+            *input = rest;
+            return Some(*prefix);
+        }
+        self.complete(PREFIX_BYTES, input);
+        let prefix = *self.waiting.get(self.taken..)?.first_chunk()?;
+        self.advance(PREFIX_BYTES);
+        Some(prefix)
+    }
+
+    fn take_message(&mut self, length: usize, input: &mut &[u8]) -> Option<Bytes> {
+        if self.is_empty()
+            && let Some((message, rest)) = input.split_at_checked(length)
+        {
+            *input = rest;
+            return Some(Bytes::copy_from_slice(message));
+        }
+        self.complete(length, input);
+        if self.taken == 0 && self.waiting.len() == length {
+            return Some(std::mem::take(&mut self.waiting).into());
+        }
+        let message = self.waiting.get(self.taken..self.taken + length)?;
+        let message = Bytes::copy_from_slice(message);
+        self.advance(length);
+        Some(message)
+    }
+
+    /// Takes from `input` what is missing of that many bytes, as far as it is there. The buffer grows
+    /// with what has come, and ends up no larger than is needed.
+    fn complete(&mut self, bytes: usize, input: &mut &[u8]) {
+        let missing = bytes.saturating_sub(self.len());
+        let (part, rest) = input.split_at(missing.min(input.len()));
+        *input = rest;
+        let needed = self.waiting.len() + part.len();
+        if needed > self.waiting.capacity() {
+            let capacity = (2 * needed).min(self.taken + bytes).max(needed);
+            self.waiting.reserve_exact(capacity - self.waiting.len());
+        }
+        self.waiting.extend_from_slice(part);
+    }
+
+    fn advance(&mut self, bytes: usize) {
+        self.taken += bytes;
+        // What is left is moved only where that is less than what was taken.
+        if self.taken > self.waiting.len() / 2 {
+            self.waiting.drain(..self.taken);
+            self.taken = 0;
+        }
+    }
+
+    fn read_prefix(&self, prefix: [u8; PREFIX_BYTES]) -> Result<(usize, bool), Status> {
+        let [flag, length @ ..] = prefix;
+        let length = u32::from_be_bytes(length) as usize;
         if flag > 1 {
             return Err(Status::internal(format!(
                 "the compressed flag of a message is {flag}; it must be 0 or 1"
@@ -178,37 +189,7 @@ impl LengthPrefixed {
                 self.message_bytes_max
             )));
         }
-        Ok(State::Message {
-            compressed: flag == 1,
-            length,
-        })
-    }
-
-    /// The first `count` buffered bytes; without a copy where one chunk holds them all.
-    fn take(&mut self, count: usize) -> Bytes {
-        debug_assert!(
-            count <= self.buffered,
-            "callers check that the bytes are there"
-        );
-        self.buffered -= count;
-        self.end_tail();
-        if self.front.len() >= count {
-            return self.take_of_front(count);
-        }
-        let mut whole = BytesMut::with_capacity(count);
-        while whole.len() < count && !self.front.is_empty() {
-            whole.put(self.take_of_front(count - whole.len()));
-        }
-        whole.freeze()
-    }
-
-    /// Up to so many of the first chunk's bytes.
-    fn take_of_front(&mut self, count: usize) -> Bytes {
-        if self.front.len() > count {
-            return self.front.split_to(count);
-        }
-        let next = self.chunks.pop_front().unwrap_or_default();
-        std::mem::replace(&mut self.front, next)
+        Ok((length, flag == 1))
     }
 }
 
@@ -221,15 +202,10 @@ pub(crate) fn prefix(message: &RawMessage) -> [u8; PREFIX_BYTES] {
     [u8::from(message.compressed), a, b, c, d]
 }
 
-/// A chunk that is shorter is copied when it has to wait. Longer ones are at least a quarter of the
-/// buffer that they keep alive, which has room for one frame of the default length.
-const CHUNK_BYTES_MIN: usize = 4 * 1024;
-
 #[cfg(test)]
 mod tests {
     use super::{LengthPrefixed, RawMessage};
     use crate::grpc::{Code, Status};
-    use bytes::Bytes;
     use proptest::prelude::*;
 
     fn wire(messages: &[RawMessage]) -> Vec<u8> {
@@ -246,10 +222,11 @@ mod tests {
         let mut reader = LengthPrefixed::new(limit);
         let mut messages = Vec::new();
         for chunk in chunks {
-            reader.push(Bytes::copy_from_slice(chunk));
-            while let Some(message) = reader.next()? {
+            let mut rest = *chunk;
+            while let Some(message) = reader.next(&mut rest)? {
                 messages.push(message);
             }
+            assert!(rest.is_empty(), "what is no message yet waits");
         }
         reader.end()?;
         Ok(messages)
@@ -319,7 +296,16 @@ mod tests {
                 rest = after;
                 if rest.is_empty() { break }
             }
-            prop_assert_eq!(read(&chunks, 300).unwrap(), messages);
+            prop_assert_eq!(&read(&chunks, 300).unwrap(), &messages);
+            let mut reader = LengthPrefixed::new(300);
+            for chunk in chunks {
+                reader.keep(chunk);
+            }
+            for message in messages {
+                prop_assert_eq!(reader.next(&mut &[][..]).unwrap(), Some(message));
+            }
+            prop_assert_eq!(reader.next(&mut &[][..]).unwrap(), None);
+            prop_assert_eq!(reader.len(), 0);
         }
     }
 }

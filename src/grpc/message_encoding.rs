@@ -82,16 +82,13 @@ impl MessageEncoding {
         }
     }
 
-    /// The first of `preferred` that a peer's `grpc-accept-encoding` lists; else identity, which
-    /// every peer reads.
-    pub(crate) fn choose(preferred: &[Self], accept: Option<&[u8]>) -> Self {
-        let listed = |encoding: &&Self| {
-            let names = accept.unwrap_or_default().split(|byte| *byte == b',');
-            names
-                .map(<[u8]>::trim_ascii)
-                .any(|name| name == encoding.name().as_bytes())
-        };
-        preferred.iter().find(listed).copied().unwrap_or_default()
+    /// The first of `preferred` that a peer reads; else identity, which every peer reads.
+    pub(crate) fn choose(preferred: &[Self], accepted: AcceptedEncodings) -> Self {
+        let mut preferred = preferred.iter();
+        preferred
+            .find(|encoding| accepted.has(**encoding))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// The message as it was before it was compressed, at most `bytes_max` long: whatever it claims,
@@ -196,6 +193,45 @@ impl MessageEncoding {
     }
 }
 
+/// What a peer can read: its `grpc-accept-encoding`, as far as it is known here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct AcceptedEncodings {
+    /// One bit for each of [`MessageEncoding::ALL`].
+    bits: u8,
+}
+
+impl AcceptedEncodings {
+    /// Reads a list of names; others are of no use.
+    pub(crate) fn parse(value: &[u8]) -> Self {
+        let mut bits = 0;
+        for name in value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii) {
+            for encoding in MessageEncoding::ALL {
+                if encoding.name().as_bytes() == name {
+                    bits |= 1 << *encoding as u8;
+                }
+            }
+        }
+        Self { bits }
+    }
+
+    /// The header may be repeated; its lists then follow one another.
+    pub(crate) fn add(&mut self, more: Self) {
+        self.bits |= more.bits;
+    }
+
+    pub(crate) fn bits(self) -> u8 {
+        self.bits
+    }
+
+    pub(crate) fn from_bits(bits: u8) -> Self {
+        Self { bits }
+    }
+
+    fn has(self, encoding: MessageEncoding) -> bool {
+        self.bits >> encoding as u8 & 1 == 1
+    }
+}
+
 /// Reads to the end; `None` if that is beyond `bytes_max`.
 ///
 /// In pieces, as bytes come: what they say of their length is not believed, and a vector that grows
@@ -244,7 +280,7 @@ const ZSTD_LEVEL: i32 = 1;
 
 #[cfg(test)]
 mod tests {
-    use super::MessageEncoding;
+    use super::{AcceptedEncodings, MessageEncoding};
     use crate::grpc::{Code, RawMessage};
     use bytes::Bytes;
 
@@ -310,11 +346,12 @@ mod tests {
     fn the_first_preferred_encoding_that_the_peer_reads_is_chosen() {
         let all = MessageEncoding::ALL;
         let choose = |preferred: &[_], accept: &'static str| {
-            MessageEncoding::choose(preferred, Some(accept.as_bytes())).name()
+            let accepted = AcceptedEncodings::parse(accept.as_bytes());
+            MessageEncoding::choose(preferred, accepted).name()
         };
         assert_eq!(choose(&all[1..], "identity, deflate ,gzip"), all[1].name());
         assert_eq!(choose(&all[1..], "br"), "identity");
         assert_eq!(choose(&[], "gzip"), "identity");
-        assert_eq!(MessageEncoding::choose(&all[1..], None).name(), "identity");
+        assert_eq!(choose(&all[1..], ""), "identity");
     }
 }

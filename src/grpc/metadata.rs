@@ -1,6 +1,6 @@
 //! Custom-Metadata → Binary-Header | ASCII-Header.
 
-use std::fmt;
+use std::{fmt, sync::LazyLock};
 
 use base64::{
     Engine,
@@ -17,9 +17,10 @@ use super::Status;
 /// Names are lower-case. A name that ends in `-bin` carries bytes, which travel as base64; every
 /// other name carries printable ASCII, without the white space at its ends. Names that gRPC or HTTP/2
 /// keep for themselves are refused.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Metadata {
-    map: HeaderMap,
+    /// Most calls have none, and should not pay for it.
+    map: Option<Box<HeaderMap>>,
 }
 
 /// Why a pair cannot be metadata.
@@ -57,22 +58,24 @@ impl Metadata {
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.map.is_empty()
+        self.map.as_ref().is_none_or(|map| map.is_empty())
     }
 
     /// How many pairs there are.
     pub fn len(&self) -> usize {
-        self.map.len()
+        self.as_header_map().len()
     }
 
     /// The first text under a name; `None` also for a value that is not ASCII.
     pub fn text(&self, name: &str) -> Option<&str> {
-        self.map.get(name).and_then(|value| value.to_str().ok())
+        self.as_header_map()
+            .get(name)
+            .and_then(|value| value.to_str().ok())
     }
 
     /// All texts under a name, in order.
     pub fn texts<'a>(&'a self, name: &str) -> impl Iterator<Item = &'a str> {
-        self.map
+        self.as_header_map()
             .get_all(name)
             .into_iter()
             .filter_map(|value| value.to_str().ok())
@@ -85,7 +88,7 @@ impl Metadata {
 
     /// All bytes under a name that ends in `-bin`, in order.
     pub fn all_bytes<'a>(&'a self, name: &str) -> impl Iterator<Item = Bytes> + use<'a> {
-        let values = is_bin(name.as_bytes()).then(|| self.map.get_all(name));
+        let values = is_bin(name.as_bytes()).then(|| self.as_header_map().get_all(name));
         values
             .into_iter()
             .flatten()
@@ -113,7 +116,7 @@ impl Metadata {
             .ok()
             .filter(|_| printable)
             .ok_or_else(|| MetadataError::Value(name.to_owned()))?;
-        self.map.append(key, value);
+        self.map_mut().append(key, value);
         Ok(())
     }
 
@@ -131,45 +134,72 @@ impl Metadata {
         }
         let value = HeaderValue::from_str(&encode_bin(bytes))
             .map_err(|_| MetadataError::Value(name.to_owned()))?;
-        self.map.append(key, value);
+        self.map_mut().append(key, value);
         Ok(())
     }
 
     /// Removes all values of a name; tells whether there were any.
     pub fn remove(&mut self, name: &str) -> bool {
-        self.map.remove(name).is_some()
+        self.map
+            .as_mut()
+            .is_some_and(|map| map.remove(name).is_some())
     }
 
     /// Adds all pairs of another.
     pub fn extend(&mut self, other: Self) {
+        let Some(other) = other.map else {
+            return;
+        };
+        if self.map.is_none() {
+            self.map = Some(other);
+            return;
+        }
         // `HeaderMap::extend` would replace; here names may repeat.
         let mut last = None;
-        for (name, value) in other.map {
+        for (name, value) in *other {
             last = name.or(last);
             if let Some(name) = &last {
-                self.map.append(name.clone(), value);
+                self.map_mut().append(name.clone(), value);
             }
         }
     }
 
     /// All pairs, values as they travel (`-bin` ones in base64).
     pub fn iter(&self) -> impl Iterator<Item = (&HeaderName, &HeaderValue)> {
-        self.map.iter()
+        self.map.iter().flat_map(|map| map.iter())
     }
 
     /// The bytes it takes of a header list: names, values, and 32 for each (RFC 9113, 6.5.2).
     pub(crate) fn list_bytes(&self) -> usize {
-        let pairs = self.map.iter();
-        pairs
+        self.iter()
             .map(|(name, value)| name.as_str().len() + value.len() + 32)
             .sum()
     }
 
     /// The pairs as a header map, `-bin` values in base64.
     pub fn as_header_map(&self) -> &HeaderMap {
-        &self.map
+        static NONE: LazyLock<HeaderMap> = LazyLock::new(HeaderMap::new);
+        self.map.as_deref().unwrap_or(&NONE)
+    }
+
+    fn map_mut(&mut self) -> &mut HeaderMap {
+        self.map.get_or_insert_default()
+    }
+
+    fn of(map: HeaderMap) -> Self {
+        let map = (!map.is_empty()).then(|| Box::new(map));
+        Self { map }
     }
 }
+
+/// Whether the same pairs are there; what was removed leaves no trace.
+impl PartialEq for Metadata {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_header_map() == other.as_header_map()
+    }
+}
+
+impl Eq for Metadata {}
 
 impl fmt::Debug for Metadata {
     /// All pairs, but of those that may be secret only the names: a log is read by many.
@@ -193,7 +223,7 @@ impl From<HeaderMap> for Metadata {
         for name in reserved {
             map.remove(name);
         }
-        Self { map }
+        Self::of(map)
     }
 }
 
@@ -212,12 +242,22 @@ impl fmt::Debug for RawMetadata {
 impl RawMetadata {
     /// Adds a header that has no slot of its own; reserved names are dropped here, and white space
     /// around values ("it may be stripped", "Custom-Metadata").
-    pub(crate) fn push(&mut self, name: &[u8], mut value: Bytes) {
+    pub(crate) fn push(&mut self, name: &[u8], value: Bytes) {
         if !is_reserved(name) {
-            value.truncate(value.trim_ascii_end().len());
-            value.advance(value.len() - value.trim_ascii_start().len());
-            self.fields.push((Bytes::copy_from_slice(name), value));
+            self.push_custom(Bytes::copy_from_slice(name), value);
         }
+    }
+
+    /// Adds a header whose name is known not to be reserved.
+    pub(crate) fn push_custom(&mut self, name: Bytes, mut value: Bytes) {
+        value.truncate(value.trim_ascii_end().len());
+        value.advance(value.len() - value.trim_ascii_start().len());
+        self.fields.push((name, value));
+    }
+
+    /// Whether a header of that name is Custom-Metadata.
+    pub(crate) fn is_custom(name: &[u8]) -> bool {
+        !is_reserved(name)
     }
 
     /// The name of a `-bin` header whose value is not base64, if there is one.
@@ -238,7 +278,7 @@ impl RawMetadata {
                 map.append(name, value);
             }
         }
-        Metadata { map }
+        Metadata::of(map)
     }
 }
 

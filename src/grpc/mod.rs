@@ -23,6 +23,7 @@ pub(crate) use call_head::{CallHead, HttpMethod, TimeoutSlot};
 pub(crate) use content_type::ContentType;
 pub use length_prefixed::RawMessage;
 pub(crate) use length_prefixed::{LengthPrefixed, PREFIX_BYTES, prefix};
+pub(crate) use message_encoding::AcceptedEncodings;
 pub use message_encoding::MessageEncoding;
 pub(crate) use metadata::RawMetadata;
 use metadata::encode_bin;

@@ -56,13 +56,16 @@ pub(crate) struct Trailers {
 
 impl Trailers {
     /// How long Status-Message and Status-Details may be together, so that what is sent stays within
-    /// what every client takes.
-    pub(crate) fn status_bytes_max(&self) -> usize {
+    /// what the client says it takes, and within what every client takes.
+    pub(crate) fn status_bytes_max(&self, list_bytes_max: Option<u32>) -> usize {
+        let list_bytes = list_bytes_max.map_or(usize::MAX, |bytes| bytes as usize);
         let of_status = self.status.as_ref().map(Status::metadata);
         let metadata = [Some(&self.metadata), of_status].into_iter().flatten();
-        limits::STATUS_BYTES
+        limits::RESPONSE_LIST_BYTES
+            .min(list_bytes)
+            .saturating_sub(limits::RESPONSE_FIELDS_BYTES)
             .saturating_sub(metadata.map(Metadata::list_bytes).sum())
-            .max(limits::STATUS_BYTES_MIN)
+            .max(limits::STATUS_BYTES_MIN.min(list_bytes / 4))
     }
 }
 

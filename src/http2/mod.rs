@@ -1,26 +1,107 @@
-//! What passes between HTTP/2 and the rooms above it.
+//! HTTP/2 (RFC 9113), made for gRPC: bytes in, events up; commands down, bytes out. Neither sockets
+//! nor clocks.
 //!
-//! Up go [`Event`]s, down go the [`Commands`]; neither knows who makes or reads the bytes.
+//! ```text
+//!   input ──▶ frame/ ──▶ hpack/ ──▶ request ──▶ Event          Commands ──▶ response ──▶ output
+//!                          Connection: streams, windows, settings, and who asks too much
+//! ```
+//!
+//! All frames of a read are parsed where they lie. [`Connection::next`] gives one [`Event`] after
+//! another, which borrows from the input; when there are no more, what is left of the input is the
+//! start of a frame, to be given again with what follows it.
+
+#![cfg_attr(not(test), deny(clippy::indexing_slicing))]
+
+mod calm;
+mod connection;
+mod error;
+mod flow_control;
+mod frame;
+pub(crate) mod hpack;
+mod output;
+mod request;
+mod response;
+mod settings;
+mod stream;
+mod stream_map;
+
+pub(crate) use connection::{Config, Connection};
+pub(crate) use error::Error;
+pub(crate) use stream_map::StreamMap;
 
 use bytes::Bytes;
 
-use crate::grpc::{CallHead, ResponseHead, Trailers};
+use crate::grpc::{CallHead, RawMessage, ResponseHead, Trailers};
 
 /// A stream of one connection (RFC 9113, 5.1.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct StreamId(pub(crate) u32);
 
-/// Why a connection is ended (RFC 9113, 7).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u32)]
-pub(crate) enum ErrorCode {
-    NoError = 0x0,
-    EnhanceYourCalm = 0xb,
+impl StreamId {
+    /// Frames about the connection are on stream 0.
+    pub(crate) const CONNECTION: Self = Self(0);
+    pub(crate) const MAX: Self = Self((1 << 31) - 1);
+
+    /// The reserved bit is ignored (4.1).
+    fn from_wire(bytes: [u8; 4]) -> Self {
+        Self(u32::from_be_bytes(bytes) & Self::MAX.0)
+    }
+
+    /// "Streams initiated by a client MUST use odd-numbered stream identifiers" (5.1.1).
+    fn is_clients(self) -> bool {
+        self.0 % 2 == 1
+    }
 }
+
+/// Why a stream or a connection is ended (RFC 9113, 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ErrorCode {
+    NoError,
+    ProtocolError,
+    FlowControlError,
+    StreamClosed,
+    FrameSizeError,
+    RefusedStream,
+    Cancel,
+    CompressionError,
+    EnhanceYourCalm,
+    /// One that is never sent.
+    Other(u32),
+}
+
+impl ErrorCode {
+    fn from_wire(bytes: [u8; 4]) -> Self {
+        let number = u32::from_be_bytes(bytes);
+        let known = KNOWN.iter().find(|(_, known)| *known == number);
+        known.map_or(Self::Other(number), |(code, _)| *code)
+    }
+
+    pub(crate) fn number(self) -> u32 {
+        match self {
+            Self::Other(number) => number,
+            code => KNOWN
+                .iter()
+                .find(|(known, _)| *known == code)
+                .map_or(0x2, |(_, number)| *number),
+        }
+    }
+}
+
+const KNOWN: [(ErrorCode, u32); 9] = [
+    (ErrorCode::NoError, 0x0),
+    (ErrorCode::ProtocolError, 0x1),
+    (ErrorCode::FlowControlError, 0x3),
+    (ErrorCode::StreamClosed, 0x5),
+    (ErrorCode::FrameSizeError, 0x6),
+    (ErrorCode::RefusedStream, 0x7),
+    (ErrorCode::Cancel, 0x8),
+    (ErrorCode::CompressionError, 0x9),
+    (ErrorCode::EnhanceYourCalm, 0xb),
+];
 
 /// What happened on a connection, in the order in which it was read.
 #[derive(Debug)]
-pub(crate) enum Event {
+pub(crate) enum Event<'a> {
     /// A request's HEADERS. `end`: nothing follows.
     CallStarted {
         stream: StreamId,
@@ -31,12 +112,12 @@ pub(crate) enum Event {
     /// stream's window until [`Commands::consumed`].
     Data {
         stream: StreamId,
-        bytes: Bytes,
+        bytes: &'a [u8],
         end: bool,
     },
     /// The peer gave the stream up, or the connection is gone.
     Reset { stream: StreamId },
-    /// That many bytes of [`Commands::data`] have left.
+    /// That many bytes of [`Commands::message`] have left, later than at once.
     Writable { stream: StreamId, sent: usize },
 }
 
@@ -44,10 +125,11 @@ pub(crate) enum Event {
 /// [`Event::Reset`] is on the way.
 pub(crate) trait Commands {
     /// Sends the response's HEADERS.
-    fn headers(&mut self, stream: StreamId, head: ResponseHead);
+    fn headers(&mut self, stream: StreamId, head: &ResponseHead);
 
-    /// Sends or queues part of the body; [`Event::Writable`] tells when it has left.
-    fn data(&mut self, stream: StreamId, bytes: Bytes);
+    /// Sends or queues a Length-Prefixed-Message. How many bytes of it have left at once; for the
+    /// others [`Event::Writable`] will tell.
+    fn message(&mut self, stream: StreamId, message: RawMessage) -> usize;
 
     /// Ends the response, after all its data. If the request has not ended, the stream is then reset
     /// with NO_ERROR (RFC 9113, 8.1), so that the client stops sending.
@@ -61,7 +143,7 @@ pub(crate) trait Commands {
     fn is_sending(&self, stream: StreamId) -> bool;
 
     /// Sends HEADERS that also end the response: Trailers-Only, or plain HTTP without trailers.
-    fn headers_only(&mut self, stream: StreamId, head: ResponseHead, trailers: Option<Trailers>);
+    fn headers_only(&mut self, stream: StreamId, head: &ResponseHead, trailers: Option<Trailers>);
 
     /// Answers a request that is not gRPC.
     fn plain_text(&mut self, stream: StreamId, http_status: u16, text: Bytes);
@@ -71,4 +153,11 @@ pub(crate) trait Commands {
 
     /// Gives `bytes` of the stream's receive window back to the peer.
     fn consumed(&mut self, stream: StreamId, bytes: usize);
+}
+
+/// Knows which paths are served, so that they are looked up while the headers are read, and for a
+/// path that is in the table of HPACK once.
+pub(crate) trait Paths {
+    /// A number by which what answers the path is found again, below 2^24 - 1.
+    fn lookup(&self, path: &[u8]) -> Option<u32>;
 }

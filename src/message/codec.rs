@@ -8,10 +8,8 @@ use super::{
     Message, MessageRef,
     decode::{Fault, Why},
     encode::{Backward, append, write, write_deterministic},
-    pool::SmallBytes,
-    received::Storage,
 };
-use crate::{limits::MESSAGE_COPIED_BYTES_MAX, schema::MessageType};
+use crate::schema::MessageType;
 
 impl Message {
     /// Decodes a message from its protobuf encoding, which it shares.
@@ -44,35 +42,9 @@ impl Message {
         encoded: impl Into<Bytes>,
         memory_bytes_max: usize,
     ) -> Result<Self, DecodeError> {
-        Self::received(
-            message_type,
-            Storage::Shared(encoded.into()),
-            memory_bytes_max,
-        )
-    }
-
-    /// Decodes a message that lies in a larger buffer: if it is short it is copied, so that it does not
-    /// keep all of the buffer.
-    pub(crate) fn decode_part(
-        message_type: &MessageType,
-        encoded: Bytes,
-    ) -> Result<Self, DecodeError> {
-        let storage = match encoded.len() {
-            0..=MESSAGE_COPIED_BYTES_MAX => Storage::Small(SmallBytes::copy(&encoded)),
-            _ => Storage::Shared(encoded),
-        };
-        Self::received(message_type, storage, usize::MAX)
-    }
-
-    #[inline]
-    fn received(
-        message_type: &MessageType,
-        storage: Storage,
-        memory_bytes_max: usize,
-    ) -> Result<Self, DecodeError> {
         let mut message = Self::new(message_type);
         let received = &mut message.inner.body.received;
-        received.storage = storage;
+        received.bytes = encoded.into();
         match received.lay_out(message_type, memory_bytes_max) {
             Ok(()) => Ok(message),
             Err(fault) => Err(DecodeError::new(message_type, fault)),
@@ -131,8 +103,8 @@ impl Message {
     /// The message's protobuf encoding, to share.
     pub fn encode_to_bytes(&self) -> Bytes {
         match self.inner.body.untouched() {
-            Some(Storage::Shared(bytes)) => bytes.clone(),
-            _ => self.with_encoded(Bytes::copy_from_slice),
+            Some(bytes) => bytes.clone(),
+            None => self.with_encoded(Bytes::copy_from_slice),
         }
     }
 

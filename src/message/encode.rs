@@ -6,9 +6,10 @@ mod backward;
 mod deterministic;
 mod forward;
 
+use bytes::Bytes;
+
 use super::{
     body::{Body, Slot},
-    received::Storage,
     scan::Records,
 };
 use crate::schema::layout::{Cardinality, FieldLayout, FieldType, Layout, Tables, WireType};
@@ -18,8 +19,8 @@ pub(super) use forward::append;
 
 impl Body {
     /// The encoding, if it is there as it is.
-    pub(super) fn untouched(&self) -> Option<&Storage> {
-        self.slots.is_empty().then_some(&self.received.storage)
+    pub(super) fn untouched(&self) -> Option<&Bytes> {
+        self.slots.is_empty().then_some(&self.received.bytes)
     }
 }
 

@@ -196,7 +196,7 @@ impl MessageRef<'_> {
         let received = match end - start {
             0 => Received::default(),
             _ => {
-                let bytes = self.received().slice(start, end);
+                let bytes = self.received().bytes.slice(start..end);
                 Received::trusted(self.message_type(), bytes)
             }
         };

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     grpc::{
         CallHead, Code, ContentType, LengthPrefixed, MessageEncoding, Metadata, PREFIX_BYTES,
-        RawMessage, ResponseHead, Status, Trailers, prefix,
+        RawMessage, ResponseHead, Status, Trailers,
     },
     http2::{Commands, StreamId},
     limits,
@@ -55,7 +55,8 @@ pub(super) struct ActiveCall {
     pub(super) gate: Gate,
     received: Traffic,
     sent: Traffic,
-    pub(super) room: Arc<Room>,
+    /// Of a handler that sends its replies one by one.
+    pub(super) room: Option<Arc<Room>>,
     headers_sent: bool,
     pub(super) trailing: Metadata,
     /// The handler, or an interceptor before it, where it had to wait.
@@ -134,7 +135,7 @@ impl ActiveCall {
             },
             received: Traffic::default(),
             sent: Traffic::default(),
-            room: Arc::default(),
+            room: None,
             headers_sent: false,
             trailing: Metadata::default(),
             task: None,
@@ -159,11 +160,20 @@ impl ActiveCall {
         self.gate == Gate::Open && std::mem::take(&mut self.complete)
     }
 
-    /// Takes part of the body.
-    pub(super) fn push(&mut self, bytes: Bytes) {
+    /// Takes part of the body, and makes messages of it as far as there is room for them.
+    pub(super) fn receive(&mut self, bytes: &[u8], end: bool) -> Result<Progress, Status> {
         self.held_bytes += bytes.len();
         self.received.add_bytes(bytes.len());
-        self.incoming.push(bytes);
+        self.advance(bytes, end)
+    }
+
+    /// That much of its replies has left.
+    pub(super) fn sent(&self, bytes: usize) {
+        if let Some(room) = &self.room
+            && bytes > 0
+        {
+            room.sent(bytes);
+        }
     }
 
     /// What its requests hold: parts of messages, and those whose handler has not come to an end.
@@ -189,17 +199,17 @@ impl ActiveCall {
         std::mem::replace(&mut self.stalls, stalled) && stalled
     }
 
-    /// Makes messages of what was received, as far as there is room for them.
-    pub(super) fn advance(&mut self, end: bool) -> Result<Progress, Status> {
+    /// Makes messages of what was received before and of `bytes`.
+    pub(super) fn advance(&mut self, mut bytes: &[u8], end: bool) -> Result<Progress, Status> {
         let inbox = match &mut self.requests {
-            Requests::One(_) => return self.advance_one(end),
+            Requests::One(_) => return self.advance_one(bytes, end),
             Requests::Many { inbox, ended } => {
                 *ended |= end;
                 Arc::clone(inbox)
             }
         };
         while inbox.has_room() {
-            match self.next_message()? {
+            match self.next_message(&mut bytes)? {
                 Some(message) => inbox.put(message),
                 None => {
                     self.end_requests(&inbox)?;
@@ -207,11 +217,12 @@ impl ActiveCall {
                 }
             }
         }
+        self.incoming.keep(bytes);
         Ok(Progress::More)
     }
 
-    fn advance_one(&mut self, end: bool) -> Result<Progress, Status> {
-        while let Some(message) = self.next_message()? {
+    fn advance_one(&mut self, mut bytes: &[u8], end: bool) -> Result<Progress, Status> {
+        while let Some(message) = self.next_message(&mut bytes)? {
             if message.compressed {
                 self.call.set_request_compressed();
             }
@@ -240,8 +251,8 @@ impl ActiveCall {
         Ok(())
     }
 
-    fn next_message(&mut self) -> Result<Option<RawMessage>, Status> {
-        let Some(message) = self.incoming.next()? else {
+    fn next_message(&mut self, bytes: &mut &[u8]) -> Result<Option<RawMessage>, Status> {
+        let Some(message) = self.incoming.next(bytes)? else {
             return Ok(None);
         };
         self.received.messages += 1;
@@ -278,7 +289,7 @@ impl ActiveCall {
             } else {
                 self.call.reply_encoding()
             };
-            http2.headers(self.stream, head);
+            http2.headers(self.stream, &head);
         }
     }
 
@@ -313,24 +324,15 @@ impl ActiveCall {
         let before = bytes.len();
         let message = self.call.reply_encoding().compress(bytes)?;
         // The handler's room is counted in what it sent; less will leave.
-        self.room.sent(before.saturating_sub(message.bytes.len()));
+        self.sent(before.saturating_sub(message.bytes.len()));
         Ok(message)
     }
 
-    /// A message and its prefix; a short one in one piece.
     fn send_message(&mut self, message: RawMessage, http2: &mut impl Commands) {
         self.sent.messages += 1;
         self.sent.add_bytes(PREFIX_BYTES + message.bytes.len());
-        let prefix = prefix(&message);
-        if message.bytes.len() <= COPIED_BYTES_MAX {
-            let mut whole = Vec::with_capacity(PREFIX_BYTES + message.bytes.len());
-            whole.extend_from_slice(&prefix);
-            whole.extend_from_slice(&message.bytes);
-            http2.data(self.stream, whole.into());
-        } else {
-            http2.data(self.stream, Bytes::copy_from_slice(&prefix));
-            http2.data(self.stream, message.bytes);
-        }
+        let left = http2.message(self.stream, message);
+        self.sent(left);
     }
 
     /// Does what is left to do for a handler that has ended; what the call ends with.
@@ -354,7 +356,7 @@ impl ActiveCall {
 
     /// Ends the call as its handler says, after the replies that were sent before.
     pub(super) fn end(
-        mut self,
+        &mut self,
         ended: Result<(), Status>,
         interceptors: &Interceptors,
         http2: &mut impl Commands,
@@ -374,7 +376,7 @@ impl ActiveCall {
     /// Ends the call with a status that is not its handler's, without waiting for what is unsent: a
     /// client that does not read must not keep a call beyond its deadline.
     pub(super) fn fail(
-        self,
+        &mut self,
         status: Status,
         interceptors: &Interceptors,
         http2: &mut impl Commands,
@@ -396,7 +398,7 @@ impl ActiveCall {
     /// trailers that are due. The two kinds of metadata are never sent in one list, where a client
     /// could not tell them apart.
     fn end_headers(
-        mut self,
+        &mut self,
         status: Option<Status>,
         http2: &mut impl Commands,
     ) -> Option<Trailers> {
@@ -408,20 +410,22 @@ impl ActiveCall {
         }
         let trailers = Trailers {
             status,
-            metadata: self.trailing,
+            metadata: std::mem::take(&mut self.trailing),
         };
         if self.headers_sent {
             return Some(trailers);
         }
         let head = ResponseHead::grpc(self.content_type, Metadata::default());
-        http2.headers_only(self.stream, head, Some(trailers));
+        http2.headers_only(self.stream, &head, Some(trailers));
         None
     }
 
     /// Stops everything that works for the call, and tells the interceptors of its end.
     fn close(&self, status: Option<&Status>, interceptors: &Interceptors) {
         self.call.cancel();
-        self.room.close();
+        if let Some(room) = &self.room {
+            room.close();
+        }
         if let Requests::Many { inbox, .. } = &self.requests {
             inbox.end(Err(Status::cancelled("the call is gone")));
         }
@@ -447,6 +451,3 @@ fn cardinality(what: &str) -> Status {
         "the method takes exactly one request; the client sent {what}"
     ))
 }
-
-/// Up to here a copy costs less than a frame of its own for the prefix.
-const COPIED_BYTES_MAX: usize = 16 * 1024;

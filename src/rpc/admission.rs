@@ -4,8 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::{Page, Route, Router};
 use crate::grpc::{
-    CallHead, ContentType, HttpMethod, MessageEncoding, ResponseHead, Status, TimeoutSlot,
-    Trailers, parse_timeout,
+    CallHead, ContentType, HttpMethod, MessageEncoding, ResponseHead, Status, TimeoutSlot, Trailers,
 };
 
 /// What a call's headers say, once they are found to be in order.
@@ -40,8 +39,6 @@ pub(super) fn admit<'a>(
     }
     let content_type = head
         .content_type
-        .as_deref()
-        .and_then(ContentType::parse)
         // "… servers should respond with HTTP status of 415" (PROTOCOL-HTTP2.md, "Requests").
         .ok_or_else(|| match router.page(head) {
             Some(page) => Box::new(Refusal::Page(page)),
@@ -92,21 +89,19 @@ pub(super) fn admit<'a>(
 }
 
 fn timeout(head: &CallHead) -> Result<Option<Duration>, Status> {
-    let value = match &head.timeout {
-        TimeoutSlot::Absent => return Ok(None),
-        TimeoutSlot::Once(value) => value,
-        TimeoutSlot::Repeated => {
-            return Err(Status::internal(
-                "malformed grpc-timeout: it was sent more than once",
-            ));
+    match &head.timeout {
+        TimeoutSlot::Absent => Ok(None),
+        TimeoutSlot::Once(timeout) => Ok(Some(*timeout)),
+        TimeoutSlot::Malformed(value) => {
+            let value = String::from_utf8_lossy(value);
+            Err(Status::internal(format!(
+                "malformed grpc-timeout {value:?}: one to eight digits and one of H M S m u n"
+            )))
         }
-    };
-    parse_timeout(value).map(Some).ok_or_else(|| {
-        let value = String::from_utf8_lossy(value);
-        Status::internal(format!(
-            "malformed grpc-timeout {value:?}: one to eight digits and one of H M S m u n"
-        ))
-    })
+        TimeoutSlot::Repeated => Err(Status::internal(
+            "malformed grpc-timeout: it was sent more than once",
+        )),
+    }
 }
 
 impl Refusal {

@@ -62,7 +62,7 @@ impl Call {
         deadline: Option<Instant>,
         limits: &Limits,
     ) -> Self {
-        let accept = head.accept_encoding.as_deref();
+        let accept = head.accept_encoding;
         let configured = MessageEncoding::choose(&limits.compression, accept);
         let compress = configured != MessageEncoding::Identity;
         let reply_encoding = if compress {
@@ -99,6 +99,10 @@ impl Call {
     /// The path that was called, `/package.Service/Method`.
     pub fn path(&self) -> &str {
         std::str::from_utf8(&self.inner.head.path).unwrap_or_default()
+    }
+
+    pub(crate) fn path_bytes(&self) -> &[u8] {
+        &self.inner.head.path
     }
 
     /// The name under which the client knows the server (`:authority`).
@@ -269,7 +273,10 @@ impl Call {
 
     pub(crate) fn cancel(&self) {
         self.inner.cancelled.store(true, Ordering::Release);
-        self.inner.cancelled_notify.notify_waiters();
+        // Without another clone of the call nobody can wait for it.
+        if Arc::strong_count(&self.inner) > 1 {
+            self.inner.cancelled_notify.notify_waiters();
+        }
     }
 }
 

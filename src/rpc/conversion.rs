@@ -93,8 +93,7 @@ impl FromMessage<ViaMessage> for Message {
         decode_bytes_max: usize,
     ) -> Result<Self, Status> {
         let _ = decode_bytes_max;
-        Self::decode_part(message_type, raw.bytes)
-            .map_err(|error| undecodable(message_type, &error))
+        Self::decode(message_type, raw.bytes).map_err(|error| undecodable(message_type, &error))
     }
 }
 

@@ -8,9 +8,7 @@
 //! [`event`]: Dispatcher::event
 //! [`run`]: Dispatcher::run
 
-use std::{collections::HashMap, sync::Arc, task::Waker, time::Instant};
-
-use bytes::Bytes;
+use std::{sync::Arc, task::Waker, time::Instant};
 
 use super::{
     Peer, Router,
@@ -27,14 +25,14 @@ use super::{
 };
 use crate::{
     grpc::{CallHead, Metadata, Status},
-    http2::{Commands, Event, StreamId},
+    http2::{Commands, Event, StreamId, StreamMap},
 };
 
 /// The calls of one connection.
 pub(crate) struct Dispatcher {
     router: Arc<Router>,
     peer: Peer,
-    calls: HashMap<StreamId, ActiveCall>,
+    calls: StreamMap<ActiveCall>,
     pages: DuePages,
     /// Calls that are new, or whose handler can be started: all of the request is there, or requests
     /// are a stream.
@@ -44,6 +42,8 @@ pub(crate) struct Dispatcher {
     deadlines: Deadlines,
     outbox: Arc<Outbox>,
     account: Account,
+    /// When the handler that ran last had ended, or the run began.
+    clock: Instant,
     /// Kept to be filled again.
     posts: Vec<(StreamId, Post)>,
 }
@@ -53,25 +53,26 @@ impl Dispatcher {
         Self {
             router,
             peer,
-            calls: HashMap::new(),
+            calls: StreamMap::default(),
             pages: DuePages::default(),
             ready: Vec::new(),
             new_deadlines: Vec::new(),
             deadlines: Deadlines::default(),
             outbox: Arc::default(),
             account: Account::new(budget),
+            clock: Instant::now(),
             posts: Vec::new(),
         }
     }
 
     /// Takes one thing that happened. Call it for everything that was read, then [`run`](Self::run).
-    pub(crate) fn event(&mut self, event: Event, now: Instant, http2: &mut impl Commands) {
+    pub(crate) fn event(&mut self, event: Event<'_>, now: Instant, http2: &mut impl Commands) {
         match event {
             Event::CallStarted { stream, head, end } => self.start(stream, head, end, now, http2),
             Event::Data { stream, bytes, end } => self.receive(stream, bytes, end, http2),
             Event::Writable { stream, sent } => {
-                if let Some(call) = self.calls.get(&stream) {
-                    call.room.sent(sent);
+                if let Some(call) = self.calls.get(stream) {
+                    call.sent(sent);
                 }
             }
             Event::Reset { stream } => {
@@ -84,8 +85,9 @@ impl Dispatcher {
     }
 
     /// Runs what became ready: new handlers, then what waiting handlers have posted.
-    pub(crate) fn run(&mut self, http2: &mut impl Commands) {
+    pub(crate) fn run(&mut self, now: Instant, http2: &mut impl Commands) {
         let mut done = 0;
+        self.clock = now;
         loop {
             while let Some(stream) = self.ready.get(done).copied() {
                 done += 1;
@@ -99,13 +101,13 @@ impl Dispatcher {
         }
         self.ready.clear();
         for (deadline, stream) in self.new_deadlines.drain(..) {
-            if self.calls.contains_key(&stream) || http2.is_sending(stream) {
+            if self.calls.contains(stream) || http2.is_sending(stream) {
                 self.deadlines.add(deadline, stream);
             }
         }
         let calls = &self.calls;
         self.deadlines.compact(calls.len(), |stream| {
-            calls.contains_key(&stream) || http2.is_sending(stream)
+            calls.contains(stream) || http2.is_sending(stream)
         });
         self.account.settle(http2.unsent_bytes());
     }
@@ -120,7 +122,7 @@ impl Dispatcher {
         while let Some(stream) = self.deadlines.expired(now) {
             // The stream's number is never used again, so an entry left behind finds nothing.
             let status = Status::deadline_exceeded(LATE);
-            if self.calls.contains_key(&stream) {
+            if self.calls.contains(stream) {
                 self.fail(stream, status, http2);
             } else if http2.is_sending(stream) {
                 // The handler has ended, but the client does not read.
@@ -134,7 +136,7 @@ impl Dispatcher {
     pub(crate) fn sweep(&mut self, http2: &mut impl Commands) {
         let calls = self.calls.iter_mut();
         let stalled: Vec<_> = calls
-            .filter_map(|(stream, call)| call.is_stalled().then_some(*stream))
+            .filter_map(|(stream, call)| call.is_stalled().then_some(stream))
             .collect();
         for stream in stalled {
             let status = Status::deadline_exceeded("the rest of a message did not come in time");
@@ -145,12 +147,13 @@ impl Dispatcher {
 
     /// Says whom to wake when a handler has posted; `false` if [`run`](Self::run) has work already.
     pub(crate) fn wait(&self, connection: &Waker) -> bool {
-        self.outbox.wait(connection)
+        // Without calls there is nobody to post.
+        self.calls.is_empty() || self.outbox.wait(connection)
     }
 
     /// Ends every open call with a status, as a server does that goes away.
     pub(crate) fn fail_all(&mut self, status: &Status, http2: &mut impl Commands) {
-        let streams: Vec<_> = self.calls.keys().copied().collect();
+        let streams: Vec<_> = self.calls.streams().collect();
         for stream in streams {
             self.fail(stream, status.clone(), http2);
         }
@@ -164,17 +167,16 @@ impl Dispatcher {
         now: Instant,
         http2: &mut impl Commands,
     ) {
-        let router = Arc::clone(&self.router);
-        let admitted = match admit(&head, &router, now) {
+        let from = (self.peer.clone(), now);
+        let admitted = match admit(&head, &self.router, now) {
             Ok(admitted) => admitted,
             Err(refusal) => {
-                call_end::tell_refusal(head, &refusal, (self.peer.clone(), now), &router);
+                call_end::tell_refusal(head, &refusal, from, &self.router);
                 return self.refuse(stream, *refusal, end, http2);
             }
         };
         let deadline = admitted.deadline;
-        let from = (self.peer.clone(), now);
-        let active = ActiveCall::new(stream, &admitted, head, from, &router);
+        let active = ActiveCall::new(stream, &admitted, head, from, &self.router);
         if active.complete || active.gate == Gate::Shut {
             self.ready.push(stream);
         }
@@ -182,19 +184,19 @@ impl Dispatcher {
         self.new_deadlines
             .extend(deadline.map(|deadline| (deadline, stream)));
         if end {
-            self.receive(stream, Bytes::new(), true, http2);
+            self.receive(stream, &[], true, http2);
         }
     }
 
     fn refuse(&mut self, stream: StreamId, refusal: Refusal, end: bool, http2: &mut impl Commands) {
         match refusal {
-            Refusal::Call { head, trailers } => http2.headers_only(stream, head, trailers),
+            Refusal::Call { head, trailers } => http2.headers_only(stream, &head, trailers),
             Refusal::Page(page) => self.pages.start(stream, page, end, http2),
         }
     }
 
-    fn receive(&mut self, stream: StreamId, bytes: Bytes, end: bool, http2: &mut impl Commands) {
-        let Some(call) = self.calls.get_mut(&stream) else {
+    fn receive(&mut self, stream: StreamId, bytes: &[u8], end: bool, http2: &mut impl Commands) {
+        let Some(call) = self.calls.get_mut(stream) else {
             // The call has ended already, or is none; the window must not shrink for it.
             http2.consumed(stream, bytes.len());
             if end {
@@ -202,8 +204,7 @@ impl Dispatcher {
             }
             return;
         };
-        call.push(bytes);
-        match call.advance(end) {
+        match call.receive(bytes, end) {
             Ok(Progress::Complete) => {
                 call.complete = true;
                 self.ready.push(stream);
@@ -217,7 +218,7 @@ impl Dispatcher {
 
     /// Counts what a call's requests hold by now.
     fn charge(&mut self, stream: StreamId, http2: &mut impl Commands) {
-        let Some(call) = self.calls.get_mut(&stream) else {
+        let Some(call) = self.calls.get_mut(stream) else {
             return;
         };
         let bytes = call.memory_bytes();
@@ -232,7 +233,7 @@ impl Dispatcher {
 
     /// Lets a call go on: past the interceptors when it is new, to its handler when it can start.
     fn proceed(&mut self, stream: StreamId, http2: &mut impl Commands) {
-        let Some(active) = self.calls.get_mut(&stream) else {
+        let Some(active) = self.calls.get_mut(stream) else {
             return;
         };
         match active.ask(self.router.interceptors()) {
@@ -251,29 +252,28 @@ impl Dispatcher {
 
     /// Polls a new handler where it stands; one that has to wait becomes a task of its own.
     fn start_handler(&mut self, stream: StreamId, http2: &mut impl Commands) {
-        let Some(active) = self.calls.get_mut(&stream) else {
+        let Some(active) = self.calls.get_mut(stream) else {
             return;
         };
-        let path = active.call.path().as_bytes();
+        let path = active.call.path_bytes();
         let Ok(route) = self.router.route(active.route, path) else {
             return;
         };
-        let before = Instant::now();
-        if active
-            .call
-            .deadline()
-            .is_some_and(|deadline| deadline <= before)
-        {
+        let late = |deadline: Instant| deadline <= Instant::now();
+        if active.call.deadline().is_some_and(late) {
             let status = Status::deadline_exceeded(LATE);
             return self.fail(stream, status, http2);
         }
         let span = active.span.clone();
         let started =
             span.in_scope(|| running::start(&route.handler, active, &self.outbox, stream));
-        running::warn_if_blocked(&active.call, before);
+        self.clock = running::warn_if_blocked(&active.call, self.clock);
+        let may_have_posted = !route.handler.is_sync();
         match started {
             Ok(Poll::Ready(outcome)) => {
-                self.deliver(http2);
+                if may_have_posted {
+                    self.deliver(http2);
+                }
                 self.finish(stream, outcome, http2);
             }
             Ok(Poll::Pending(running)) => {
@@ -298,7 +298,7 @@ impl Dispatcher {
     }
 
     fn deliver_one(&mut self, stream: StreamId, post: Post, http2: &mut impl Commands) {
-        let Some(call) = self.calls.get_mut(&stream) else {
+        let Some(call) = self.calls.get_mut(stream) else {
             return;
         };
         let done = match post {
@@ -317,7 +317,7 @@ impl Dispatcher {
                 call.trailing.extend(metadata);
                 Ok(())
             }
-            Post::Taken => match call.advance(false) {
+            Post::Taken => match call.advance(&[], false) {
                 Ok(_) => {
                     call.release(http2);
                     return self.charge(stream, http2);
@@ -333,23 +333,38 @@ impl Dispatcher {
 
     /// The handler has ended, and so does the call.
     fn finish(&mut self, stream: StreamId, outcome: Outcome, http2: &mut impl Commands) {
-        if let Some(mut call) = self.remove(stream) {
+        if let Some(call) = self.calls.get_mut(stream) {
+            let charged = call.charged_bytes;
             let ended = call.conclude(outcome, &mut self.account, http2);
             call.end(ended, self.router.interceptors(), http2);
+            // Where it is: most calls end here, and need not be moved for it.
+            self.calls.discard(stream);
+            self.account.release_request(charged);
         }
     }
 
     /// Ends a call with a status, whatever its handler is doing.
     fn fail(&mut self, stream: StreamId, status: Status, http2: &mut impl Commands) {
-        if let Some(call) = self.remove(stream) {
+        if let Some(mut call) = self.remove(stream) {
             call.fail(status, self.router.interceptors(), http2);
         }
     }
 
     fn remove(&mut self, stream: StreamId) -> Option<ActiveCall> {
-        let call = self.calls.remove(&stream)?;
+        let call = self.calls.remove(stream)?;
         self.account.release_request(call.charged_bytes);
         Some(call)
+    }
+
+    /// Gives back the memory that is not needed while no call is open.
+    pub(crate) fn shrink(&mut self) {
+        if self.calls.is_empty() {
+            self.calls.shrink();
+            self.ready.shrink_to_fit();
+            self.new_deadlines.shrink_to_fit();
+            self.posts.shrink_to_fit();
+            self.outbox.shrink();
+        }
     }
 
     /// Whether no call is open, and no other request.

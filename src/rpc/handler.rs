@@ -42,10 +42,6 @@ pub(crate) type Waiting<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// What a handler ends with.
 #[derive(Debug)]
 #[non_exhaustive]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "a box would be one more allocation a call"
-)]
 pub(crate) enum Outcome {
     /// One reply, and OK.
     Reply(Response<RawMessage>),
@@ -332,6 +328,11 @@ impl Handler {
                 Box::pin(async move { running.await.into() })
             },
         )))
+    }
+
+    /// Whether it answers at once, and in no other way.
+    pub(crate) fn is_sync(&self) -> bool {
+        matches!(self.form, Form::UnarySync(_))
     }
 
     /// Whether it is given its requests as a stream, from the first one on.

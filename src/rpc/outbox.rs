@@ -65,10 +65,22 @@ impl Outbox {
         );
     }
 
+    /// Gives back the memory that is not needed.
+    pub(crate) fn shrink(&self) {
+        let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.posts.shrink_to_fit();
+    }
+
     /// Says whom to wake on the next post; `false` if posts are waiting already.
     pub(crate) fn wait(&self, connection: &Waker) -> bool {
         let mut inner = self.inner.lock().unwrap_or_else(PoisonError::into_inner);
-        inner.connection = Some(connection.clone());
+        if !inner
+            .connection
+            .as_ref()
+            .is_some_and(|known| known.will_wake(connection))
+        {
+            inner.connection = Some(connection.clone());
+        }
         inner.posts.is_empty()
     }
 }

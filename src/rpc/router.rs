@@ -5,6 +5,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use super::{Handler, Interceptors, Page, Pages, handler::Form};
 use crate::{
     grpc::{CallHead, MessageEncoding, Status},
+    http2::Paths,
     limits,
     schema::{Method, MethodKind},
 };
@@ -164,6 +165,12 @@ impl Router {
         } else {
             Status::unimplemented(format!("unknown service {service}"))
         }
+    }
+}
+
+impl Paths for Router {
+    fn lookup(&self, path: &[u8]) -> Option<u32> {
+        Self::lookup(self, path)
     }
 }
 

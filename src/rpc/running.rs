@@ -37,9 +37,10 @@ pub(super) fn start(
     stream: StreamId,
 ) -> Result<Poll<Outcome>, Status> {
     let call = active.call.clone();
-    let outbound = || {
-        let (room, outbox) = (Arc::clone(&active.room), Arc::clone(outbox));
-        Outbound::new(active.call.clone(), room, outbox, stream)
+    let room = &mut active.room;
+    let mut outbound = |call: &Call| {
+        let room = Arc::clone(room.get_or_insert_default());
+        Outbound::new(call.clone(), room, Arc::clone(outbox), stream)
     };
     let poll_once = |running| poll_once(HANDLER, running);
     match (&handler.form, &mut active.requests) {
@@ -53,7 +54,8 @@ pub(super) fn start(
         }
         (Form::ServerStreaming(run), Requests::One(request)) => {
             let request = request.take().unwrap_or_default();
-            catch(HANDLER, || run(call, request, outbound())).and_then(poll_once)
+            let outbound = outbound(&call);
+            catch(HANDLER, || run(call, request, outbound)).and_then(poll_once)
         }
         (Form::RequestStreaming(run), Requests::Many { inbox, .. }) => {
             let decode_bytes_max = call.decode_bytes_max();
@@ -63,7 +65,8 @@ pub(super) fn start(
                 stream,
                 decode_bytes_max,
             );
-            catch(HANDLER, || run(call, inbound, outbound())).and_then(poll_once)
+            let outbound = outbound(&call);
+            catch(HANDLER, || run(call, inbound, outbound)).and_then(poll_once)
         }
         // A call's requests are chosen by its handler's form.
         _ => Err(Status::internal("the route has changed")),
@@ -117,9 +120,11 @@ pub(super) fn spawn<T: 'static>(
     tokio::spawn(span.instrument(task)).abort_handle()
 }
 
-/// Tells of a handler that kept its thread, and all other calls of that thread, waiting.
-pub(super) fn warn_if_blocked(call: &Call, started: Instant) {
-    let blocked = started.elapsed();
+/// Tells of a handler that kept its thread, and all other calls of that thread, waiting. Returns the
+/// time.
+pub(super) fn warn_if_blocked(call: &Call, started: Instant) -> Instant {
+    let now = Instant::now();
+    let blocked = now.saturating_duration_since(started);
     if blocked > limits::BLOCKED_WARNING {
         tracing::warn!(
             path = call.path(),
@@ -127,6 +132,7 @@ pub(super) fn warn_if_blocked(call: &Call, started: Instant) {
             "a handler blocked its thread; register it with .blocking(…)"
         );
     }
+    now
 }
 
 fn panicked(who: &'static str, panic: &(dyn Any + Send)) -> Status {

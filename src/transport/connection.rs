@@ -1,6 +1,11 @@
 //! One HTTP/2 connection: HTTP/2 below, its calls above, and the order in which they are driven.
+//!
+//! A turn reads what is there, parses all of it, runs the handlers, and writes what they have
+//! answered in one go. Between turns an idle connection holds no buffers.
 
 use std::{
+    future::poll_fn,
+    io::{self, IoSlice},
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
@@ -8,20 +13,19 @@ use std::{
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     time::{Sleep, sleep_until, timeout},
 };
 
 use super::{
-    http2_by_h2::{Http2ByH2, State},
+    buffers,
     lifetime::{Due, Lifetime, Seen},
     listener::Service,
     shutdown::{Phase, Shutdown},
-    watched::{Watch, Watched},
 };
 use crate::{
     grpc::Status,
-    http2::{ErrorCode, Event},
+    http2::{self, ErrorCode},
     limits,
     rpc::{Dispatcher, Peer, Router},
 };
@@ -32,58 +36,73 @@ where
     Io: AsyncRead + AsyncWrite + Unpin,
 {
     let limits = &service.connection_limits;
-    let (io, watch) = Watched::new(io);
-    let handshake = tokio::select! {
-        () = shutdown.is_too_late() => return,
-        handshake = timeout(limits.handshake_timeout, Http2ByH2::handshake(io, limits)) => handshake,
-    };
-    let http2 = match handshake {
-        Ok(Ok(http2)) => http2,
-        Ok(Err(error)) => return tracing::debug!(%peer, %error, "no HTTP/2 preface"),
-        Err(_) => return tracing::debug!(%peer, "no HTTP/2 preface came in time"),
-    };
     let (router, budget) = (Arc::clone(&service.router), Arc::clone(&service.budget));
-    let connection = Connection {
-        http2,
+    // In a box, so that the futures it goes through hold no copies of it.
+    let connection = Box::new(Connection {
+        io,
+        http2: http2::Connection::new(limits.http2()),
         dispatcher: Dispatcher::new(Arc::clone(&router), peer.clone(), budget),
         router,
-        events: Vec::new(),
         lifetime: Lifetime::new(Arc::clone(limits), Instant::now()),
-        watch,
-    };
+        rest: Vec::new(),
+        heard: false,
+        unflushed: false,
+        timer_at: None,
+        read_at: None,
+    });
     if let Err(error) = connection.run(shutdown).await {
         tracing::debug!(%peer, %error, "the connection broke");
     }
 }
 
 struct Connection<Io> {
-    http2: Http2ByH2<Io>,
+    io: Io,
+    http2: http2::Connection,
     router: Arc<Router>,
     dispatcher: Dispatcher,
-    /// Kept to be filled again.
-    events: Vec<Event>,
     lifetime: Lifetime,
-    watch: Arc<Watch>,
+    /// The start of a frame whose end has not been read.
+    rest: Vec<u8>,
+    /// Whether anything was read since the lifetime was told.
+    heard: bool,
+    /// Whether the socket may hold back what was written to it.
+    unflushed: bool,
+    /// When the timer fires.
+    timer_at: Option<Instant>,
+    /// When something was read in this turn, so that the clock need not be asked again.
+    read_at: Option<Instant>,
+}
+
+/// Whether a connection goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Open,
+    Closed,
 }
 
 impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
-    async fn run(mut self, mut shutdown: Shutdown) -> Result<(), h2::Error> {
+    async fn run(mut self: Box<Self>, mut shutdown: Shutdown) -> io::Result<()> {
         let mut timer = Timer::default();
         loop {
-            timer.set(self.next_timeout());
+            self.timer_at = timer.set(self.next_timeout());
             tokio::select! {
                 biased;
                 phase = shutdown.changed() => match phase {
                     Phase::Serving => {}
                     Phase::Draining => {
-                        self.http2.goaway();
+                        self.http2.goaway("shutdown");
                         self.lifetime.drain(None, Instant::now());
                     }
                     Phase::Stopped => return self.stop().await,
                 },
-                state = std::future::poll_fn(|cx| self.turn(cx)) => match state? {
+                state = poll_fn(|cx| self.turn(cx)) => match state? {
                     State::Open => {}
-                    State::Closed => return Ok(()),
+                    State::Closed => {
+                        if let Some(fault) = self.http2.fault() {
+                            tracing::debug!(?fault, "a client does not keep to HTTP/2");
+                        }
+                        return Ok(());
+                    }
                 },
                 () = timer.wait() => {
                     let now = Instant::now();
@@ -95,8 +114,10 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
                             Due::Sweep => self.sweep(now),
                             Due::Drain(why) => {
                                 tracing::debug!(why, "a connection takes no more calls");
-                                self.http2.goaway();
+                                self.http2.goaway(why);
                             }
+                            Due::TakeNoMore => self.http2.take_no_more(),
+                            Due::Shrink => self.shrink(),
                             Due::EndCalls => return self.stop().await,
                             Due::Close(why) => return self.close(ErrorCode::NoError, why).await,
                             Due::Expel(why) => {
@@ -110,75 +131,154 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     }
 
     /// When a deadline passes, or time does something to the connection.
-    fn next_timeout(&self) -> Option<Instant> {
+    fn next_timeout(&mut self) -> Option<Instant> {
         let deadline = self.dispatcher.poll_timeout();
         deadline.into_iter().chain(self.lifetime.next()).min()
     }
 
-    /// Reads what is there, takes all of it, runs the handlers. Their replies leave with the next
-    /// turn, in one write. Pending if nothing happened.
-    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<State, h2::Error>> {
-        if !self.dispatcher.wait(cx.waker()) {
-            self.dispatcher.run(&mut self.http2);
+    /// Does what can be done now. Ready when the connection is closed, or the timer must fire sooner.
+    fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<State>> {
+        buffers::lend(&mut self.http2);
+        for _ in 0..limits::ROUNDS_PER_TURN {
+            if self.http2.is_over() {
+                return Poll::Ready(Ok(State::Closed));
+            }
+            if !self.dispatcher.wait(cx.waker()) {
+                self.dispatcher.run(Instant::now(), &mut self.http2);
+            }
+            let read = self.read(cx)?;
+            self.write(cx)?;
+            match read {
+                Poll::Ready(State::Open) => {}
+                Poll::Ready(State::Closed) => return Poll::Ready(Ok(State::Closed)),
+                Poll::Pending if self.http2.is_over() => {}
+                Poll::Pending => return self.rest(),
+            }
         }
-        self.watch.begin_turn();
-        let polled = self.http2.poll(cx, &self.router, &mut self.events);
-        let now = Instant::now();
-        if polled.is_ready() {
-            self.take_events(now);
-        }
-        let news = self.see(now);
-        match polled {
-            // What became idle has another timeout than before.
-            Poll::Pending if news => Poll::Ready(Ok(State::Open)),
-            polled => polled,
+        // The others on this thread want their turn, too.
+        cx.waker().wake_by_ref();
+        self.rest()
+    }
+
+    /// The turn is over, and what the connection does not need is given back.
+    fn rest(&mut self) -> Poll<io::Result<State>> {
+        buffers::reclaim(&mut self.http2);
+        let now = self.read_at.take().unwrap_or_else(Instant::now);
+        self.see(now);
+        match (self.next_timeout(), self.timer_at) {
+            (Some(next), Some(timer)) if next >= timer => Poll::Pending,
+            (None, _) => Poll::Pending,
+            _ => Poll::Ready(Ok(State::Open)),
         }
     }
 
-    fn take_events(&mut self, now: Instant) {
-        for event in self.events.drain(..) {
+    /// Gives back what a connection without calls does not need.
+    fn shrink(&mut self) {
+        self.http2.shrink();
+        self.dispatcher.shrink();
+    }
+
+    /// Reads what is there, takes all of it, and runs the handlers.
+    fn read(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<State>> {
+        if !self.http2.wants_input() {
+            return Ok(Poll::Pending);
+        }
+        buffers::with_read_buffer(|buffer| {
+            let (before, place) = buffer.split_at_mut(self.rest.len());
+            let mut place = ReadBuf::new(place);
+            let read = match Pin::new(&mut self.io).poll_read(cx, &mut place) {
+                Poll::Ready(read) => read.map(|()| place.filled().len())?,
+                Poll::Pending => return Ok(Poll::Pending),
+            };
+            if read == 0 {
+                return Ok(Poll::Ready(State::Closed));
+            }
+            before.copy_from_slice(&self.rest);
+            let filled = before.len() + read;
+            self.take(&buffer[..filled]);
+            Ok(Poll::Ready(State::Open))
+        })
+    }
+
+    fn take(&mut self, mut input: &[u8]) {
+        let now = Instant::now();
+        (self.heard, self.read_at) = (true, Some(now));
+        self.http2.begin_input();
+        self.take_events(&mut input, now);
+        self.rest.clear();
+        self.rest.extend_from_slice(input);
+        self.rest.shrink_to(input.len());
+        self.dispatcher.run(now, &mut self.http2);
+    }
+
+    fn take_events(&mut self, input: &mut &[u8], now: Instant) {
+        while let Some(event) = self.http2.next(input, now, &*self.router) {
             self.dispatcher.event(event, now, &mut self.http2);
         }
-        self.dispatcher.run(&mut self.http2);
     }
 
-    /// Tells the lifetime what has happened; `true` if its timeouts may have come nearer.
-    fn see(&mut self, now: Instant) -> bool {
+    /// Writes what there is, and what becomes possible by that.
+    fn write(&mut self, cx: &mut Context<'_>) -> io::Result<()> {
+        loop {
+            if self.http2.fill() {
+                self.take_events(&mut &[][..], Instant::now());
+            }
+            if !self.http2.has_output() {
+                break;
+            }
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let count = self.http2.slices(&mut slices);
+            let slices = slices.get(..count).unwrap_or_default();
+            match Pin::new(&mut self.io).poll_write_vectored(cx, slices)? {
+                Poll::Ready(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Poll::Ready(written) => self.http2.advance(written),
+                Poll::Pending => return Ok(()),
+            }
+            self.unflushed = true;
+        }
+        if self.unflushed {
+            self.unflushed = Pin::new(&mut self.io).poll_flush(cx)?.is_pending();
+        }
+        Ok(())
+    }
+
+    /// Tells the lifetime what has happened.
+    fn see(&mut self, now: Instant) {
         let seen = Seen {
-            heard: self.watch.take_heard(),
-            greeted: self.watch.is_greeted(),
-            in_header_block: self.watch.is_in_header_block(),
+            heard: std::mem::take(&mut self.heard),
+            greeted: self.http2.is_greeted(),
+            in_header_block: self.http2.is_in_header_block(),
             idle: self.dispatcher.is_idle() && self.http2.is_idle(),
         };
-        self.lifetime.observe(seen, now)
+        self.lifetime.observe(seen, now);
     }
 
     /// Ends the calls whose clients do not go on.
     fn sweep(&mut self, now: Instant) {
-        self.http2.sweep(&mut self.events);
+        self.http2.sweep();
         self.dispatcher.sweep(&mut self.http2);
-        self.take_events(now);
+        self.take_events(&mut &[][..], now);
     }
 
     /// The time for calls in flight is up: they end UNAVAILABLE, and the connection closes.
-    async fn stop(mut self) -> Result<(), h2::Error> {
+    async fn stop(mut self: Box<Self>) -> io::Result<()> {
         let status = Status::unavailable("the server is shutting down");
         self.dispatcher.fail_all(&status, &mut self.http2);
-        self.http2.goaway();
+        self.http2.take_no_more();
         self.linger().await
     }
 
     /// Ends the connection whatever its calls are doing.
-    async fn close(mut self, code: ErrorCode, why: &str) -> Result<(), h2::Error> {
+    async fn close(mut self: Box<Self>, code: ErrorCode, why: &str) -> io::Result<()> {
         tracing::debug!(why, "a connection is closed");
-        self.http2.close(code);
+        self.http2.close(code, why);
         self.linger().await
     }
 
     /// Lets the last bytes leave.
-    async fn linger(mut self) -> Result<(), h2::Error> {
+    async fn linger(mut self: Box<Self>) -> io::Result<()> {
         let closed = async {
-            while let State::Open = std::future::poll_fn(|cx| self.turn(cx)).await? {}
+            while let State::Open = poll_fn(|cx| self.turn(cx)).await? {}
             Ok(())
         };
         timeout(limits::CLOSE_TIMEOUT, closed)
@@ -196,16 +296,18 @@ struct Timer {
 }
 
 impl Timer {
-    fn set(&mut self, at: Option<Instant>) {
-        let Some(at) = at.map(tokio::time::Instant::from_std) else {
-            return;
-        };
-        match &mut self.sleep {
-            Some(sleep) if self.armed && sleep.deadline() <= at => {}
-            Some(sleep) => sleep.as_mut().reset(at),
-            None => self.sleep = Some(Box::pin(sleep_until(at))),
+    /// Fires at `at` at the latest; returns when.
+    fn set(&mut self, at: Option<Instant>) -> Option<Instant> {
+        if let Some(at) = at.map(tokio::time::Instant::from_std) {
+            match &mut self.sleep {
+                Some(sleep) if self.armed && sleep.deadline() <= at => {}
+                Some(sleep) => sleep.as_mut().reset(at),
+                None => self.sleep = Some(Box::pin(sleep_until(at))),
+            }
+            self.armed = true;
         }
-        self.armed = true;
+        let sleep = self.sleep.as_ref().filter(|_| self.armed)?;
+        Some(sleep.deadline().into_std())
     }
 
     async fn wait(&mut self) {
@@ -216,3 +318,6 @@ impl Timer {
         self.armed = false;
     }
 }
+
+/// How many slices are written at once; more than one batch of replies has.
+const SLICES_MAX: usize = 16;

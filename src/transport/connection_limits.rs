@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::limits;
+use crate::{http2, limits};
 
 /// What a connection, and all of them together, may take of a server.
 ///
@@ -47,6 +47,11 @@ pub struct ConnectionLimits {
     /// How long a connection may be without calls ([`IDLE_TIMEOUT`](limits::IDLE_TIMEOUT)); `None`:
     /// for ever.
     pub idle_timeout: Option<Duration>,
+    /// How often a client may ask whether the server is there while calls are open
+    /// ([`PING_MIN`](limits::PING_MIN)); without calls it is at most every
+    /// [two hours](limits::PING_MIN_WITHOUT_CALLS). One that asks more often, again and again, is told
+    /// `too_many_pings`, and its connection ends.
+    pub ping_min: Duration,
     /// How old a connection may become, give or take a tenth; `None`, which is the default: any age.
     /// It then takes no new calls, and its client makes another one (gRFC A9).
     pub age_max: Option<Duration>,
@@ -71,6 +76,7 @@ impl Default for ConnectionLimits {
             keepalive_interval: Some(limits::KEEPALIVE_INTERVAL),
             keepalive_timeout: limits::KEEPALIVE_TIMEOUT,
             idle_timeout: Some(limits::IDLE_TIMEOUT),
+            ping_min: limits::PING_MIN,
             age_max: None,
             age_grace: limits::AGE_GRACE,
             in_flight_bytes: limits::IN_FLIGHT_BYTES,
@@ -96,9 +102,20 @@ impl ConnectionLimits {
 
     /// The window of a connection: as much as those of its streams together, so that streams whose
     /// handlers do not take their requests never hold up the others.
-    pub(crate) fn connection_window_bytes(&self) -> u32 {
+    fn connection_window_bytes(&self) -> u32 {
         let all = self.stream_window_bytes.saturating_mul(self.streams_max);
         all.min(MAX_WINDOW_BYTES)
+    }
+
+    /// What HTTP/2 is to hold its peer to.
+    pub(super) fn http2(&self) -> http2::Config {
+        http2::Config {
+            streams_max: self.streams_max,
+            header_list_bytes: self.header_list_bytes,
+            stream_window_bytes: self.stream_window_bytes,
+            connection_window_bytes: self.connection_window_bytes(),
+            ping_min: self.ping_min,
+        }
     }
 
     /// How many connections there may be, with the files that this process may open.

@@ -30,14 +30,17 @@ pub(super) struct Lifetime {
     /// Since when there has been no call.
     idle_since: Option<Instant>,
     old_at: Option<Instant>,
+    shrink_at: Option<Instant>,
     sweep_at: Instant,
     draining: Option<Draining>,
+    /// What [`next`](Self::next) said last; `None`: something has changed since.
+    next: Option<Option<Instant>>,
 }
 
 #[derive(Debug)]
 struct Draining {
-    /// A connection without calls is closed then, whether the client has answered or not.
-    idle_until: Instant,
+    /// Until when calls that cross the word are taken; `None`: they are not any more.
+    taking_until: Option<Instant>,
     calls_until: Option<Instant>,
 }
 
@@ -61,8 +64,12 @@ pub(super) enum Due {
     Ping,
     /// Look for calls that have stalled.
     Sweep,
-    /// Take no new calls, and close the connection after the last.
+    /// Tell the client to make no new calls, and close the connection after the last.
     Drain(&'static str),
+    /// Take no new calls, whether the client has answered or not.
+    TakeNoMore,
+    /// Give back memory: there has been no call for a moment.
+    Shrink,
     /// End the calls that are left, and close.
     EndCalls,
     /// Close the connection of a client that is gone, or that has nothing to do here.
@@ -83,12 +90,20 @@ impl Lifetime {
             header_block_since: None,
             idle_since: Some(now),
             old_at,
+            shrink_at: None,
             draining: None,
+            next: None,
         }
     }
 
-    /// Takes what was seen since the last time; `true` if [`next`](Self::next) may be sooner by it.
-    pub(super) fn observe(&mut self, seen: Seen, now: Instant) -> bool {
+    /// Takes what was seen since the last time.
+    pub(super) fn observe(&mut self, seen: Seen, now: Instant) {
+        let before = (
+            self.asked_at,
+            self.greet_until,
+            self.header_block_since,
+            self.idle_since,
+        );
         if seen.heard {
             self.heard_at = now;
             self.asked_at = None;
@@ -96,16 +111,28 @@ impl Lifetime {
         if seen.greeted {
             self.greet_until = None;
         }
-        let was_in_header_block = self.header_block_since.is_some();
         self.header_block_since = seen
             .in_header_block
             .then(|| self.header_block_since.unwrap_or(now));
         let was_idle = self.idle_since.is_some();
         self.idle_since = seen.idle.then(|| self.idle_since.unwrap_or(now));
-        if was_idle && !seen.idle {
-            self.sweep_at = now + self.limits.stall_timeout;
+        match (was_idle, seen.idle) {
+            (true, false) => {
+                self.sweep_at = now + self.limits.stall_timeout;
+                self.shrink_at = None;
+            }
+            (false, true) => self.shrink_at = Some(now + limits::SHRINK_AFTER),
+            _ => {}
         }
-        was_idle != seen.idle || (seen.in_header_block && !was_in_header_block)
+        let after = (
+            self.asked_at,
+            self.greet_until,
+            self.header_block_since,
+            self.idle_since,
+        );
+        if before != after {
+            self.next = None;
+        }
     }
 
     /// No new calls are taken from now on. Those that are left may go on for `grace`, or as long as
@@ -113,19 +140,24 @@ impl Lifetime {
     pub(super) fn drain(&mut self, grace: Option<Duration>, now: Instant) {
         let calls_until = grace.map(|grace| now + grace);
         let draining = self.draining.get_or_insert(Draining {
-            idle_until: now + limits::GOAWAY_TIMEOUT,
+            taking_until: Some(now + limits::GOAWAY_TIMEOUT),
             calls_until,
         });
         draining.calls_until = draining.calls_until.or(calls_until);
+        self.next = None;
     }
 
-    /// When to ask [`due`](Self::due) again.
-    pub(super) fn next(&self) -> Option<Instant> {
-        self.timers().map(|(at, _)| at).min()
+    /// When to ask [`due`](Self::due) again. It may be too soon: a client that is heard only puts
+    /// things off.
+    pub(super) fn next(&mut self) -> Option<Instant> {
+        let known = self.next;
+        let next = known.unwrap_or_else(|| self.timers().map(|(at, _)| at).min());
+        *self.next.insert(next)
     }
 
     /// One thing that is due; to be asked until there is none.
     pub(super) fn due(&mut self, now: Instant) -> Option<Due> {
+        self.next = None;
         let (_, due) = self
             .timers()
             .filter(|(at, _)| *at <= now)
@@ -135,6 +167,12 @@ impl Lifetime {
             Due::Sweep => self.sweep_at = now + self.limits.stall_timeout,
             Due::Drain(MAX_AGE) => self.drain(Some(self.limits.age_grace), now),
             Due::Drain(_) => self.drain(None, now),
+            Due::Shrink => self.shrink_at = None,
+            Due::TakeNoMore => {
+                if let Some(draining) = &mut self.draining {
+                    draining.taking_until = None;
+                }
+            }
             Due::EndCalls | Due::Close(_) | Due::Expel(_) => {}
         }
         Some(due)
@@ -163,19 +201,20 @@ impl Lifetime {
             .old_at
             .map(|at| (at, Due::Drain(MAX_AGE)))
             .filter(|_| self.draining.is_none());
+        let shrink = self.shrink_at.map(|at| (at, Due::Shrink));
         let sweep = (self.sweep_at, Due::Sweep);
         let sweep = self.idle_since.is_none().then_some(sweep);
         let drained = self
             .draining
             .as_ref()
-            .filter(|_| self.idle_since.is_some())
-            .map(|draining| (draining.idle_until, Due::Close(DRAINED)));
+            .and_then(|draining| Some((draining.taking_until?, Due::TakeNoMore)));
         let calls = self
             .draining
             .as_ref()
             .and_then(|draining| Some((draining.calls_until?, Due::EndCalls)));
         let closing = [keepalive, greeting, header_block, drained, calls];
-        closing.into_iter().chain([idle, old, sweep]).flatten()
+        let others = [idle, old, sweep, shrink];
+        closing.into_iter().chain(others).flatten()
     }
 }
 
@@ -189,7 +228,6 @@ fn jitter(age: Duration) -> Duration {
 
 const MAX_AGE: &str = "max_age";
 const MAX_IDLE: &str = "max_idle";
-const DRAINED: &str = "drained";
 const SILENT: &str = "the client did not answer a PING";
 const SLOW_PREFACE: &str = "no SETTINGS came in time";
 const SLOW_HEADERS: &str = "a header block was not sent to its end in time";
@@ -261,13 +299,15 @@ mod tests {
         lifetime.observe(BUSY, start + seconds(1));
         assert_eq!(lifetime.due(start + seconds(5000)), None);
         lifetime.observe(IDLE, start + seconds(5000));
+        assert_eq!(lifetime.due(start + seconds(5001)), Some(Due::Shrink));
         assert_eq!(lifetime.due(start + seconds(5899)), None);
         let idle = Some(Due::Drain(MAX_IDLE));
         assert_eq!(lifetime.due(start + seconds(5900)), idle);
         // The client has five seconds to make no more calls and close.
         assert_eq!(lifetime.due(start + seconds(5904)), None);
-        let closed = Some(Due::Close(DRAINED));
-        assert_eq!(lifetime.due(start + seconds(5905)), closed);
+        let told = Some(Due::TakeNoMore);
+        assert_eq!(lifetime.due(start + seconds(5905)), told);
+        assert_eq!(lifetime.due(start + seconds(5906)), None);
     }
 
     #[test]
@@ -282,6 +322,7 @@ mod tests {
         let old = lifetime.next().expect("it will be old");
         assert!(old <= start + seconds(1100));
         assert_eq!(lifetime.due(old), Some(Due::Drain(MAX_AGE)));
+        assert_eq!(lifetime.due(old + seconds(29)), Some(Due::TakeNoMore));
         assert_eq!(lifetime.due(old + seconds(29)), None);
         assert_eq!(lifetime.due(old + seconds(30)), Some(Due::EndCalls));
     }

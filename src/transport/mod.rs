@@ -1,10 +1,10 @@
 //! The only room with sockets and timers.
 
+mod buffers;
 mod connection;
 mod connection_limits;
 mod first_bytes;
 mod front_door;
-mod http2_by_h2;
 mod lifetime;
 mod listener;
 mod shutdown;
@@ -12,7 +12,6 @@ mod shutdown;
 mod tls;
 #[cfg(unix)]
 mod unix;
-mod watched;
 
 pub use connection_limits::ConnectionLimits;
 pub(crate) use listener::{Listener, Service, serve};

@@ -32,13 +32,15 @@ pub struct Attacker {
     reading: JoinHandle<()>,
     seen: Arc<Mutex<Seen>>,
     news: watch::Receiver<()>,
+    sent_settings: usize,
 }
 
 /// What the server has sent.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
-    /// The code of the last GOAWAY.
+    /// The code of the last GOAWAY, and what it says.
     pub goaway: Option<u32>,
+    pub debug: String,
     /// How often streams were reset, by code.
     pub resets: HashMap<u32, usize>,
     /// How many streams the server has ended in order.
@@ -57,6 +59,7 @@ impl Attacker {
         let mut attacker = Self::open(address).await;
         let preface = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
         assert!(attacker.send(&preface).await);
+        attacker.sent_settings = 1;
         attacker
     }
 
@@ -72,6 +75,7 @@ impl Attacker {
             reading: tokio::spawn(read(reading, Arc::clone(&seen), telling)),
             seen,
             news,
+            sent_settings: 0,
         }
     }
 
@@ -124,11 +128,17 @@ impl Attacker {
         self.seen()
     }
 
-    /// Waits until all that was sent has been read: a PING is answered.
+    /// Sends SETTINGS, which the server acknowledges.
+    pub async fn send_settings(&mut self, entries: &[u8]) {
+        self.sent_settings += 1;
+        assert!(self.send(&frame(SETTINGS, 0, 0, entries)).await);
+    }
+
+    /// Waits until all that was sent has been read: all SETTINGS are acknowledged. (PINGs are counted.)
     pub async fn is_heard(&mut self) {
-        let before = self.seen().pongs;
-        assert!(self.send(&frame(PING, 0, 0, &[7; 8])).await);
-        self.until(|seen| seen.pongs > before).await;
+        self.send_settings(&[]).await;
+        let sent = self.sent_settings;
+        self.until(|seen| seen.settings_acks >= sent).await;
     }
 }
 
@@ -167,7 +177,10 @@ fn note(seen: &mut Seen, kind: u8, flags: u8, payload: &[u8]) {
         RST_STREAM => *seen.resets.entry(number(0)).or_default() += 1,
         SETTINGS if ends => seen.settings_acks += 1,
         PING if ends => seen.pongs += 1,
-        GOAWAY => seen.goaway = Some(number(4)),
+        GOAWAY => {
+            seen.goaway = Some(number(4));
+            seen.debug = String::from_utf8_lossy(&payload[8..]).into_owned();
+        }
         _ => {}
     }
 }

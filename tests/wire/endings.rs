@@ -32,6 +32,19 @@ async fn the_deadline_ends_a_call_and_drops_its_handler() {
 }
 
 #[tokio::test]
+async fn a_later_call_may_have_the_nearer_deadline() {
+    let (address, seen) = start().await;
+    let mut peer = Peer::connect(address).await;
+    for (stream, timeout) in [(1, "1H"), (3, "50m")] {
+        let more = [("x-wait", "1"), ("grpc-timeout", timeout)];
+        peer.send_request(stream, GREET, &more, false).await;
+        peer.send_data(stream, &message(b""), true).await;
+        wait_for(&seen.started, stream as usize / 2 + 1).await;
+    }
+    trailers_only(&peer.answer(3).await, "4");
+}
+
+#[tokio::test]
 async fn a_reset_drops_the_handler() {
     let (address, seen) = start().await;
     let mut peer = Peer::connect(address).await;
@@ -132,9 +145,9 @@ async fn after_a_reset_the_call_is_cancelled_and_nothing_more_is_sent() {
     over.recv().await.expect("it is told");
     wait_for(&seen.dropped, 1).await;
     // What was under way has come; there is room for more, and none is used.
-    peer.recv_until_pong().await;
+    peer.recv_until_heard().await;
     peer.send_window(0, 1 << 20).await;
-    let after = peer.recv_until_pong().await;
+    let after = peer.recv_until_heard().await;
     let of_call = |frame: &Frame| {
         matches!(
             frame,

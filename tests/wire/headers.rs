@@ -103,26 +103,12 @@ async fn a_request_for_two_hosts_is_a_bad_request() {
 }
 
 #[tokio::test]
-async fn what_has_no_path_is_a_bad_request() {
-    // With an `:authority`, it is the h2 crate that resets the stream; without, it passes it on.
-    let headers = changed(":path", &[]);
-    let headers: Vec<_> = headers
-        .into_iter()
-        .filter(|(name, _)| *name != ":authority")
-        .collect();
-    let answer = refused(&headers).await;
-    assert_eq!(answer.headers.get(":status"), Some("400"), "{answer:?}");
-    assert_eq!(answer.status(), None);
-}
-
-#[tokio::test]
 async fn a_header_in_upper_case_starts_nothing() {
     let (address, seen) = start().await;
     let mut peer = Peer::connect(address).await;
     let headers = changed("", &[("X-Upper", "1")]);
     peer.send_bytes(&peer::headers(1, &headers, false)).await;
     peer.send_data(1, &message(b""), true).await;
-    // The h2 crate takes it for an error of the whole connection; one of the stream would do.
     let error = peer
         .recv_until(|frame| matches!(frame, Frame::Goaway { .. } | Frame::Reset { .. }))
         .await;

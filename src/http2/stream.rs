@@ -1,0 +1,112 @@
+//! A stream and its states.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use super::flow_control::{ReceiveWindow, SendWindow};
+use crate::grpc::Trailers;
+
+/// RFC 9113, 5.1, without what push has to do with:
+///
+/// ```text
+///                   idle
+///                     │ HEADERS
+///                     ▼
+///        END_STREAM ┌────┐ END_STREAM
+///         received  │open│  sent
+///       ┌───────────┴─┬──┴────────────┐
+///       ▼             │               ▼
+///  half-closed        │          half-closed
+///   (remote)          │            (local)
+///       │ END_STREAM  │ RST_STREAM    │ END_STREAM
+///       │ sent        ▼               │ received
+///       └─────────▶ closed ◀──────────┘
+/// ```
+///
+/// Streams that are idle or closed are not kept; see `Connection::is_idle`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    Open,
+    HalfClosedLocal,
+    HalfClosedRemote,
+    Closed,
+}
+
+impl State {
+    /// Whether the peer may still send.
+    pub(super) fn is_receiving(self) -> bool {
+        matches!(self, Self::Open | Self::HalfClosedLocal)
+    }
+
+    /// END_STREAM was received.
+    pub(super) fn end_remote(&mut self) {
+        *self = match self {
+            Self::Open | Self::HalfClosedRemote => Self::HalfClosedRemote,
+            Self::HalfClosedLocal | Self::Closed => Self::Closed,
+        };
+    }
+
+    /// END_STREAM was sent.
+    pub(super) fn end_local(&mut self) {
+        *self = match self {
+            Self::Open | Self::HalfClosedLocal => Self::HalfClosedLocal,
+            Self::HalfClosedRemote | Self::Closed => Self::Closed,
+        };
+    }
+}
+
+/// A stream that is open at one end at least.
+#[derive(Debug)]
+pub(super) struct Stream {
+    pub(super) state: State,
+    pub(super) receive_window: ReceiveWindow,
+    pub(super) send_window: SendWindow,
+    /// What is left of the `content-length`, if there was one.
+    pub(super) content_length: Option<u64>,
+    pub(super) unsent: VecDeque<Bytes>,
+    pub(super) unsent_bytes: usize,
+    /// Whether some of it has left since the last sweep, or was added to nothing.
+    pub(super) moved: bool,
+    /// What ends the stream, once all data has left.
+    pub(super) end: Option<Box<End>>,
+    /// Whether it is in the connection's queue of those that have something to send.
+    pub(super) queued: bool,
+}
+
+/// How a response ends.
+#[derive(Debug)]
+pub(super) enum End {
+    Trailers(Trailers),
+    /// The last DATA has END_STREAM: what is not gRPC.
+    Data,
+}
+
+impl Stream {
+    /// The peer has sent so much of its body. `false`: it is more than it said (RFC 9113, 8.1.1).
+    pub(super) fn receive_content(&mut self, bytes: usize) -> bool {
+        let Some(left) = &mut self.content_length else {
+            return true;
+        };
+        match left.checked_sub(bytes as u64) {
+            Some(rest) => *left = rest,
+            None => return false,
+        }
+        true
+    }
+
+    /// Whether its body is as long as it said, now that it has ended.
+    pub(super) fn content_is_whole(&self) -> bool {
+        self.content_length.is_none_or(|left| left == 0)
+    }
+
+    pub(super) fn queue(&mut self, bytes: Bytes) {
+        self.moved |= self.unsent_bytes == 0;
+        self.unsent_bytes += bytes.len();
+        self.unsent.push_back(bytes);
+    }
+
+    pub(super) fn is_sending(&self) -> bool {
+        self.unsent_bytes > 0 || self.end.is_some()
+    }
+}
