@@ -87,9 +87,9 @@ pub(in crate::message) fn from_text(
     let malformed = |form: &str| SerdeError::of_value(format!("`{text}` is not {form}"));
     let (seconds, nanos) = match WellKnown::of(message_type) {
         Some(WellKnown::Timestamp) => {
-            let timestamp: prost_types::Timestamp = text
-                .parse()
-                .map_err(|_| malformed("an RFC 3339 timestamp"))?;
+            let parsed = is_rfc3339(text).then(|| text.parse().ok()).flatten();
+            let timestamp: prost_types::Timestamp =
+                parsed.ok_or_else(|| malformed("an RFC 3339 timestamp"))?;
             check_timestamp(&timestamp)?;
             (timestamp.seconds, timestamp.nanos)
         }
@@ -320,6 +320,32 @@ fn check_duration(duration: &prost_types::Duration) -> Result<(), SerdeError> {
             "{seconds} s {nanos} ns is out of range for a duration (10,000 years)"
         )))
     }
+}
+
+/// Whether a text has the form of RFC 3339, 5.6, as JSON has it: `1972-01-01T10:00:20.021Z`, with `T`
+/// and `Z` in upper case, or an offset like `+01:00`. What the numbers say is for the parser.
+fn is_rfc3339(text: &str) -> bool {
+    let like = |text: &str, form: &str| {
+        text.len() == form.len()
+            && text
+                .bytes()
+                .zip(form.bytes())
+                .all(|(byte, form)| match form {
+                    b'0' => byte.is_ascii_digit(),
+                    form => byte == form,
+                })
+    };
+    let Some((time, rest)) = text.split_at_checked("0000-00-00T00:00:00".len()) else {
+        return false;
+    };
+    let fraction = rest.strip_prefix('.').map_or(0, |digits| {
+        let digits = digits.bytes().take_while(u8::is_ascii_digit);
+        1 + digits.count()
+    });
+    let offset = &rest[fraction..];
+    like(time, "0000-00-00T00:00:00")
+        && fraction != 1
+        && (offset == "Z" || like(offset, "+00:00") || like(offset, "-00:00"))
 }
 
 /// `user_name.first` → `userName.first`, as JSON writes the paths of a FieldMask.
