@@ -1,9 +1,6 @@
 //! Which entries of a received map count: of those with the same key the last one.
 
-use std::{
-    collections::hash_map::RandomState,
-    hash::{BuildHasher as _, Hash as _, Hasher as _},
-};
+use std::{collections::hash_map::RandomState, hash::BuildHasher as _};
 
 use super::{
     MapKeyRef,
@@ -85,9 +82,7 @@ impl Table<'_, '_> {
     }
 
     fn hash(&self, key: MapKeyRef<'_>) -> usize {
-        let mut hasher = self.state.build_hasher();
-        key.hash(&mut hasher);
-        hasher.finish() as usize
+        self.state.hash_one(key) as usize
     }
 }
 

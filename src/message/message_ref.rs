@@ -427,12 +427,10 @@ impl<'a> MessageRef<'a> {
     pub(super) fn sub_message(self, slot: u16) -> Option<Self> {
         let layout = self.layout.field(slot);
         match self.held(slot) {
-            Held::Unset => None,
             Held::Received(Entry::Node(node)) => Some(self.inside(layout.inner, node, 0, 0)),
             Held::Received(Entry::Value(at)) => Some(self.message_at(layout, at, Node::NONE).0),
-            Held::Received(Entry::Unset) => None,
             Held::Set(Slot::Message(body)) => Some(self.in_slot(layout.inner, body)),
-            Held::Set(_) => None,
+            Held::Unset | Held::Received(Entry::Unset) | Held::Set(_) => None,
         }
     }
 

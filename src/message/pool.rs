@@ -18,6 +18,7 @@ thread_local! {
 
 /// What a thread keeps.
 pub(super) struct Pool {
+    #[expect(clippy::vec_box, reason = "a message is handed out in its allocation")]
     messages: Vec<Box<Inner>>,
     arenas: Vec<Vec<u32>>,
     /// What messages are encoded into, from its end.

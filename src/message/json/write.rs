@@ -54,14 +54,12 @@ impl Serialize for Shown<'_, '_> {
                 Some(text) => serializer.serialize_str(&text),
                 None => serializer.serialize_unit(),
             },
-            JsonForm::Wrapper => match message.layout.by_number(1) {
-                Some((slot, field)) => self.element(slot, field).serialize(serializer),
-                None => serializer.serialize_unit(),
-            },
-            JsonForm::Struct | JsonForm::ListValue => match message.layout.by_number(1) {
-                Some((slot, field)) => self.element(slot, field).serialize(serializer),
-                None => serializer.serialize_unit(),
-            },
+            JsonForm::Wrapper | JsonForm::Struct | JsonForm::ListValue => {
+                match message.layout.by_number(1) {
+                    Some((slot, field)) => self.element(slot, field).serialize(serializer),
+                    None => serializer.serialize_unit(),
+                }
+            }
             JsonForm::Value => self.anything(serializer),
         }
     }

@@ -73,8 +73,9 @@ pub(super) fn read(context: Context<'_>, field: &FieldLayout, value: Scalar<'_>)
         (FieldType::Double | FieldType::Float, Scalar::Text("-Infinity")) => {
             fit(f64::NEG_INFINITY.into())
         }
-        (FieldType::Bool | FieldType::String | FieldType::Bytes, _) => return None,
-        (_, Scalar::Bool(_)) => return None,
+        (FieldType::Bool | FieldType::String | FieldType::Bytes, _) | (_, Scalar::Bool(_)) => {
+            return None;
+        }
         (FieldType::Double | FieldType::Float, value) => match number(value) {
             Some(number) => fit(number.to_f64().into()),
             None => return None,
