@@ -137,7 +137,8 @@ fn parse(
 
 fn write(message: &Message, request: &Message) -> Result<Outcome, Box<dyn Error>> {
     Ok(match request.enum_name("requested_output_format")? {
-        Some("PROTOBUF") => Outcome::Protobuf(message.encode_to_vec()),
+        // What was received is written as it came otherwise, packed or not.
+        Some("PROTOBUF") => Outcome::Protobuf(message.deterministic()),
         Some("JSON") => match message.to_json() {
             Ok(json) => Outcome::Text("json_payload", json),
             Err(error) => Outcome::Text("serialize_error", error.to_string()),

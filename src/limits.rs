@@ -22,10 +22,10 @@ pub const PROTO_NESTING_MAX: usize = 100;
 /// Longest message that is received, in bytes, its prefix not counted: what gRPC's own servers take.
 pub const MESSAGE_RECEIVE_BYTES: usize = 4 * 1024 * 1024;
 
-/// How much memory a message may take when it is decoded, as a multiple of the longest message that
-/// is received: 96 MiB where that is 4 MiB. Its encoding is not counted.
+/// How much memory a message may take as prost-reflect's `DynamicMessage`, as a multiple of the longest
+/// message that is received: 96 MiB where that is 4 MiB.
 ///
-/// Dynamic messages are large: 56 bytes an element of a list, some 700 more for one that is a message
+/// These are large: 56 bytes an element of a list, some 700 more for one that is a message
 /// with fields. A full message of 4 MiB that people send on purpose takes up to 20 times its length:
 /// 3 times as strings of 40 bytes, 7 as a list of 8-byte numbers, 14 as one of 4-byte numbers, 20 as
 /// rows of 40 bytes. What is sent to use up memory takes more: 28 times as empty sub-messages, 56 as
@@ -102,8 +102,9 @@ pub const PING_MIN_WITHOUT_CALLS: Duration = Duration::from_secs(2 * 60 * 60);
 pub const PING_STRIKES_MAX: u32 = 2;
 
 /// Streams that the server has reset and whose client may not know yet: what still comes for them is
-/// left aside. Far more than can be under way.
-pub const RESET_STREAMS_KEPT: usize = 4096;
+/// left aside. More than are under way from a client that does not know [`STREAMS_MAX`] yet; they are
+/// looked through for every frame that has no stream.
+pub const RESET_STREAMS_KEPT: usize = 1024;
 
 /// How much of a connection's replies is gathered to be written, in bytes; what goes beyond it stays
 /// with its stream.
@@ -317,10 +318,6 @@ pub const MESSAGE_POOL_BUFFERS_MAX: usize = 64;
 
 /// Longest buffer that a thread keeps, in bytes: with all of them, 2 MiB a thread.
 pub const MESSAGE_POOL_BUFFER_BYTES_MAX: usize = 16 * 1024;
-
-/// A received message up to this length, in bytes, is copied before it is decoded: otherwise the 64 KiB
-/// that were read with it live as long as it does.
-pub const MESSAGE_COPIED_BYTES_MAX: usize = 4 * 1024;
 
 /// How long a connection of a pool that is not needed may stay.
 pub const CLIENT_POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);

@@ -77,7 +77,11 @@ fn times_that_are_none() {
         ),
         (
             json!({"timestamp": "+10000-01-01T00:00:00Z"}),
-            "timestamp: 253402300800 s 0 ns is out of range for a timestamp (years 1 to 9999)",
+            "timestamp: `+10000-01-01T00:00:00Z` is not an RFC 3339 timestamp",
+        ),
+        (
+            json!({"timestamp": "0001-01-01T00:00:00+01:00"}),
+            "timestamp: -62135600400 s 0 ns is out of range for a timestamp (years 1 to 9999)",
         ),
         (
             json!({"timestamp": 5}),

@@ -125,9 +125,6 @@ async fn build(
         .drain_timeout(arguments.network.drain_timeout)
         .access_log(arguments.log.access_log());
     builder = arguments.call_limits.set(builder);
-    if let Some(bytes) = limits.message_decode_bytes {
-        builder = builder.decode_bytes_max(bytes);
-    }
     if arguments.network.no_reflection {
         builder = builder.without_reflection();
     }

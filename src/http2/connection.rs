@@ -14,7 +14,7 @@ use header_block::HeaderBlock;
 use receive::Phase;
 
 use super::{
-    ErrorCode, StreamId, StreamMap,
+    Error, ErrorCode, StreamId, StreamMap,
     calm::Calm,
     flow_control::{ReceiveWindow, SendWindow},
     frame::{GoAway, Ping, Settings, WindowUpdate},
@@ -79,6 +79,8 @@ pub(crate) struct Connection {
     notices: VecDeque<Notice>,
     calm: Calm,
     going: Going,
+    /// What the peer did for the connection to end.
+    fault: Option<Error>,
 }
 
 /// What is told next, before more is read.
@@ -129,6 +131,7 @@ impl Connection {
             notices: VecDeque::new(),
             calm: Calm::new(config.ping_min),
             going: Going::No,
+            fault: None,
             config,
         };
         connection.write_preface(connection_window);
@@ -179,6 +182,11 @@ impl Connection {
             Going::Gone => true,
         };
         over && self.output.is_empty()
+    }
+
+    /// What the peer did for the connection to end, if it was that.
+    pub(crate) fn fault(&self) -> Option<Error> {
+        self.fault
     }
 
     /// Whether the peer may be read: it is not while it does not read what it is sent.

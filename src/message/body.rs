@@ -7,7 +7,7 @@ use bytes::Bytes;
 use super::{
     MapKey,
     pool::Arena,
-    received::{Node, Received, Storage},
+    received::{Node, Received},
 };
 
 /// The contents of a message that owns them. `Default` is an empty one.
@@ -42,7 +42,7 @@ impl Body {
     /// Forgets all, and keeps the room for what comes next.
     #[inline]
     pub(super) fn clear(&mut self) {
-        self.received.storage = Storage::default();
+        self.received.bytes = Bytes::new();
         self.received.arena.clear();
         self.received.root = Node::NONE;
         self.slots.0.clear();
@@ -50,10 +50,7 @@ impl Body {
 
     /// Copies what is shared with a buffer that is larger.
     pub(super) fn detach(&mut self) {
-        if !self.received.bytes().is_empty() {
-            let bytes = Bytes::copy_from_slice(self.received.bytes());
-            self.received.storage = Storage::Shared(bytes);
-        }
+        self.received.bytes = Bytes::copy_from_slice(&self.received.bytes);
         let tight: Arena = self.received.arena.tight();
         self.received.arena = tight;
         for (_, value) in &mut self.slots.0 {

@@ -7,11 +7,9 @@ use bytes::{BufMut, Bytes};
 use super::{
     Message, MessageRef,
     decode::{Fault, Why},
-    encode::{Backward, write, write_deterministic},
-    pool::SmallBytes,
-    received::Storage,
+    encode::{Backward, append, write, write_deterministic},
 };
-use crate::{limits::MESSAGE_COPIED_BYTES_MAX, schema::MessageType};
+use crate::schema::MessageType;
 
 impl Message {
     /// Decodes a message from its protobuf encoding, which it shares.
@@ -44,35 +42,9 @@ impl Message {
         encoded: impl Into<Bytes>,
         memory_bytes_max: usize,
     ) -> Result<Self, DecodeError> {
-        Self::received(
-            message_type,
-            Storage::Shared(encoded.into()),
-            memory_bytes_max,
-        )
-    }
-
-    /// Decodes a message that lies in a larger buffer: if it is short it is copied, so that it does not
-    /// keep all of the buffer.
-    pub(crate) fn decode_part(
-        message_type: &MessageType,
-        encoded: Bytes,
-    ) -> Result<Self, DecodeError> {
-        let storage = match encoded.len() {
-            0..=MESSAGE_COPIED_BYTES_MAX => Storage::Small(SmallBytes::copy(&encoded)),
-            _ => Storage::Shared(encoded),
-        };
-        Self::received(message_type, storage, usize::MAX)
-    }
-
-    #[inline]
-    fn received(
-        message_type: &MessageType,
-        storage: Storage,
-        memory_bytes_max: usize,
-    ) -> Result<Self, DecodeError> {
         let mut message = Self::new(message_type);
         let received = &mut message.inner.body.received;
-        received.storage = storage;
+        received.bytes = encoded.into();
         match received.lay_out(message_type, memory_bytes_max) {
             Ok(()) => Ok(message),
             Err(fault) => Err(DecodeError::new(message_type, fault)),
@@ -100,6 +72,17 @@ impl Message {
     /// # Errors
     /// If the buffer cannot grow and has less room than [`encoded_len`](Self::encoded_len).
     pub fn encode(&self, buffer: &mut impl BufMut) -> Result<(), EncodeError> {
+        let body = &self.inner.body;
+        if body.received.bytes().is_empty() && buffer.remaining_mut() > GROWING {
+            let message_type = self.message_type();
+            append(
+                buffer,
+                message_type.tables(),
+                message_type.layout(),
+                &body.slots,
+            );
+            return Ok(());
+        }
         self.with_encoded(|encoded| match buffer.remaining_mut() < encoded.len() {
             true => Err(EncodeError {
                 needed: encoded.len(),
@@ -120,8 +103,8 @@ impl Message {
     /// The message's protobuf encoding, to share.
     pub fn encode_to_bytes(&self) -> Bytes {
         match self.inner.body.untouched() {
-            Some(Storage::Shared(bytes)) => bytes.clone(),
-            _ => self.with_encoded(Bytes::copy_from_slice),
+            Some(bytes) => bytes.clone(),
+            None => self.with_encoded(Bytes::copy_from_slice),
         }
     }
 
@@ -183,6 +166,9 @@ impl MessageRef<'_> {
         Backward::with(|out| write(out, self.tables(), self.layout, &body), take)
     }
 }
+
+/// A buffer says that it has so much room only if it grows.
+const GROWING: usize = isize::MAX as usize / 2;
 
 /// Why bytes could not be decoded as a message.
 pub struct DecodeError {

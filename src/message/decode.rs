@@ -17,7 +17,7 @@ use bytes::Bytes;
 
 pub(super) use fault::{Fault, Why};
 
-use super::received::{BYTES_MAX, Received, Storage};
+use super::received::{BYTES_MAX, Received};
 use crate::{limits::MESSAGE_NESTING_MAX, schema::MessageType};
 use layout::Decoder;
 
@@ -32,7 +32,7 @@ impl Received {
         if self.lay_out_once(message_type, arena_bytes_max)? {
             let (tables, layout) = (message_type.tables(), message_type.layout());
             let whole = merged::in_one_piece(tables, layout, self.bytes());
-            self.storage = Storage::Shared(whole.into());
+            self.bytes = whole.into();
             self.arena.clear();
             // What is still in pieces was replaced by another member of its oneof.
             self.lay_out_once(message_type, arena_bytes_max)?;
@@ -43,7 +43,7 @@ impl Received {
     /// Bytes that are known to be a message, however deep it is.
     pub(super) fn trusted(message_type: &MessageType, bytes: Bytes) -> Self {
         let mut received = Self {
-            storage: Storage::Shared(bytes),
+            bytes,
             ..Self::default()
         };
         if received.lay_out(message_type, usize::MAX).is_err() {
@@ -58,10 +58,7 @@ impl Received {
         message_type: &MessageType,
         arena_bytes_max: usize,
     ) -> Result<bool, Box<Fault>> {
-        let bytes = match &self.storage {
-            Storage::Shared(bytes) => bytes,
-            Storage::Small(bytes) => &**bytes,
-        };
+        let bytes = &self.bytes;
         if bytes.len() > BYTES_MAX {
             return Err(Fault::new(Why::TooLong, BYTES_MAX));
         }

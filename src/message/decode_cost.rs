@@ -18,15 +18,8 @@ use prost_reflect::{
     prost::encoding::{WireType, decode_key, decode_varint},
 };
 
-use crate::limits::{MESSAGE_DECODE_FACTOR, MESSAGE_NESTING_MAX, MESSAGE_RECEIVE_BYTES};
+use crate::limits::MESSAGE_NESTING_MAX;
 use plan::{FieldPlan, Plans, Scalar, Shape};
-
-/// What a message of that length may take as prost-reflect's where nobody has said so.
-pub(crate) fn memory_bytes_max(encoded_bytes: usize) -> usize {
-    encoded_bytes
-        .max(MESSAGE_RECEIVE_BYTES)
-        .saturating_mul(MESSAGE_DECODE_FACTOR)
-}
 
 /// Whether a message takes more than `bytes_max` when it is decoded.
 ///

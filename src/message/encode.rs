@@ -4,20 +4,23 @@
 
 mod backward;
 mod deterministic;
+mod forward;
+
+use bytes::Bytes;
 
 use super::{
     body::{Body, Slot},
-    received::Storage,
     scan::Records,
 };
 use crate::schema::layout::{Cardinality, FieldLayout, FieldType, Layout, Tables, WireType};
 pub(super) use backward::Backward;
 pub(super) use deterministic::write_deterministic;
+pub(super) use forward::append;
 
 impl Body {
     /// The encoding, if it is there as it is.
-    pub(super) fn untouched(&self) -> Option<&Storage> {
-        self.slots.is_empty().then_some(&self.received.storage)
+    pub(super) fn untouched(&self) -> Option<&Bytes> {
+        self.slots.is_empty().then_some(&self.received.bytes)
     }
 }
 
@@ -59,9 +62,7 @@ fn write_field(out: &mut Backward<'_>, tables: &Tables, field: &FieldLayout, val
         Slot::Cleared => {}
         Slot::Numbers(items) if field.packed => {
             let mark = out.mark();
-            for bits in items.iter().rev() {
-                out.number(field.field_type, *bits);
-            }
+            out.numbers(field.field_type, items);
             out.length_since(mark);
             out.varint(field.key.into());
         }
@@ -94,8 +95,8 @@ fn write_field(out: &mut Backward<'_>, tables: &Tables, field: &FieldLayout, val
 fn write_value(out: &mut Backward<'_>, tables: &Tables, field: &FieldLayout, value: &Slot) {
     match value {
         Slot::Bits(bits) => out.number(field.field_type, *bits),
-        Slot::Text(text) => out.delimited(text.as_bytes()),
-        Slot::Bytes(bytes) => out.delimited(bytes),
+        Slot::Text(text) => return out.delimited_field(field.value_key(), text.as_bytes()),
+        Slot::Bytes(bytes) => return out.delimited_field(field.value_key(), bytes),
         Slot::Message(body) if field.field_type == FieldType::Group => {
             out.varint((field.number << 3 | WireType::EndGroup as u32).into());
             write(out, tables, tables.layout(field.inner), body);

@@ -65,10 +65,7 @@ impl resolve::Resolve for &Field {
 
 /// The slot of the field that is meant.
 #[inline]
-pub(super) fn slot_of(
-    field: &impl FieldKey,
-    layout: &Layout,
-) -> Result<u16, FieldError> {
+pub(super) fn slot_of(field: &impl FieldKey, layout: &Layout) -> Result<u16, FieldError> {
     match field.key() {
         Key::Handle(field) if field.layout_id() == layout.id => Ok(field.slot()),
         Key::Handle(field) => Err(FieldError::foreign(layout, field)),

@@ -18,17 +18,12 @@ use crate::schema::layout::{FieldLayout, FieldType, WireType};
 pub struct ListRef<'a> {
     message: MessageRef<'a>,
     slot: u16,
-    run: HeldRun<'a>,
 }
 
 impl<'a> ListRef<'a> {
     #[inline]
     pub(super) fn new(message: MessageRef<'a>, slot: u16) -> Self {
-        Self {
-            message,
-            slot,
-            run: message.held_run(slot),
-        }
+        Self { message, slot }
     }
 
     /// The message that it is a field of.
@@ -42,7 +37,7 @@ impl<'a> ListRef<'a> {
 
     /// How many elements there are.
     pub fn len(self) -> usize {
-        match self.run {
+        match self.message.held_run(self.slot) {
             HeldRun::Received(run) => run.count as usize,
             HeldRun::Set(Slot::Numbers(items)) => items.len(),
             HeldRun::Set(Slot::Values(items)) => items.len(),
@@ -64,7 +59,7 @@ impl<'a> ListRef<'a> {
     /// All elements, in order.
     #[inline]
     pub fn iter(self) -> ListIter<'a> {
-        let (left, source) = match self.run {
+        let (left, source) = match self.message.held_run(self.slot) {
             HeldRun::Received(run) => {
                 let walk = Walk {
                     at: run.first as usize,

@@ -1,25 +1,26 @@
 //! Which entries of a received map count: of those with the same key the last one.
 
-use std::{
-    collections::hash_map::RandomState,
-    hash::{BuildHasher as _, Hash as _, Hasher as _},
-};
+use std::{collections::hash_map::RandomState, hash::BuildHasher as _};
 
-use super::{MapKeyRef, map_ref::Walk};
+use super::{
+    MapKeyRef,
+    map_ref::{Entries, Walk},
+};
 
 /// Where the entries are that count, in their order; `None` if all do.
 ///
 /// It takes a few bytes for each different key while it looks, and as many again for what it finds:
 /// the keys themselves stay where they are.
-pub(super) fn last_of_keys(walk: &Walk<'_>) -> Option<Vec<u32>> {
+pub(super) fn last_of_keys(map: &Entries<'_>, walk: Walk) -> Option<Vec<u32>> {
     let mut table = Table {
         places: vec![0; FIRST_PLACES],
         different: 0,
-        walk,
+        map,
+        walk: walk.clone(),
         state: RandomState::new(),
     };
-    let (mut entries, mut count) = (walk.clone(), 0);
-    while let Some((key, _)) = entries.next() {
+    let (mut entries, mut count) = (walk, 0);
+    while let Some((key, _)) = entries.next(map) {
         count += 1;
         table.insert(key, entries.entry_at as u32 + 1);
     }
@@ -35,10 +36,11 @@ pub(super) fn last_of_keys(walk: &Walk<'_>) -> Option<Vec<u32>> {
 }
 
 /// A hash table with open addresses. A place holds one more than where an entry is, or 0.
-struct Table<'w, 'a> {
+struct Table<'m, 'a> {
     places: Vec<u32>,
     different: usize,
-    walk: &'w Walk<'a>,
+    map: &'m Entries<'a>,
+    walk: Walk,
     /// What keys hash to cannot be known outside.
     state: RandomState,
 }
@@ -76,13 +78,11 @@ impl Table<'_, '_> {
 
     fn key_of(&self, entry: u32) -> Option<MapKeyRef<'_>> {
         let mut walk = self.walk.clone();
-        walk.read_at(entry - 1).map(|(key, _)| key)
+        walk.read_at(self.map, entry - 1).map(|(key, _)| key)
     }
 
     fn hash(&self, key: MapKeyRef<'_>) -> usize {
-        let mut hasher = self.state.build_hasher();
-        key.hash(&mut hasher);
-        hasher.finish() as usize
+        self.state.hash_one(key) as usize
     }
 }
 

@@ -1,9 +1,6 @@
 //! A map field, borrowed.
 
-use std::{
-    collections::btree_map,
-    fmt, vec,
-};
+use std::{collections::btree_map, fmt, vec};
 
 use super::{
     MapKey, MessageRef, ValueRef,
@@ -20,9 +17,16 @@ use crate::schema::layout::{FieldLayout, FieldType, Layout};
 #[derive(Clone, Copy)]
 pub struct MapRef<'a> {
     message: MessageRef<'a>,
+    slot: u16,
+}
+
+/// A map field with what reading its entries needs.
+#[derive(Clone, Copy)]
+pub(super) struct Entries<'a> {
+    message: MessageRef<'a>,
     field: &'a FieldLayout,
-    entry: &'a Layout,
-    run: HeldRun<'a>,
+    key: &'a FieldLayout,
+    value: &'a FieldLayout,
 }
 
 /// The key of a map's entry, borrowed.
@@ -40,13 +44,7 @@ pub enum MapKeyRef<'a> {
 
 impl<'a> MapRef<'a> {
     pub(super) fn new(message: MessageRef<'a>, slot: u16) -> Self {
-        let field = message.layout.field(slot);
-        Self {
-            message,
-            field,
-            entry: message.tables().layout(field.inner),
-            run: message.held_run(slot),
-        }
+        Self { message, slot }
     }
 
     /// The message that it is a field of.
@@ -54,13 +52,28 @@ impl<'a> MapRef<'a> {
         self.message
     }
 
-    /// The type of the entries.
-    pub(super) fn entry(self) -> &'a Layout {
-        self.entry
+    #[inline]
+    fn entries(self) -> Entries<'a> {
+        let field = self.message.layout.field(self.slot);
+        let entry = self.message.tables().layout(field.inner);
+        Entries {
+            message: self.message,
+            field,
+            key: part(entry, KEY_NUMBER),
+            value: part(entry, VALUE_NUMBER),
+        }
+    }
+
+    fn run(self) -> HeldRun<'a> {
+        self.message.held_run(self.slot)
+    }
+
+    pub(super) fn key_field(self) -> &'a FieldLayout {
+        self.entries().key
     }
 
     pub(super) fn value_field(self) -> &'a FieldLayout {
-        part(self.entry, VALUE_NUMBER)
+        self.entries().value
     }
 
     /// How many entries there are.
@@ -70,7 +83,7 @@ impl<'a> MapRef<'a> {
 
     /// Whether there is none.
     pub fn is_empty(self) -> bool {
-        match self.run {
+        match self.run() {
             HeldRun::Received(run) => run.count == 0,
             HeldRun::Set(Slot::Map(entries)) => entries.is_empty(),
             HeldRun::Set(_) => true,
@@ -82,13 +95,19 @@ impl<'a> MapRef<'a> {
     ///
     /// The entries of a received map are walked over for it: to see many of them, iterate.
     pub fn get(self, key: impl Into<MapKey>) -> Option<ValueRef<'a>> {
-        let key = like(part(self.entry, KEY_NUMBER).field_type, key.into())?;
-        match self.run {
+        let key = like(self.key_field().field_type, key.into())?;
+        match self.run() {
             HeldRun::Received(run) => {
                 let wanted = MapKeyRef::from(&key);
-                let entries = Walk::new(self, run).filter(|(of, _)| *of == wanted);
-                // Of entries with the same key the last one counts.
-                entries.last().map(|(_, value)| value)
+                let entries = self.entries();
+                let (mut walk, mut found) = (Walk::new(&entries, run), None);
+                while let Some((key, value)) = walk.next(&entries) {
+                    // Of entries with the same key the last one counts.
+                    if key == wanted {
+                        found = Some(value);
+                    }
+                }
+                found
             }
             HeldRun::Set(Slot::Map(entries)) => {
                 let value = entries.get(&key)?;
@@ -100,22 +119,23 @@ impl<'a> MapRef<'a> {
 
     /// All entries, in no particular order.
     pub fn iter(self) -> MapIter<'a> {
-        let (left, source) = match self.run {
+        let entries = self.entries();
+        let (left, source) = match self.run() {
             HeldRun::Received(run) => {
-                let walk = Walk::new(self, run);
+                let walk = Walk::new(&entries, run);
                 let kept = match run.may_repeat {
-                    true => last_of_keys(&walk),
+                    true => last_of_keys(&entries, walk.clone()),
                     false => None,
                 };
                 let left = kept.as_ref().map_or(run.count as usize, Vec::len);
                 let kept = kept.map(Vec::into_iter);
                 (left, Source::Received { walk, kept })
             }
-            HeldRun::Set(Slot::Map(entries)) => (entries.len(), Source::Set(entries.iter())),
+            HeldRun::Set(Slot::Map(set)) => (set.len(), Source::Set(set.iter())),
             HeldRun::Set(_) => (0, Source::Set(btree_map::Iter::default())),
         };
         MapIter {
-            map: self,
+            entries,
             left,
             source,
         }
@@ -153,7 +173,7 @@ impl fmt::Debug for MapRef<'_> {
 /// Iterates over the entries of a [`MapRef`].
 #[derive(Clone)]
 pub struct MapIter<'a> {
-    map: MapRef<'a>,
+    entries: Entries<'a>,
     left: usize,
     source: Source<'a>,
 }
@@ -161,7 +181,7 @@ pub struct MapIter<'a> {
 #[derive(Clone)]
 enum Source<'a> {
     Received {
-        walk: Walk<'a>,
+        walk: Walk,
         /// Where the entries are that count, if the keys of others come again behind them.
         kept: Option<vec::IntoIter<u32>>,
     },
@@ -170,16 +190,13 @@ enum Source<'a> {
 
 /// A walk over the entries in the bytes, replaced ones included.
 #[derive(Clone)]
-pub(super) struct Walk<'a> {
-    map: MapRef<'a>,
-    key: FieldLayout,
-    value: FieldLayout,
-    /// To the end of the message.
-    bytes: &'a [u8],
+pub(super) struct Walk {
     /// The next entry, or what stands before it.
     at: usize,
     /// The last entry's key in the message.
     pub(super) entry_at: usize,
+    /// Where the message ends.
+    end: usize,
     left: usize,
     /// The next value's that has a node.
     node: Node,
@@ -188,16 +205,17 @@ pub(super) struct Walk<'a> {
 impl<'a> Iterator for MapIter<'a> {
     type Item = (MapKeyRef<'a>, ValueRef<'a>);
 
+    #[inline]
     fn next(&mut self) -> Option<Self::Item> {
         let entry = match &mut self.source {
-            Source::Received { walk, kept: None } => walk.next()?,
+            Source::Received { walk, kept: None } => walk.next(&self.entries)?,
             Source::Received {
                 walk,
                 kept: Some(kept),
-            } => walk.read_at(kept.next()?)?,
-            Source::Set(entries) => {
-                let (key, value) = entries.next()?;
-                let value = ValueRef::of_slot(self.map.message, self.map.value_field(), value);
+            } => walk.read_at(&self.entries, kept.next()?)?,
+            Source::Set(set) => {
+                let (key, value) = set.next()?;
+                let value = ValueRef::of_slot(self.entries.message, self.entries.value, value);
                 (key.into(), value)
             }
         };
@@ -218,48 +236,70 @@ impl fmt::Debug for MapIter<'_> {
     }
 }
 
-impl<'a> Walk<'a> {
-    fn new(map: MapRef<'a>, run: Run) -> Self {
+impl Walk {
+    fn new(map: &Entries<'_>, run: Run) -> Self {
         let (_, end) = map.message.range();
-        let bytes = map.message.view().bytes;
         Self {
-            map,
-            key: *part(map.entry, KEY_NUMBER),
-            value: *part(map.entry, VALUE_NUMBER),
-            bytes: bytes.get(..end).unwrap_or(bytes),
             at: run.first as usize,
             entry_at: 0,
+            end,
             left: run.count as usize,
             node: run.node,
         }
     }
 
-    /// The entry whose key in the message is at a place.
-    pub(super) fn read_at(&mut self, at: u32) -> Option<(MapKeyRef<'a>, ValueRef<'a>)> {
-        self.at = at as usize;
-        self.left = 1;
-        self.next()
-    }
-
-    /// Reads the entry whose contents are before `end`; `None` if it is an unknown field.
     #[inline]
-    fn read(&mut self, end: usize) -> Option<(MapKeyRef<'a>, ValueRef<'a>)> {
-        let (mut key, mut value) = (None, None);
-        while self.at < end {
-            let part = wire::key(self.bytes, &mut self.at)?;
-            match part >> 3 {
-                KEY_NUMBER => {
-                    key = Some(read_key(self.key.field_type, self.bytes, &mut self.at)?);
-                }
-                VALUE_NUMBER => value = Some(self.read_value()?),
-                _ => wire::skip(self.bytes, &mut self.at, part, usize::MAX).ok()?,
+    pub(super) fn next<'a>(&mut self, map: &Entries<'a>) -> Option<(MapKeyRef<'a>, ValueRef<'a>)> {
+        self.left = self.left.checked_sub(1)?;
+        let bytes = map.message.view().bytes.get(..self.end)?;
+        loop {
+            self.entry_at = self.at;
+            let key = wire::key(bytes, &mut self.at)?;
+            if key != map.field.key {
+                wire::skip(bytes, &mut self.at, key, usize::MAX).ok()?;
+                continue;
+            }
+            let end = wire::length(bytes, &mut self.at)?;
+            let entry = self.read(map, &bytes[..end]);
+            self.at = end;
+            if entry.is_some() {
+                return entry;
             }
         }
-        let key = key.unwrap_or_else(|| MapKeyRef::default_of(self.key.field_type));
-        let value = value.unwrap_or_else(|| ValueRef::default_of(self.map.message, &self.value));
-        match (value, self.value.field_type) {
+    }
+
+    /// The entry whose key in the message is at a place.
+    pub(super) fn read_at<'a>(
+        &mut self,
+        map: &Entries<'a>,
+        at: u32,
+    ) -> Option<(MapKeyRef<'a>, ValueRef<'a>)> {
+        self.at = at as usize;
+        self.left = 1;
+        self.next(map)
+    }
+
+    /// Reads the entry at the end of these bytes; `None` if it is an unknown field.
+    #[inline]
+    fn read<'a>(
+        &mut self,
+        map: &Entries<'a>,
+        bytes: &'a [u8],
+    ) -> Option<(MapKeyRef<'a>, ValueRef<'a>)> {
+        let (mut key, mut value) = (None, None);
+        while self.at < bytes.len() {
+            let part = wire::key(bytes, &mut self.at)?;
+            match part >> 3 {
+                KEY_NUMBER => key = Some(read_key(map.key.field_type, bytes, &mut self.at)?),
+                VALUE_NUMBER => value = Some(self.read_value(map, bytes)?),
+                _ => wire::skip(bytes, &mut self.at, part, usize::MAX).ok()?,
+            }
+        }
+        let key = key.unwrap_or_else(|| MapKeyRef::default_of(map.key.field_type));
+        let value = value.unwrap_or_else(|| ValueRef::default_of(map.message, map.value));
+        match (value, map.value.field_type) {
             (ValueRef::Enum(number), FieldType::ClosedEnum) => {
-                let values = self.map.message.tables().enum_layout(self.value.inner);
+                let values = map.message.tables().enum_layout(map.value.inner);
                 values.name(number).map(|_| (key, value))
             }
             _ => Some((key, value)),
@@ -267,46 +307,22 @@ impl<'a> Walk<'a> {
     }
 
     #[inline]
-    fn read_value(&mut self) -> Option<ValueRef<'a>> {
+    fn read_value<'a>(&mut self, map: &Entries<'a>, bytes: &'a [u8]) -> Option<ValueRef<'a>> {
         let at = &mut self.at;
-        Some(match self.value.field_type {
+        Some(match map.value.field_type {
             FieldType::Message | FieldType::Group => {
-                let message = self.map.message;
-                self.node = message.view().skip_to(self.node, *at);
-                let (value, after) = message.message_at(&self.value, *at, self.node);
+                self.node = map.message.view().skip_to(self.node, *at);
+                let (value, after) = map.message.message_at(map.value, *at, self.node);
                 *at = after;
                 ValueRef::Message(value)
             }
             FieldType::String => {
-                let text = wire::delimited(self.bytes, at)?;
+                let text = wire::delimited(bytes, at)?;
                 ValueRef::Str(std::str::from_utf8(text).unwrap_or_default())
             }
-            FieldType::Bytes => ValueRef::Bytes(wire::delimited(self.bytes, at)?),
-            number => ValueRef::of_bits(number, wire::number(number, self.bytes, at)?),
+            FieldType::Bytes => ValueRef::Bytes(wire::delimited(bytes, at)?),
+            number => ValueRef::of_bits(number, wire::number(number, bytes, at)?),
         })
-    }
-}
-
-impl<'a> Iterator for Walk<'a> {
-    type Item = (MapKeyRef<'a>, ValueRef<'a>);
-
-    #[inline]
-    fn next(&mut self) -> Option<Self::Item> {
-        self.left = self.left.checked_sub(1)?;
-        loop {
-            self.entry_at = self.at;
-            let key = wire::key(self.bytes, &mut self.at)?;
-            if key != self.map.field.key {
-                wire::skip(self.bytes, &mut self.at, key, usize::MAX).ok()?;
-                continue;
-            }
-            let end = wire::length(self.bytes, &mut self.at)?;
-            let entry = self.read(end);
-            self.at = end;
-            if entry.is_some() {
-                return entry;
-            }
-        }
     }
 }
 
@@ -410,7 +426,7 @@ impl<'a> From<&'a MapKey> for MapKeyRef<'a> {
 }
 
 /// The key in the form of a map's keys; `None` if it can be none of them.
-fn like(field_type: FieldType, key: MapKey) -> Option<MapKey> {
+pub(super) fn like(field_type: FieldType, key: MapKey) -> Option<MapKey> {
     let number: i128 = match key {
         MapKey::Bool(_) => return (field_type == FieldType::Bool).then_some(key),
         MapKey::String(_) => return (field_type == FieldType::String).then_some(key),

@@ -1,6 +1,6 @@
 //! Reading a message.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use super::{
     FieldError, FieldKey, ListRef, MapRef, Message, ValueRef,
@@ -32,7 +32,6 @@ pub struct MessageRef<'a> {
     context: &'a Context,
     pub(super) layout: &'a Layout,
     received: &'a Received,
-    view: View<'a>,
     /// What was set since; nothing of a message inside a received one.
     slots: &'a Slots,
     /// Where the message is in what was received: its node, or, without one, from where to where.
@@ -243,16 +242,14 @@ impl<'a> MessageRef<'a> {
     }
 
     pub(super) fn of_body(context: &'a Context, layout: &'a Layout, body: &'a Body) -> Self {
-        let view = body.received.view();
         Self {
             context,
             layout,
             received: &body.received,
-            view,
             slots: &body.slots,
             node: body.received.root,
             start: 0,
-            end: view.bytes.len() as u32,
+            end: body.received.bytes().len() as u32,
         }
     }
 
@@ -273,7 +270,6 @@ impl<'a> MessageRef<'a> {
     pub(super) fn empty(self, type_index: u32) -> Self {
         Self {
             received: &NOTHING_RECEIVED,
-            view: View::EMPTY,
             ..self.inside(type_index, Node::NONE, 0, 0)
         }
     }
@@ -287,6 +283,11 @@ impl<'a> MessageRef<'a> {
         self.context.tables()
     }
 
+    /// The tables, to be kept.
+    pub(super) fn shared_tables(self) -> &'a Arc<Tables> {
+        self.context.tables()
+    }
+
     #[inline]
     pub(super) fn received(self) -> &'a Received {
         self.received
@@ -294,7 +295,7 @@ impl<'a> MessageRef<'a> {
 
     #[inline]
     pub(super) fn view(self) -> View<'a> {
-        self.view
+        self.received.view()
     }
 
     pub(super) fn slots(self) -> &'a Slots {
@@ -314,7 +315,7 @@ impl<'a> MessageRef<'a> {
     #[inline]
     pub(super) fn range(self) -> (usize, usize) {
         match self.node.exists() {
-            true => self.view.range(self.node),
+            true => self.view().range(self.node),
             false => (self.start as usize, self.end as usize),
         }
     }
@@ -322,7 +323,7 @@ impl<'a> MessageRef<'a> {
     /// The fields of the received part.
     pub(super) fn records(self) -> Records<'a> {
         let (start, end) = self.range();
-        Records::new(self.view.bytes, start, end)
+        Records::new(self.view().bytes, start, end)
     }
 
     #[inline]
@@ -338,7 +339,7 @@ impl<'a> MessageRef<'a> {
     #[inline]
     fn raw_entry(self, slot: u16) -> u32 {
         match self.node.exists() {
-            true => self.view.raw_entry(self.node, slot),
+            true => self.view().raw_entry(self.node, slot),
             false => scan::entry(self.tables(), self.layout, self.records(), slot),
         }
     }
@@ -369,8 +370,8 @@ impl<'a> MessageRef<'a> {
         }
         HeldRun::Received(match self.node.exists() {
             true => {
-                let entry = self.view.raw_entry(self.node, slot);
-                self.view.run(entry)
+                let entry = self.view().raw_entry(self.node, slot);
+                self.view().run(entry)
             }
             false => scan::run(self.tables(), self.layout, self.records(), slot),
         })
@@ -381,7 +382,7 @@ impl<'a> MessageRef<'a> {
     pub(super) fn bits(self, slot: u16, layout: &FieldLayout) -> u64 {
         let bits = match self.held(slot) {
             Held::Received(Entry::Value(at)) => {
-                wire::number(layout.field_type, self.view.bytes, &mut { at })
+                wire::number(layout.field_type, self.view().bytes, &mut { at })
             }
             Held::Set(Slot::Bits(bits)) => Some(*bits),
             _ => None,
@@ -396,7 +397,7 @@ impl<'a> MessageRef<'a> {
     pub(super) fn text(self, slot: u16) -> &'a str {
         match self.held(slot) {
             Held::Received(Entry::Value(at)) => {
-                let text = wire::delimited(self.view.bytes, &mut { at });
+                let text = wire::delimited(self.view().bytes, &mut { at });
                 // It was checked, and is not known for that to Rust.
                 std::str::from_utf8(text.unwrap_or_default()).unwrap_or_default()
             }
@@ -412,7 +413,7 @@ impl<'a> MessageRef<'a> {
     pub(super) fn byte_string(self, slot: u16) -> &'a [u8] {
         match self.held(slot) {
             Held::Received(Entry::Value(at)) => {
-                wire::delimited(self.view.bytes, &mut { at }).unwrap_or_default()
+                wire::delimited(self.view().bytes, &mut { at }).unwrap_or_default()
             }
             Held::Set(Slot::Bytes(bytes)) => bytes,
             _ => match &self.layout.info(slot).default {
@@ -426,12 +427,10 @@ impl<'a> MessageRef<'a> {
     pub(super) fn sub_message(self, slot: u16) -> Option<Self> {
         let layout = self.layout.field(slot);
         match self.held(slot) {
-            Held::Unset => None,
             Held::Received(Entry::Node(node)) => Some(self.inside(layout.inner, node, 0, 0)),
             Held::Received(Entry::Value(at)) => Some(self.message_at(layout, at, Node::NONE).0),
-            Held::Received(Entry::Unset) => None,
             Held::Set(Slot::Message(body)) => Some(self.in_slot(layout.inner, body)),
-            Held::Set(_) => None,
+            Held::Unset | Held::Received(Entry::Unset) | Held::Set(_) => None,
         }
     }
 
@@ -443,7 +442,7 @@ impl<'a> MessageRef<'a> {
         mut at: usize,
         node: Node,
     ) -> (Self, usize) {
-        let bytes = self.view.bytes;
+        let bytes = self.view().bytes;
         let (start, end, after) = match layout.field_type {
             FieldType::Group => {
                 let start = at;
@@ -456,7 +455,7 @@ impl<'a> MessageRef<'a> {
                 (at, end, end)
             }
         };
-        let own = node.exists() && self.view.range(node).0 == start;
+        let own = node.exists() && self.view().range(node).0 == start;
         let node = if own { node } else { Node::NONE };
         (self.inside(layout.inner, node, start, end), after)
     }
@@ -506,7 +505,7 @@ impl<'a> MessageRef<'a> {
 
     /// The fields that the schema does not know, key and value, as they were received.
     pub(super) fn unknown(self) -> impl Iterator<Item = &'a [u8]> {
-        let bytes = self.view.bytes;
+        let bytes = self.view().bytes;
         self.records().filter_map(move |record| {
             let known = self.layout.by_number(record.key >> 3);
             let is_known = known.is_some_and(|(_, field)| match field.cardinality {

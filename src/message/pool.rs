@@ -18,9 +18,9 @@ thread_local! {
 
 /// What a thread keeps.
 pub(super) struct Pool {
+    #[expect(clippy::vec_box, reason = "a message is handed out in its allocation")]
     messages: Vec<Box<Inner>>,
     arenas: Vec<Vec<u32>>,
-    small: Vec<Vec<u8>>,
     /// What messages are encoded into, from its end.
     pub(super) encoded: Vec<u8>,
 }
@@ -30,7 +30,6 @@ impl Pool {
         Self {
             messages: Vec::new(),
             arenas: Vec::new(),
-            small: Vec::new(),
             encoded: Vec::new(),
         }
     }
@@ -81,12 +80,6 @@ impl Pool {
 
     pub(super) fn arena(&mut self) -> Arena {
         Arena(self.arenas.pop().unwrap_or_default())
-    }
-
-    pub(super) fn small(&mut self, bytes: &[u8]) -> SmallBytes {
-        let mut buffer = self.small.pop().unwrap_or_default();
-        buffer.extend_from_slice(bytes);
-        SmallBytes(buffer)
     }
 }
 
@@ -154,9 +147,6 @@ const ONLY_DROP_TAKES: &str = "nobody takes it out but its drop";
 #[derive(Default)]
 pub(super) struct Arena(pub(super) Vec<u32>);
 
-/// The bytes of a short message.
-pub(super) struct SmallBytes(Vec<u8>);
-
 impl Arena {
     /// Gives back room that growing took and nothing needs.
     pub(super) fn trim(&mut self) {
@@ -181,26 +171,11 @@ impl Arena {
     }
 }
 
-impl SmallBytes {
-    pub(super) fn copy(bytes: &[u8]) -> Self {
-        Pool::with(|pool| pool.small(bytes))
-    }
-}
-
 impl Deref for Arena {
     type Target = [u32];
 
     #[inline]
     fn deref(&self) -> &[u32] {
-        &self.0
-    }
-}
-
-impl Deref for SmallBytes {
-    type Target = [u8];
-
-    #[inline]
-    fn deref(&self) -> &[u8] {
         &self.0
     }
 }
@@ -216,50 +191,27 @@ impl Clone for Arena {
     }
 }
 
-impl Clone for SmallBytes {
-    fn clone(&self) -> Self {
-        Pool::with(|pool| pool.small(&self.0))
-    }
-}
-
 impl Drop for Arena {
     fn drop(&mut self) {
-        give_back(&mut self.0, |pool| &mut pool.arenas);
-    }
-}
-
-impl Drop for SmallBytes {
-    fn drop(&mut self) {
-        give_back(&mut self.0, |pool| &mut pool.small);
-    }
-}
-
-fn give_back<T>(buffer: &mut Vec<T>, place: impl FnOnce(&mut Pool) -> &mut Vec<Vec<T>>) {
-    let bytes = buffer.capacity() * size_of::<T>();
-    if bytes == 0 || bytes > MESSAGE_POOL_BUFFER_BYTES_MAX {
-        return;
-    }
-    let mut buffer = std::mem::take(buffer);
-    buffer.clear();
-    // At the end of a thread there may be no pool any more; then the buffer is freed.
-    let _ = POOL.try_with(move |pool| {
-        if let Ok(mut pool) = pool.try_borrow_mut() {
-            let buffers = place(&mut pool);
-            if buffers.len() < MESSAGE_POOL_BUFFERS_MAX {
-                buffers.push(buffer);
-            }
+        let bytes = self.0.capacity() * size_of::<u32>();
+        if bytes == 0 || bytes > MESSAGE_POOL_BUFFER_BYTES_MAX {
+            return;
         }
-    });
+        let mut nodes = std::mem::take(&mut self.0);
+        nodes.clear();
+        // At the end of a thread there may be no pool any more; then the room is freed.
+        let _ = POOL.try_with(move |pool| {
+            if let Ok(mut pool) = pool.try_borrow_mut()
+                && pool.arenas.len() < MESSAGE_POOL_BUFFERS_MAX
+            {
+                pool.arenas.push(nodes);
+            }
+        });
+    }
 }
 
 impl fmt::Debug for Arena {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} words", self.0.len())
-    }
-}
-
-impl fmt::Debug for SmallBytes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "b\"{}\"", self.0.escape_ascii())
     }
 }

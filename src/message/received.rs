@@ -30,29 +30,15 @@
 
 use bytes::Bytes;
 
-use super::pool::{Arena, SmallBytes};
+use super::pool::Arena;
 
 /// Bytes that are known to be a message, with its arena. `Default` is an empty message.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Received {
-    pub(super) storage: Storage,
+    pub(super) bytes: Bytes,
     pub(super) arena: Arena,
     /// The node of the message itself.
     pub(super) root: Node,
-}
-
-/// Who owns the bytes.
-#[derive(Debug, Clone)]
-pub(super) enum Storage {
-    Shared(Bytes),
-    /// A copy in a buffer of the thread's pool.
-    Small(SmallBytes),
-}
-
-impl Default for Storage {
-    fn default() -> Self {
-        Self::Shared(Bytes::new())
-    }
 }
 
 /// Where a node is in the arena; [`Node::NONE`] of a message that was not laid out.
@@ -89,25 +75,14 @@ pub(super) enum Entry {
 
 impl Received {
     pub(super) const EMPTY: Self = Self {
-        storage: Storage::Shared(Bytes::new()),
+        bytes: Bytes::new(),
         arena: Arena(Vec::new()),
         root: Node::NONE,
     };
 
     #[inline]
     pub(super) fn bytes(&self) -> &[u8] {
-        match &self.storage {
-            Storage::Shared(bytes) => bytes,
-            Storage::Small(bytes) => bytes,
-        }
-    }
-
-    /// Part of the bytes, to share or, if they are few, as a copy.
-    pub(super) fn slice(&self, start: usize, end: usize) -> Bytes {
-        match &self.storage {
-            Storage::Shared(bytes) => bytes.slice(start..end),
-            Storage::Small(bytes) => Bytes::copy_from_slice(&bytes[start..end]),
-        }
+        &self.bytes
     }
 
     /// What is read from, to have it at hand.
@@ -128,11 +103,6 @@ pub(super) struct View<'a> {
 }
 
 impl View<'_> {
-    pub(super) const EMPTY: Self = Self {
-        bytes: &[],
-        arena: &[],
-    };
-
     #[inline]
     fn word(self, at: usize) -> u32 {
         self.arena.get(at).copied().unwrap_or(0)

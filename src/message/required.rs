@@ -19,6 +19,9 @@ impl Message {
 
 fn collect_missing(message: MessageRef<'_>, path: &str, missing: &mut Vec<String>) {
     let layout = message.layout;
+    if !message.tables().requires(layout.index) {
+        return;
+    }
     if layout.has_required {
         let required = layout.infos.iter().zip(0_u16..);
         for (info, _) in

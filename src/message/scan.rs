@@ -2,10 +2,7 @@
 //!
 //! They have been checked. Were they not, what is malformed would read as the end of the message.
 
-use super::{
-    received::Run,
-    wire,
-};
+use super::{received::Run, wire};
 use crate::schema::layout::{
     Cardinality, EnumLayout, FieldLayout, FieldType, Layout, Tables, WireType,
 };

@@ -132,7 +132,7 @@ impl Body {
             .get_or_insert(slot, || held.unwrap_or(Slot::Cleared))
     }
 
-    fn put(&mut self, layout: &Layout, slot: u16, value: Slot) {
+    pub(super) fn put(&mut self, layout: &Layout, slot: u16, value: Slot) {
         let field = layout.field(slot);
         if field.oneof != 0 {
             let members = &layout.oneofs[usize::from(field.oneof) - 1];
@@ -196,7 +196,7 @@ impl MessageRef<'_> {
         let received = match end - start {
             0 => Received::default(),
             _ => {
-                let bytes = self.received().slice(start, end);
+                let bytes = self.received().bytes.slice(start..end);
                 Received::trusted(self.message_type(), bytes)
             }
         };

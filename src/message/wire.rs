@@ -255,7 +255,10 @@ fn more_follow(block: &[u8; 64]) -> u64 {
         let high = u64::from_le_bytes(*eight) & HIGH;
         (high >> 7).wrapping_mul(GATHER) >> 56
     });
-    (0..64).step_by(8).zip(bits).fold(0, |all, (shift, bits)| all | bits << shift)
+    (0..64)
+        .step_by(8)
+        .zip(bits)
+        .fold(0, |all, (shift, bits)| all | bits << shift)
 }
 
 /// Whether nine bytes in a row say that more follow, as only in the longest of varints, in a block or

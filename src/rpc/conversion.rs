@@ -93,8 +93,7 @@ impl FromMessage<ViaMessage> for Message {
         decode_bytes_max: usize,
     ) -> Result<Self, Status> {
         let _ = decode_bytes_max;
-        Self::decode_part(message_type, raw.bytes)
-            .map_err(|error| undecodable(message_type, &error))
+        Self::decode(message_type, raw.bytes).map_err(|error| undecodable(message_type, &error))
     }
 }
 
@@ -201,5 +200,4 @@ fn encode(message: &Message, expected: &MessageType) -> Result<RawMessage, Statu
     Ok(RawMessage::new(message.encode_to_bytes()))
 }
 
-const RAISE_DECODE_BYTES: &str =
-    "the server's limit is --message-decode-bytes, or decode_bytes_max of its builder";
+const RAISE_DECODE_BYTES: &str = "the limit is decode_bytes_max of the server's builder; a handler that takes a Message needs none";

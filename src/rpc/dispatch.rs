@@ -259,7 +259,7 @@ impl Dispatcher {
         let Ok(route) = self.router.route(active.route, path) else {
             return;
         };
-        let late = |deadline: Instant| deadline <= self.clock;
+        let late = |deadline: Instant| deadline <= Instant::now();
         if active.call.deadline().is_some_and(late) {
             let status = Status::deadline_exceeded(LATE);
             return self.fail(stream, status, http2);

@@ -77,6 +77,17 @@ impl Features {
     }
 }
 
+/// What the option says, and else the syntax. prost-reflect decides it before it has read the options
+/// of a file that was compiled here, so the option is asked again.
+fn packs(field: &FieldDescriptorProto, kind: &Kind, reflected: bool) -> bool {
+    let packable = !matches!(kind, Kind::String | Kind::Bytes | Kind::Message(_));
+    let is_list = field.label() == Label::Repeated;
+    match field.options.as_ref().and_then(|options| options.packed) {
+        Some(packed) => packed && packable && is_list,
+        None => reflected,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::path::Path;
@@ -101,16 +112,5 @@ mod tests {
                 assert_eq!(field.features().packed, packed, "{field:?}");
             }
         }
-    }
-}
-
-/// What the option says, and else the syntax. prost-reflect decides it before it has read the options
-/// of a file that was compiled here, so the option is asked again.
-fn packs(field: &FieldDescriptorProto, kind: &Kind, reflected: bool) -> bool {
-    let packable = !matches!(kind, Kind::String | Kind::Bytes | Kind::Message(_));
-    let is_list = field.label() == Label::Repeated;
-    match field.options.as_ref().and_then(|options| options.packed) {
-        Some(packed) => packed && packable && is_list,
-        None => reflected,
     }
 }

@@ -6,9 +6,10 @@
 
 mod enums;
 mod fields;
+mod well_known;
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{
         Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicU64, Ordering},
@@ -21,6 +22,7 @@ pub(crate) use enums::EnumLayout;
 pub(crate) use fields::{
     Cardinality, Declared, Default, FieldInfo, FieldLayout, FieldType, WireType,
 };
+pub(crate) use well_known::JsonForm;
 
 /// The tables of one descriptor pool.
 pub(crate) struct Tables {
@@ -35,6 +37,8 @@ pub(crate) struct Tables {
 struct Type {
     descriptor: MessageDescriptor,
     layout: OnceLock<Layout>,
+    /// Whether it or a type inside it has required fields.
+    requires: OnceLock<bool>,
 }
 
 struct Enum {
@@ -58,6 +62,7 @@ pub(crate) struct Layout {
     pub(crate) has_required: bool,
     /// How many of the fields are lists or maps.
     pub(crate) lists: usize,
+    pub(crate) json_form: JsonForm,
     pub(crate) descriptor: MessageDescriptor,
     /// Its place among the pool's types.
     pub(crate) index: u32,
@@ -88,6 +93,7 @@ impl Tables {
             .map(|descriptor| Type {
                 descriptor,
                 layout: OnceLock::new(),
+                requires: OnceLock::new(),
             })
             .collect();
         let enums: Box<[Enum]> = pool
@@ -106,10 +112,6 @@ impl Tables {
         }
     }
 
-    pub(crate) fn pool(&self) -> &DescriptorPool {
-        &self.pool
-    }
-
     /// The index of a message type.
     pub(crate) fn index_of(&self, full_name: &str) -> Option<u32> {
         self.type_names.get(full_name).copied()
@@ -124,6 +126,25 @@ impl Tables {
         let of = &self.types[index as usize];
         of.layout
             .get_or_init(|| Layout::new(self, &of.descriptor, index))
+    }
+
+    /// Whether a message of a type can lack required fields (proto2), its own or those of a message
+    /// inside it.
+    pub(crate) fn requires(&self, index: u32) -> bool {
+        *self.types[index as usize].requires.get_or_init(|| {
+            let mut seen = HashSet::from([index]);
+            let mut ahead = vec![index];
+            while let Some(index) = ahead.pop() {
+                let layout = self.layout(index);
+                if layout.has_required {
+                    return true;
+                }
+                let inner = layout.fields.iter();
+                let inner = inner.filter(|field| field.field_type.is_message());
+                ahead.extend(inner.map(|field| field.inner).filter(|of| seen.insert(*of)));
+            }
+            false
+        })
     }
 
     /// The descriptor of a message type, whose table need not be made for it.
@@ -179,6 +200,7 @@ impl Layout {
             oneofs: oneofs.into_iter().map(Vec::into_boxed_slice).collect(),
             fields: fields.into(),
             infos: infos.into(),
+            json_form: JsonForm::of(descriptor.full_name()),
             descriptor: descriptor.clone(),
             index,
             id: IDS.fetch_add(1, Ordering::Relaxed),

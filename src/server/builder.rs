@@ -182,10 +182,10 @@ impl ServerBuilder {
         self
     }
 
-    /// Most memory that a request may take when it is decoded, its encoding not counted, in bytes;
-    /// [24](limits::MESSAGE_DECODE_FACTOR) times the longest message received unless set. What would
-    /// take more is refused with RESOURCE_EXHAUSTED before it is decoded. [`RawMessage`]s are not
-    /// decoded.
+    /// Most memory that a request may take as prost-reflect's `DynamicMessage`, for handlers that take
+    /// one, in bytes; [24](limits::MESSAGE_DECODE_FACTOR) times the longest message received unless
+    /// set. What would take more is refused with RESOURCE_EXHAUSTED before it is made one. A
+    /// [`Message`](crate::Message) takes at most three times its bytes, whatever it holds.
     pub fn decode_bytes_max(mut self, bytes: usize) -> Self {
         self.limits.decode_bytes_max = Some(bytes);
         self

@@ -109,7 +109,12 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
                 },
                 state = poll_fn(|cx| self.turn(cx)) => match state? {
                     State::Open => {}
-                    State::Closed => return Ok(()),
+                    State::Closed => {
+                        if let Some(fault) = self.http2.fault() {
+                            tracing::debug!(?fault, "a client does not keep to HTTP/2");
+                        }
+                        return Ok(());
+                    }
                 },
                 () = timer.wait() => {
                     let now = Instant::now();

@@ -208,13 +208,6 @@ pub(in crate::cli) struct MessageLimits {
     #[arg(hide_default_value = true)]
     pub(in crate::cli) message_receive_bytes: usize,
 
-    /// Most memory that a message may take when it is decoded [default: 24 times the longest that is
-    /// received]
-    #[arg(long, value_name = "SIZE")]
-    #[arg(env = "REFLECTD_MESSAGE_DECODE_BYTES", hide_env_values = true)]
-    #[arg(value_parser = quantity::bytes_usize)]
-    pub(in crate::cli) message_decode_bytes: Option<usize>,
-
     /// Longest message that is sent [default: 4MiB]
     #[arg(long, alias = "max-send-bytes", value_name = "SIZE")]
     #[arg(env = "REFLECTD_MESSAGE_SEND_BYTES", hide_env_values = true)]

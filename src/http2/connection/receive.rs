@@ -56,7 +56,10 @@ impl Connection {
 
     fn suffer(&mut self, error: Error, now: Instant) {
         match error {
-            Error::Connection(code, why) => self.close(code, why),
+            Error::Connection(code, why) => {
+                self.fault = Some(error);
+                self.close(code, why);
+            }
             Error::Stream(stream, code) => {
                 let known = self.streams.contains(stream);
                 if !known && self.is_idle_stream(stream) {
@@ -67,8 +70,8 @@ impl Connection {
                 if known {
                     self.notices.push_back(Notice::Reset(stream));
                 }
-                if let Err(Error::Connection(code, why)) = self.calm.stream_error(now) {
-                    self.close(code, why);
+                if let Err(error) = self.calm.stream_error(now) {
+                    self.suffer(error, now);
                 }
             }
         }
@@ -155,8 +158,9 @@ impl Connection {
             Kind::Headers => return self.headers_frame(head, payload, now, paths),
             Kind::Continuation => return self.continuation_frame(head, payload, now, paths),
             Kind::RstStream => {
-                let code = RstStream::parse(head, payload)?.code;
-                return self.rst_stream(head.stream, code, now);
+                // Whatever its code, nobody waits for an answer any more.
+                RstStream::parse(head, payload)?;
+                return self.rst_stream(head.stream, now);
             }
             Kind::PushPromise => return Err(frame::refuse_push_promise()),
             Kind::Priority => {
@@ -229,7 +233,6 @@ impl Connection {
     fn rst_stream<'a>(
         &mut self,
         stream: StreamId,
-        _code: ErrorCode,
         now: Instant,
     ) -> Result<Option<Event<'a>>, Error> {
         // "If a RST_STREAM frame identifying an idle stream is received, the recipient MUST treat this

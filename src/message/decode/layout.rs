@@ -226,12 +226,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// Reads a packed list, and gives how many elements it has.
-    fn packed(
-        &self,
-        bytes: &[u8],
-        at: &mut usize,
-        field: &FieldLayout,
-    ) -> Result<u32, Box<Fault>> {
+    fn packed(&self, bytes: &[u8], at: &mut usize, field: &FieldLayout) -> Result<u32, Box<Fault>> {
         let value_at = *at;
         let Some(packed) = wire::delimited(bytes, at) else {
             return Err(Fault::new(Why::Cut, value_at));

@@ -78,12 +78,7 @@ impl<'a> Writer<'a> {
 
     /// Which sub-messages there are, and the keys of those that were counted and have several. Another
     /// member of its oneof drops one.
-    fn collect(
-        &self,
-        layout: &Layout,
-        parts: &Parts<'_>,
-        counted: &[Collected],
-    ) -> Vec<Collected> {
+    fn collect(&self, layout: &Layout, parts: &Parts<'_>, counted: &[Collected]) -> Vec<Collected> {
         let mut collected: Vec<Collected> = Vec::new();
         for record in records(self.bytes, parts) {
             let Some((slot, field)) = layout.by_number(record.key >> 3) else {

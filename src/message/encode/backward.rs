@@ -92,17 +92,48 @@ impl Backward<'_> {
         }
     }
 
-    /// Bytes behind their length.
+    /// The numbers of a packed list.
+    pub(super) fn numbers(&mut self, field_type: FieldType, items: &[u64]) {
+        match field_type.wire_type() {
+            WireType::I32 => {
+                let (room, _) = self.room(4 * items.len()).as_chunks_mut::<4>();
+                for (four, bits) in room.iter_mut().zip(items) {
+                    *four = (*bits as u32).to_le_bytes();
+                }
+            }
+            WireType::I64 => {
+                let (room, _) = self.room(8 * items.len()).as_chunks_mut::<8>();
+                for (eight, bits) in room.iter_mut().zip(items) {
+                    *eight = bits.to_le_bytes();
+                }
+            }
+            _ => {
+                for bits in items.iter().rev() {
+                    self.varint(wire::to_varint(field_type, *bits));
+                }
+            }
+        }
+    }
+
+    /// Bytes behind key and length.
     #[inline]
-    pub(super) fn delimited(&mut self, bytes: &[u8]) {
-        self.slice(bytes);
-        self.varint(bytes.len() as u64);
+    pub(super) fn delimited_field(&mut self, key: u32, bytes: &[u8]) {
+        if key < 0x80 && bytes.len() < 0x80 {
+            if let Some((head, tail)) = self.room(bytes.len() + 2).split_first_chunk_mut() {
+                *head = [key as u8, bytes.len() as u8];
+                tail.copy_from_slice(bytes);
+            }
+        } else {
+            self.slice(bytes);
+            self.varint(bytes.len() as u64);
+            self.varint(key.into());
+        }
     }
 
     /// The key of a map's entry, as a field.
     pub(super) fn map_key(&mut self, field: &FieldLayout, key: MapKeyRef<'_>) {
         match key {
-            MapKeyRef::Str(key) => self.delimited(key.as_bytes()),
+            MapKeyRef::Str(key) => return self.delimited_field(field.key, key.as_bytes()),
             MapKeyRef::Bool(key) => self.number(field.field_type, key.into()),
             MapKeyRef::I32(key) => self.number(field.field_type, i64::from(key) as u64),
             MapKeyRef::I64(key) => self.number(field.field_type, key as u64),

@@ -27,11 +27,11 @@ pub(in crate::message) fn write_deterministic(out: &mut Backward<'_>, message: M
                 }
             }
             ValueRef::Map(entries) => {
-                let entry = entries.entry();
+                let (key_field, value_field) = (entries.key_field(), entries.value_field());
                 for (key, value) in entries.sorted().into_iter().rev() {
                     let mark = out.mark();
-                    write_one(out, entry.field(1), value);
-                    out.map_key(entry.field(0), key);
+                    write_one(out, value_field, value);
+                    out.map_key(key_field, key);
                     out.length_since(mark);
                     out.varint(field.key.into());
                 }
@@ -53,8 +53,8 @@ fn write_packed(out: &mut Backward<'_>, field: &FieldLayout, items: &[ValueRef<'
 /// Writes one value with its key.
 fn write_one(out: &mut Backward<'_>, field: &FieldLayout, value: ValueRef<'_>) {
     match value {
-        ValueRef::Str(text) => out.delimited(text.as_bytes()),
-        ValueRef::Bytes(bytes) => out.delimited(bytes),
+        ValueRef::Str(text) => return out.delimited_field(field.value_key(), text.as_bytes()),
+        ValueRef::Bytes(bytes) => return out.delimited_field(field.value_key(), bytes),
         ValueRef::Message(message) if field.field_type == FieldType::Group => {
             out.varint((field.number << 3 | WireType::EndGroup as u32).into());
             write_deterministic(out, message);

@@ -11,6 +11,7 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub use error::SerdeError;
 pub(crate) use plan::check_deserialize;
+pub(super) use well_known::{from_text as message_of_text, to_text as text_of_well_known};
 
 use crate::{
     message::{Message, MessageRef},

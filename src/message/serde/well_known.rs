@@ -47,7 +47,7 @@ impl WellKnown {
 }
 
 /// The JSON string of a Timestamp, Duration or FieldMask; `None` for other types.
-pub(super) fn to_text(message: MessageRef<'_>) -> Result<Option<String>, SerdeError> {
+pub(in crate::message) fn to_text(message: MessageRef<'_>) -> Result<Option<String>, SerdeError> {
     let read = |field: FieldError| SerdeError::structural(field.to_string());
     match WellKnown::of(message.message_type()) {
         Some(WellKnown::Timestamp) => {
@@ -80,16 +80,16 @@ pub(super) fn to_text(message: MessageRef<'_>) -> Result<Option<String>, SerdeEr
 }
 
 /// A Timestamp, Duration or FieldMask from its JSON string; `None` for other types.
-pub(super) fn from_text(
+pub(in crate::message) fn from_text(
     message_type: &MessageType,
     text: &str,
 ) -> Result<Option<Message>, SerdeError> {
     let malformed = |form: &str| SerdeError::of_value(format!("`{text}` is not {form}"));
     let (seconds, nanos) = match WellKnown::of(message_type) {
         Some(WellKnown::Timestamp) => {
-            let timestamp: prost_types::Timestamp = text
-                .parse()
-                .map_err(|_| malformed("an RFC 3339 timestamp"))?;
+            let parsed = is_rfc3339(text).then(|| text.parse().ok()).flatten();
+            let timestamp: prost_types::Timestamp =
+                parsed.ok_or_else(|| malformed("an RFC 3339 timestamp"))?;
             check_timestamp(&timestamp)?;
             (timestamp.seconds, timestamp.nanos)
         }
@@ -102,6 +102,11 @@ pub(super) fn from_text(
         }
         Some(WellKnown::FieldMask) => {
             let paths = text.split(',').filter(|path| !path.is_empty());
+            if text.contains('_') {
+                return Err(malformed(
+                    "a field mask: JSON has its paths in lowerCamelCase",
+                ));
+            }
             let paths: Vec<_> = paths.map(snake_case_path).collect();
             return build(message_type, [("paths", paths.into())]).map(Some);
         }
@@ -315,6 +320,32 @@ fn check_duration(duration: &prost_types::Duration) -> Result<(), SerdeError> {
             "{seconds} s {nanos} ns is out of range for a duration (10,000 years)"
         )))
     }
+}
+
+/// Whether a text has the form of RFC 3339, 5.6, as JSON has it: `1972-01-01T10:00:20.021Z`, with `T`
+/// and `Z` in upper case, or an offset like `+01:00`. What the numbers say is for the parser.
+fn is_rfc3339(text: &str) -> bool {
+    let like = |text: &str, form: &str| {
+        text.len() == form.len()
+            && text
+                .bytes()
+                .zip(form.bytes())
+                .all(|(byte, form)| match form {
+                    b'0' => byte.is_ascii_digit(),
+                    form => byte == form,
+                })
+    };
+    let Some((time, rest)) = text.split_at_checked("0000-00-00T00:00:00".len()) else {
+        return false;
+    };
+    let fraction = rest.strip_prefix('.').map_or(0, |digits| {
+        let digits = digits.bytes().take_while(u8::is_ascii_digit);
+        1 + digits.count()
+    });
+    let offset = &rest[fraction..];
+    like(time, "0000-00-00T00:00:00")
+        && fraction != 1
+        && (offset == "Z" || like(offset, "+00:00") || like(offset, "-00:00"))
 }
 
 /// `user_name.first` → `userName.first`, as JSON writes the paths of a FieldMask.

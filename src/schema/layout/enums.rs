@@ -8,6 +8,8 @@ pub(crate) struct EnumLayout {
     names: Box<[(i32, Box<str>)]>,
     /// The number that was declared first, which an unset field reads as.
     pub(crate) first: i32,
+    /// Whether it is google.protobuf.NullValue, JSON's null.
+    pub(crate) is_null: bool,
     pub(crate) descriptor: EnumDescriptor,
 }
 
@@ -24,6 +26,7 @@ impl EnumLayout {
         Self {
             names: names.into(),
             first,
+            is_null: descriptor.full_name() == "google.protobuf.NullValue",
             descriptor,
         }
     }

@@ -1,18 +1,16 @@
 //! Messages from and to JSON, by protobuf's canonical mapping
 //! (<https://protobuf.dev/programming-guides/json/>).
 
+mod read;
+mod write;
+
 use std::fmt;
 
-use prost_reflect::{DeserializeOptions, DynamicMessage, SerializeOptions};
-use serde::{Serialize, Serializer};
+use serde::{Serialize, Serializer, de::DeserializeSeed as _};
 
 use crate::{
     limits::MESSAGE_NESTING_MAX,
-    message::{
-        Message, MessageRef,
-        convert::reflected,
-        nesting::{Unfit, fits_expanded, is_json_within_limit, is_within_limit},
-    },
+    message::{Message, MessageRef, nesting::is_json_within_limit},
     schema::MessageType,
 };
 
@@ -108,18 +106,18 @@ impl Message {
         if !is_json_within_limit(json) {
             return Err(error(Kind::TooDeep));
         }
+        let seed = read::MessageSeed {
+            index: message_type.index(),
+            context: read::Context {
+                tables: message_type.tables(),
+                options,
+                levels: MESSAGE_NESTING_MAX,
+            },
+        };
         let mut deserializer = serde_json::Deserializer::from_str(json);
-        let inner = DynamicMessage::deserialize_with_options(
-            message_type.descriptor().clone(),
-            &mut deserializer,
-            &DeserializeOptions::new().deny_unknown_fields(!options.ignore_unknown),
-        )
-        .and_then(|inner| deserializer.end().map(|()| inner))
-        .map_err(|source| error(Kind::Read(source)))?;
-        if !is_within_limit(&inner) {
-            return Err(error(Kind::TooDeep));
-        }
-        Ok(Self::from(inner))
+        seed.deserialize(&mut deserializer)
+            .and_then(|message| deserializer.end().map(|()| message))
+            .map_err(|source| error(Kind::Read(source)))
     }
 }
 
@@ -153,15 +151,15 @@ impl MessageRef<'_> {
         serializer: S,
         options: &JsonOptions,
     ) -> Result<S::Ok, S::Error> {
-        fits_expanded(&reflected(self)).map_err(|unfit| match unfit {
-            Unfit::TooDeep => serde::ser::Error::custom(TooDeep),
-            Unfit::TooLarge => serde::ser::Error::custom(TOO_LARGE),
-        })?;
-        let options = SerializeOptions::new()
-            .use_proto_field_name(options.proto_names)
-            .use_enum_numbers(options.enum_numbers)
-            .skip_default_fields(!options.defaults);
-        reflected(self).serialize_with_options(serializer, &options)
+        let context = write::Context {
+            options,
+            levels: MESSAGE_NESTING_MAX,
+        };
+        write::Shown {
+            message: self,
+            context,
+        }
+        .serialize(serializer)
     }
 }
 
@@ -251,5 +249,3 @@ impl fmt::Display for TooDeep {
         write!(f, "it nests deeper than {MESSAGE_NESTING_MAX} levels")
     }
 }
-
-const TOO_LARGE: &str = "the payload of an Any in it would take too much memory when it is decoded";
