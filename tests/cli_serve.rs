@@ -82,6 +82,10 @@ fn workers_are_told_and_there_is_one_for_each_core() {
     });
     let workers = names.filter(|name| name.starts_with("reflectd-")).count();
     assert!(workers == 3 || cfg!(not(target_os = "linux")), "{workers}");
+    let told = "error: \"0\" is no value for --workers: how many threads serve connections is a \
+                number from 1 to 1024; see `reflectd serve --help`";
+    let ran = run(folder.path(), &["user.proto", "--workers", "0"]);
+    assert_eq!(ran.failed(2), told);
 }
 
 #[test]

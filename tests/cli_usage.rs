@@ -85,11 +85,6 @@ fn wrong_arguments_are_told_in_one_line() {
             "error: --listen <ADDRESS:PORT> wants a value; see `reflectd serve --help`",
         ),
         (
-            "user.proto --workers 0",
-            "error: \"0\" is no value for --workers: how many threads serve connections is a number \
-             from 1 to 1024; see `reflectd serve --help`",
-        ),
-        (
             "user.proto --drain-timeout soon",
             "error: \"soon\" is no value for --drain-timeout: times are seconds or, for example, \
              500ms, 30s, 2m; see `reflectd serve --help`",

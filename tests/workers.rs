@@ -82,7 +82,9 @@ async fn a_limit_on_connections_holds_for_all_workers_together() {
     for client in &clients {
         served_by(client).await;
     }
-    let mut socket = tokio::net::TcpStream::connect(server.address()).await.unwrap();
+    let mut socket = tokio::net::TcpStream::connect(server.address())
+        .await
+        .unwrap();
     let mut byte = [0];
     let read = tokio::io::AsyncReadExt::read(&mut socket, &mut byte);
     assert_eq!(soon("the end", read).await.unwrap_or(0), 0);

@@ -4,7 +4,9 @@ use std::error::Error;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let roots = ["../../proto", "proto"];
-    roots.iter().for_each(|root| println!("cargo:rerun-if-changed={root}"));
+    roots
+        .iter()
+        .for_each(|root| println!("cargo:rerun-if-changed={root}"));
     let files = protox::compile(["user.proto", "peers.proto"], roots)?;
     tonic_prost_build::configure().compile_fds(files)?;
     Ok(())

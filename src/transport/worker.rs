@@ -47,7 +47,10 @@ pub(super) enum Socket {
 /// Who serves connections.
 pub(super) enum Workers {
     /// Tasks of the runtime that accepts.
-    Tasks { service: Service, shutdown: Shutdown },
+    Tasks {
+        service: Service,
+        shutdown: Shutdown,
+    },
     Threads(Vec<Worker>),
 }
 

@@ -12,7 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-pub mod reflectd_server;
 pub mod service;
 
 pub use mimalloc::MiMalloc;
@@ -103,7 +102,15 @@ static STOP: AtomicBool = AtomicBool::new(false);
 /// User and system time of this process, in seconds (proc(5)).
 fn cpu() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-    let ticks: f64 = fields[11..13].iter().map(|field| field.parse::<f64>().expect("ticks")).sum();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or("")
+        .split_whitespace()
+        .collect();
+    let ticks: f64 = fields[11..13]
+        .iter()
+        .map(|field| field.parse::<f64>().expect("ticks"))
+        .sum();
     ticks / 100.0
 }

@@ -32,7 +32,9 @@ struct Table<User> {
 impl<User: Clone> Users<User> {
     /// `user` decodes the encoding of a user.
     pub fn new(user: impl Fn(&[u8]) -> User) -> Self {
-        let known = (0..KNOWN).map(|id| (id.to_string(), user(&encoded(id)))).collect();
+        let known = (0..KNOWN)
+            .map(|id| (id.to_string(), user(&encoded(id))))
+            .collect();
         Self(Mutex::new(Table {
             known,
             added: BTreeMap::new(),

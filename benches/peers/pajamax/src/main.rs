@@ -4,7 +4,7 @@ use pajamax::status::{Code, Status};
 use peers::service::{Arguments, Users};
 use prost::Message;
 
-#[allow(clippy::all)]
+#[allow(clippy::all, dead_code)]
 mod user {
     include!(concat!(env!("OUT_DIR"), "/user.rs"));
 }

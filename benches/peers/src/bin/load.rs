@@ -15,7 +15,8 @@ use std::{
 use peers::{
     REPLY,
     service::{
-        CHUNK, HOLD, generated::{
+        CHUNK, HOLD,
+        generated::{
             peers::{
                 Batch, Count, Level, Place, Record, echo_client::EchoClient,
                 streams_client::StreamsClient,
@@ -66,13 +67,20 @@ async fn verify(method: &str, address: &str, certificate: Option<&str>) -> Anyth
         "add" => {
             let mut client = UserInfoClient::new(channel);
             let id = client.add_user(user()).await?.into_inner();
-            let expected = User { id: id.value.clone(), ..user() };
+            let expected = User {
+                id: id.value.clone(),
+                ..user()
+            };
             client.get_user(id).await?.into_inner() == expected
         }
         "echo" => {
             let mut client = EchoClient::new(channel);
             let reply = client.echo(batch()).await?.into_inner();
-            reply == Batch { sequence: batch().sequence + 1, ..batch() }
+            reply
+                == Batch {
+                    sequence: batch().sequence + 1,
+                    ..batch()
+                }
         }
         "chunks" => {
             let mut client = StreamsClient::new(channel);
@@ -85,7 +93,9 @@ async fn verify(method: &str, address: &str, certificate: Option<&str>) -> Anyth
         }
         _ => return Err(method.into()),
     };
-    right.then_some(()).ok_or_else(|| "the reply is wrong".into())
+    right
+        .then_some(())
+        .ok_or_else(|| "the reply is wrong".into())
 }
 
 async fn connect(address: &str, certificate: Option<&str>) -> Anything<Channel> {
@@ -94,7 +104,9 @@ async fn connect(address: &str, certificate: Option<&str>) -> Anything<Channel> 
         return Ok(endpoint.connect().await?);
     };
     let trusted = Certificate::from_pem(std::fs::read(certificate)?);
-    let tls = ClientTlsConfig::new().ca_certificate(trusted).domain_name("localhost");
+    let tls = ClientTlsConfig::new()
+        .ca_certificate(trusted)
+        .domain_name("localhost");
     let endpoint = Endpoint::from_shared(format!("https://{address}"))?;
     Ok(endpoint.tls_config(tls)?.connect().await?)
 }
@@ -108,8 +120,9 @@ async fn fill(address: &str, count: u32) -> Anything<()> {
 }
 
 fn hold(address: &str, connections: u32, streams: u32) -> Anything<()> {
-    let held: Vec<TcpStream> =
-        (0..connections).map(|_| open(address, streams)).collect::<Anything<_>>()?;
+    let held: Vec<TcpStream> = (0..connections)
+        .map(|_| open(address, streams))
+        .collect::<Anything<_>>()?;
     println!("ready");
     stdin().read_to_end(&mut Vec::new())?;
     drop(held);
@@ -120,7 +133,12 @@ fn open(address: &str, streams: u32) -> Anything<TcpStream> {
     let mut socket = TcpStream::connect(address)?;
     socket.set_nodelay(true)?;
     let mut output = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0".to_vec();
-    call(&mut output, 1, peers::service::GET_USER, &prefixed(&user_id().encode_to_vec()));
+    call(
+        &mut output,
+        1,
+        peers::service::GET_USER,
+        &prefixed(&user_id().encode_to_vec()),
+    );
     for stream in 1..=streams {
         call(&mut output, 2 * stream + 1, HOLD, &prefixed(&[]));
     }
@@ -168,7 +186,9 @@ fn prefixed(message: &[u8]) -> Vec<u8> {
 }
 
 fn user_id() -> UserId {
-    UserId { value: "7".to_owned() }
+    UserId {
+        value: "7".to_owned(),
+    }
 }
 
 fn user() -> User {
@@ -189,7 +209,10 @@ fn batch() -> Batch {
 
 fn record(number: u64) -> Record {
     let map = |pairs: &[(&str, &str)]| {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), format!("{value}-{number}"))).collect()
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), format!("{value}-{number}")))
+            .collect()
     };
     Record {
         time: 1_764_000_000_000_000_000 + number,

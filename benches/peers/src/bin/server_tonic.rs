@@ -41,7 +41,8 @@ impl UserInfo for Service {
 
     async fn get_user(&self, request: Request<UserId>) -> Result<Response<User>, Status> {
         let user = self.users.get(&request.get_ref().value);
-        user.map(Response::new).ok_or_else(|| Status::not_found("no such user"))
+        user.map(Response::new)
+            .ok_or_else(|| Status::not_found("no such user"))
     }
 }
 

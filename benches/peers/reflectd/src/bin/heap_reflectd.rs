@@ -3,7 +3,8 @@
 use std::{io::stdin, thread};
 
 use peak_alloc::PeakAlloc;
-use peers::{reflectd_server::server, service::{Arguments, run}};
+use peer_reflectd::server;
+use peers::service::{Arguments, run};
 
 fn main() {
     thread::spawn(|| {

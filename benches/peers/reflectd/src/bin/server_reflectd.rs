@@ -1,6 +1,7 @@
 //! This library's server, with closures on dynamic messages.
 
-use peers::{reflectd_server::server, service::{Arguments, run}};
+use peer_reflectd::server;
+use peers::service::{Arguments, run};
 
 fn main() {
     let arguments = Arguments::of_the_program();

@@ -2,18 +2,23 @@
 
 use std::{future::pending, sync::Arc};
 
+use peers::service::{ADD_USER, Arguments, CHUNK, CHUNKS, ECHO, GET_USER, HOLD, Users};
 use reflectd::{Message, Replies, Schema, Server, Status, TlsConfig};
 
-use crate::service::{ADD_USER, Arguments, CHUNK, CHUNKS, ECHO, GET_USER, HOLD, Users};
-
 pub fn server(arguments: &Arguments) -> Server {
-    let users = concat!(env!("CARGO_MANIFEST_DIR"), "/../../proto");
-    let peers = concat!(env!("CARGO_MANIFEST_DIR"), "/proto");
-    let files = [format!("{users}/user.proto"), format!("{peers}/peers.proto")];
+    let users = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../proto");
+    let peers = concat!(env!("CARGO_MANIFEST_DIR"), "/../proto");
+    let files = [
+        format!("{users}/user.proto"),
+        format!("{peers}/peers.proto"),
+    ];
     let schema = Schema::compile(files, [users, peers]).expect("the schema");
     let type_of = |name| schema.message(name).expect("a type");
-    let (user, user_id, chunk) =
-        (type_of("user.User"), type_of("user.UserId"), type_of("peers.Chunk"));
+    let (user, user_id, chunk) = (
+        type_of("user.User"),
+        type_of("user.UserId"),
+        type_of("peers.Chunk"),
+    );
     let users = Arc::new(Users::new(|bytes| {
         let user = Message::decode(&user, bytes.to_vec());
         user.expect("a user")
@@ -44,7 +49,9 @@ pub fn server(arguments: &Arguments) -> Server {
                 send(count.u32("chunks")?, reply, replies).await
             }
         })
-        .unary(HOLD, async |_: Message| pending::<Result<Message, Status>>().await);
+        .unary(HOLD, async |_: Message| {
+            pending::<Result<Message, Status>>().await
+        });
     if let Some((certificate, key)) = &arguments.tls {
         builder = builder.tls(TlsConfig::new(certificate, key));
     }
@@ -62,11 +69,7 @@ fn add(users: &Users<Message>, mut user: Message) -> Result<String, Status> {
 }
 
 /// Each message is made anew, as the peers do.
-async fn send(
-    count: u32,
-    reply: Message,
-    mut replies: Replies<Message>,
-) -> Result<(), Status> {
+async fn send(count: u32, reply: Message, mut replies: Replies<Message>) -> Result<(), Status> {
     for _ in 0..count {
         replies.send(reply.clone()).await?;
     }
