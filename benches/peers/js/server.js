@@ -4,7 +4,7 @@ const { loadSync } = require("@grpc/proto-loader");
 
 const [address, ...includeDirs] = process.argv.slice(2);
 const files = grpc.loadPackageDefinition(
-  loadSync(["user.proto", "peers.proto"], { includeDirs, keepCase: true, longs: Number }),
+  loadSync(["user.proto", "peers.proto"], { includeDirs, keepCase: true, longs: String }),
 );
 
 const users = new Map();
@@ -27,7 +27,7 @@ server.addService(files.user.UserInfo.service, {
 });
 server.addService(files.peers.Echo.service, {
   Echo({ request }, answer) {
-    answer(null, { ...request, sequence: request.sequence + 1 });
+    answer(null, { ...request, sequence: `${BigInt(request.sequence) + 1n}` });
   },
 });
 server.bindAsync(address, grpc.ServerCredentials.createInsecure(), (error) => {
