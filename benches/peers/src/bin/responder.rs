@@ -1,39 +1,47 @@
 //! A server that is no limit: it answers every request with the same bytes, and looks at as little of
-//! it as HTTP/2 lets it. One thread a connection.
+//! it as HTTP/2 lets it. One thread, a task for each connection.
 //!
-//! It listens where its argument says, else on a free port, and prints the address. What a client reaches
-//! against it is the client's own.
+//! What a client reaches against it is the client's own; what a server costs above it is the server's.
 
-use std::{
-    io::{Read, Write},
+use peers::service::run;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
 };
 
 fn main() {
-    let address = std::env::args().nth(1);
-    let address = address.as_deref().unwrap_or("127.0.0.1:0");
-    let listener = TcpListener::bind(address).expect("a port");
-    println!("{}", listener.local_addr().expect("an address"));
-    for socket in listener.incoming().flatten() {
-        std::thread::spawn(move || serve(socket));
-    }
+    let address = std::env::args()
+        .nth(1)
+        .unwrap_or_else(|| "127.0.0.1:0".to_owned());
+    run(async {
+        let listener = TcpListener::bind(address).await.expect("a port");
+        println!("{}", listener.local_addr().expect("an address"));
+        loop {
+            if let Ok((socket, _)) = listener.accept().await {
+                tokio::spawn(serve(socket));
+            }
+        }
+    });
 }
 
-fn serve(mut socket: TcpStream) -> Option<()> {
+async fn serve(mut socket: TcpStream) -> Option<()> {
     socket.set_nodelay(true).ok()?;
     let mut preface = [0; 24];
-    socket.read_exact(&mut preface).ok()?;
+    socket.read_exact(&mut preface).await.ok()?;
     // SETTINGS: 1,000 streams; the connection's window as large as it can be.
     socket
         .write_all(b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\x03\xe8")
+        .await
         .ok()?;
     socket
         .write_all(b"\0\0\x04\x08\0\0\0\0\0\x7f\xfe\0\0")
+        .await
         .ok()?;
-    let (mut input, mut start, mut output) = (Vec::with_capacity(1 << 18), 0, Vec::new());
+    let (mut input, mut filled, mut output) = (vec![0; 1 << 18], 0, Vec::new());
     let mut received = 0_u32;
     loop {
-        while let Some((head, payload, next)) = frame(&input, start) {
+        let mut start = 0;
+        while let Some((head, payload, next)) = frame(&input[..filled], start) {
             start = next;
             let (kind, flags) = (head[3], head[4]);
             match kind {
@@ -57,17 +65,12 @@ fn serve(mut socket: TcpStream) -> Option<()> {
             output.extend(received.to_be_bytes());
             received = 0;
         }
-        socket.write_all(&output).ok()?;
+        socket.write_all(&output).await.ok()?;
         output.clear();
-        input.drain(..start);
-        start = 0;
-        let before = input.len();
-        input.resize(before + (1 << 16), 0);
-        let count = socket
-            .read(&mut input[before..])
-            .ok()
-            .filter(|count| *count > 0)?;
-        input.truncate(before + count);
+        input.copy_within(start..filled, 0);
+        filled -= start;
+        let read = socket.read(&mut input[filled..]).await.ok();
+        filled += read.filter(|count| *count > 0)?;
     }
 }
 
