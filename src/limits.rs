@@ -42,6 +42,13 @@ pub const MESSAGE_SEND_BYTES: usize = 4 * 1024 * 1024;
 /// costs little.
 pub const REPLIES_UNSENT_BYTES: usize = 64 * 1024;
 
+/// Most threads that serve connections. One a core is of use; there are few machines with more cores.
+pub const WORKERS_MAX: usize = 1024;
+
+/// Files that a worker's runtime has open: what epoll, wake-ups and signals need. Connections leave
+/// room for them.
+pub const FILES_OF_A_WORKER: usize = 4;
+
 /// Most handlers at once on threads where they may block.
 pub const BLOCKING_CALLS_MAX: usize = 128;
 

@@ -44,6 +44,7 @@ use crate::{
 /// ```
 pub struct Server {
     service: Service,
+    workers: usize,
     health: Health,
     drain_timeout: Duration,
 }
@@ -196,11 +197,21 @@ impl BoundServer {
     pub async fn serve_with_shutdown(self, shutdown: impl Future<Output = ()>) {
         let Server {
             service,
+            workers,
             health,
             drain_timeout,
         } = self.server;
         let draining = || health.drain();
-        transport::serve(self.listeners, service, shutdown, draining, drain_timeout).await;
+        let listeners = self.listeners;
+        transport::serve(
+            listeners,
+            service,
+            workers,
+            shutdown,
+            draining,
+            drain_timeout,
+        )
+        .await;
     }
 }
 

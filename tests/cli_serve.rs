@@ -65,6 +65,30 @@ fn a_memory_store_leaves_no_folder() {
 }
 
 #[test]
+fn workers_are_told_and_there_is_one_for_each_core() {
+    let folder = folder();
+    let arguments = ["user.proto", "--listen", "0", "--store", "memory"];
+    let server = Running::start(reflectd(folder.path(), &arguments));
+    let cores = std::thread::available_parallelism().unwrap().get();
+    assert_eq!(server.ready["workers"], cores);
+    let arguments = [&arguments[..], &["--workers", "3"]].concat();
+    let server = Running::start(reflectd(folder.path(), &arguments));
+    assert_eq!(server.ready["workers"], 3);
+    let threads = fs::read_dir(format!("/proc/{}/task", server.id()));
+    // Where there is no such folder, what is told must do.
+    let names = threads.into_iter().flatten().map(|thread| {
+        let name = thread.unwrap().path().join("comm");
+        fs::read_to_string(name).unwrap_or_default()
+    });
+    let workers = names.filter(|name| name.starts_with("reflectd-")).count();
+    assert!(workers == 3 || cfg!(not(target_os = "linux")), "{workers}");
+    let told = "error: \"0\" is no value for --workers: how many threads serve connections is a \
+                number from 1 to 1024; see `reflectd serve --help`";
+    let ran = run(folder.path(), &["user.proto", "--workers", "0"]);
+    assert_eq!(ran.failed(2), told);
+}
+
+#[test]
 fn people_get_a_banner() {
     let folder = folder();
     let arguments = [

@@ -124,6 +124,10 @@ impl MethodPlan {
         }
     }
 
+    pub(super) fn method(&self) -> &Method {
+        &self.method
+    }
+
     pub(super) fn add_to_reason(&mut self, more: &str) {
         if let Answer::Store { why, .. } = &mut self.answer {
             why.push_str(more);

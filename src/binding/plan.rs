@@ -61,7 +61,7 @@ impl Plan {
                 continue;
             }
             builder = match (method.answered_by(), method.store_binding()) {
-                (_, Some(binding)) => binding.register(builder, method.path(), &store),
+                (_, Some(binding)) => binding.register(builder, method.method(), &store),
                 (AnsweredBy::BuiltIn, None) => builder,
                 (_, None) => builder.unimplemented(method.path(), method.refusal()),
             };

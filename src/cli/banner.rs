@@ -8,7 +8,11 @@ use super::{console::Style, events::Started};
 pub(super) fn banner(started: &Started<'_>, table: &str, summary: &str, style: Style) -> String {
     let version = started.version;
     let addresses = style.strong(&started.listen.join(", "));
-    let mut text = format!("reflectd {version} answers on {addresses}\n\n");
+    let workers = match started.workers {
+        1 => "one worker".to_owned(),
+        several => format!("{several} workers"),
+    };
+    let mut text = format!("reflectd {version} answers on {addresses}, {workers}\n\n");
     text += &match table.lines().count() {
         0..=TABLE_LINES_MAX => table.to_owned(),
         _ => format!("{summary}; `reflectd check` tells how\n"),
@@ -39,6 +43,7 @@ mod tests {
     fn started() -> Started<'static> {
         Started {
             listen: vec!["127.0.0.1:10010".to_owned()],
+            workers: 2,
             services: vec!["user.UserInfo"],
             methods: Vec::new(),
             store: Some("redb"),
@@ -53,7 +58,7 @@ mod tests {
     fn a_banner_tells_all_that_is_needed() {
         let table = "user.UserInfo\n  addUser  create User by id  because\n";
         let expected = "\
-reflectd 0.1.0 answers on 127.0.0.1:10010
+reflectd 0.1.0 answers on 127.0.0.1:10010, 2 workers
 
 user.UserInfo
   addUser  create User by id  because

@@ -25,6 +25,7 @@ pub(super) struct Events {
 #[derive(Debug, Serialize)]
 pub(super) struct Started<'a> {
     pub(super) listen: Vec<String>,
+    pub(super) workers: usize,
     pub(super) services: Vec<&'a str>,
     pub(super) methods: Vec<MethodEntry<'a>>,
     /// `redb`, `memory`; none if no method needs one.

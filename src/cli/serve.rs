@@ -39,10 +39,9 @@ pub(super) fn run(arguments: &ServeArguments) -> Result<(), Failure> {
     }
     let plan = arguments.answers.plan(&schema)?;
     connections::raise_open_files();
-    let runtime = runtime::Builder::new_multi_thread()
+    // It accepts and waits for signals; the workers have runtimes of their own.
+    let runtime = runtime::Builder::new_current_thread()
         .enable_all()
-        .thread_name("reflectd")
-        .thread_stack_size(THREAD_STACK_BYTES)
         .build()
         .map_err(|error| Failure::new(format!("cannot start threads: {error}")))?;
     let served = runtime.block_on(serve(arguments, &schema, &plan, Events::new(format)));
@@ -100,6 +99,7 @@ fn started<'a>(
             .map(SocketAddr::to_string)
             .chain(paths(server))
             .collect(),
+        workers: network.workers.get(),
         services: schema.services().map(Service::full_name).collect(),
         methods: plan::entries(plan),
         store: data.map(|data| data.store.name()),
@@ -121,6 +121,7 @@ async fn build(
         .receive_bytes_max(limits.message_receive_bytes)
         .send_bytes_max(limits.message_send_bytes)
         .connection_limits(arguments.connections.limits())
+        .workers(arguments.network.workers)
         .drain_timeout(arguments.network.drain_timeout)
         .access_log(arguments.log.access_log());
     builder = arguments.call_limits.set(builder);
@@ -272,6 +273,3 @@ const NO_SERVICE: &str = "there is nothing to serve: the files define no service
                           that has `service … { rpc … }`";
 
 const BLOCKING_THREADS_TIMEOUT: Duration = Duration::from_secs(1);
-
-/// Messages may nest 100 deep, and reading one in a debug build takes more than the usual 2 MiB.
-const THREAD_STACK_BYTES: usize = 8 * 1024 * 1024;

@@ -367,6 +367,11 @@ impl Dispatcher {
         }
     }
 
+    /// How many calls are open.
+    pub(crate) fn open_calls(&self) -> usize {
+        self.calls.len()
+    }
+
     /// Whether no call is open, and no other request.
     pub(crate) fn is_idle(&self) -> bool {
         self.calls.is_empty() && self.pages.is_empty()

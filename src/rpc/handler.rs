@@ -11,12 +11,13 @@ use super::{
 };
 use crate::{
     grpc::{RawMessage, Status},
-    schema::{Method, MethodKind},
+    schema::{MessageType, Method, MethodKind},
 };
 
 /// A handler, whatever it takes and answers with.
 pub struct Handler {
     pub(crate) form: Form,
+    make: Arc<dyn Fn() -> Form + Send + Sync>,
     /// Whether it is given messages as they travelled, compressed ones too.
     pub(crate) raw: bool,
 }
@@ -139,18 +140,22 @@ macro_rules! unary {
         {
             fn into_handler(self, method: &Method) -> Result<Handler, String> {
                 I::check(method.input())?;
-                let (input, output) = (method.input().clone(), method.output().clone());
-                Ok(Handler::new(Form::Unary(Box::new(move |_call, raw| {
-                    let output = output.clone();
-                    let running = I::from_raw(&input, raw, _call.decode_bytes_max())
-                        .map(|request| self($(<$call>::from(_call),)? request));
-                    Box::pin(async move {
-                        match running {
-                            Ok(reply) => reply.await.and_then(|r| r.into_reply(&output)).into(),
-                            Err(status) => Outcome::Status(status),
-                        }
-                    })
-                }))))
+                let (method, handler) = (method.clone(), Arc::new(self));
+                Ok(Handler::new(move || {
+                    let (input, output) = method.separate_types();
+                    let handler = Arc::clone(&handler);
+                    Form::Unary(Box::new(move |_call, raw| {
+                        let output = output.clone();
+                        let running = I::from_raw(&input, raw, _call.decode_bytes_max())
+                            .map(|request| handler($(<$call>::from(_call),)? request));
+                        Box::pin(async move {
+                            match running {
+                                Ok(reply) => reply.await.and_then(|r| r.into_reply(&output)).into(),
+                                Err(status) => Outcome::Status(status),
+                            }
+                        })
+                    }))
+                }))
             }
         }
     };
@@ -167,13 +172,17 @@ macro_rules! unary_sync {
         {
             fn into_sync_handler(self, method: &Method) -> Result<Handler, String> {
                 I::check(method.input())?;
-                let (input, output) = (method.input().clone(), method.output().clone());
-                Ok(Handler::new(Form::UnarySync(Box::new(move |_call, raw| {
-                    I::from_raw(&input, raw, _call.decode_bytes_max())
-                        .and_then(|request| self($(<$call>::from(_call),)? request))
-                        .and_then(|reply| reply.into_reply(&output))
-                        .into()
-                }))))
+                let (method, handler) = (method.clone(), Arc::new(self));
+                Ok(Handler::new(move || {
+                    let (input, output) = method.separate_types();
+                    let handler = Arc::clone(&handler);
+                    Form::UnarySync(Box::new(move |_call, raw| {
+                        I::from_raw(&input, raw, _call.decode_bytes_max())
+                            .and_then(|request| handler($(<$call>::from(_call),)? request))
+                            .and_then(|reply| reply.into_reply(&output))
+                            .into()
+                    }))
+                }))
             }
 
             fn into_blocking_handler(
@@ -181,10 +190,13 @@ macro_rules! unary_sync {
                 method: &Method,
                 threads: Arc<Semaphore>,
             ) -> Result<Handler, String> {
-                let sync = Arc::new(self.into_sync_handler(method)?);
-                Ok(Handler::new(Form::Unary(Box::new(move |call, raw| {
-                    Box::pin(run_blocking(Arc::clone(&sync), Arc::clone(&threads), call, raw))
-                }))))
+                let sync = self.into_sync_handler(method)?;
+                Ok(Handler::new(move || {
+                    let (sync, threads) = (Arc::new(sync.separate()), Arc::clone(&threads));
+                    Form::Unary(Box::new(move |call, raw| {
+                        Box::pin(run_blocking(Arc::clone(&sync), Arc::clone(&threads), call, raw))
+                    }))
+                }))
             }
         }
     };
@@ -229,18 +241,22 @@ macro_rules! server_streaming {
         {
             fn into_handler(self, method: &Method) -> Result<Handler, String> {
                 I::check(method.input())?;
-                let (input, encode) = (method.input().clone(), encode(method));
-                Ok(Handler::new(Form::ServerStreaming(Box::new(move |_call, raw, outbound| {
-                    let replies = Replies::new(outbound, Arc::clone(&encode));
-                    let running = I::from_raw(&input, raw, _call.decode_bytes_max())
-                        .map(|request| self($(<$call>::from(_call),)? request, replies));
-                    Box::pin(async move {
-                        match running {
-                            Ok(replies) => replies.await.into(),
-                            Err(status) => Outcome::Status(status),
-                        }
-                    })
-                }))))
+                let (method, handler) = (method.clone(), Arc::new(self));
+                Ok(Handler::new(move || {
+                    let (input, output) = method.separate_types();
+                    let (handler, encode) = (Arc::clone(&handler), encode(output));
+                    Form::ServerStreaming(Box::new(move |_call, raw, outbound| {
+                        let replies = Replies::new(outbound, Arc::clone(&encode));
+                        let running = I::from_raw(&input, raw, _call.decode_bytes_max())
+                            .map(|request| handler($(<$call>::from(_call),)? request, replies));
+                        Box::pin(async move {
+                            match running {
+                                Ok(replies) => replies.await.into(),
+                                Err(status) => Outcome::Status(status),
+                            }
+                        })
+                    }))
+                }))
             }
         }
     };
@@ -258,15 +274,19 @@ macro_rules! client_streaming {
         {
             fn into_handler(self, method: &Method) -> Result<Handler, String> {
                 I::check(method.input())?;
-                let (decode, output) = (decode(method), method.output().clone());
-                Ok(Handler::new(Form::RequestStreaming(Box::new(move |_call, inbound, _| {
-                    let requests = Streaming::new(inbound, Arc::clone(&decode));
-                    let output = output.clone();
-                    let running = self($(<$call>::from(_call),)? requests);
-                    Box::pin(async move {
-                        running.await.and_then(|reply| reply.into_reply(&output)).into()
-                    })
-                }))))
+                let (method, handler) = (method.clone(), Arc::new(self));
+                Ok(Handler::new(move || {
+                    let (input, output) = method.separate_types();
+                    let (handler, decode) = (Arc::clone(&handler), decode(input));
+                    Form::RequestStreaming(Box::new(move |_call, inbound, _| {
+                        let requests = Streaming::new(inbound, Arc::clone(&decode));
+                        let output = output.clone();
+                        let running = handler($(<$call>::from(_call),)? requests);
+                        Box::pin(async move {
+                            running.await.and_then(|reply| reply.into_reply(&output)).into()
+                        })
+                    }))
+                }))
             }
         }
     };
@@ -284,32 +304,50 @@ macro_rules! bidi {
         {
             fn into_handler(self, method: &Method) -> Result<Handler, String> {
                 I::check(method.input())?;
-                let (decode, encode) = (decode(method), encode(method));
-                Ok(Handler::new(Form::RequestStreaming(Box::new(move |_call, inbound, outbound| {
-                    let requests = Streaming::new(inbound, Arc::clone(&decode));
-                    let replies = Replies::new(outbound, Arc::clone(&encode));
-                    let running = self($(<$call>::from(_call),)? requests, replies);
-                    Box::pin(async move { running.await.into() })
-                }))))
+                let (method, handler) = (method.clone(), Arc::new(self));
+                Ok(Handler::new(move || {
+                    let (input, output) = method.separate_types();
+                    let (decode, encode) = (decode(input), encode(output));
+                    let handler = Arc::clone(&handler);
+                    Form::RequestStreaming(Box::new(move |_call, inbound, outbound| {
+                        let requests = Streaming::new(inbound, Arc::clone(&decode));
+                        let replies = Replies::new(outbound, Arc::clone(&encode));
+                        let running = handler($(<$call>::from(_call),)? requests, replies);
+                        Box::pin(async move { running.await.into() })
+                    }))
+                }))
             }
         }
     };
 }
 with_and_without_call!(bidi);
 
-fn decode<T: FromMessage<Via>, Via>(method: &Method) -> Decode<T> {
-    let input = method.input().clone();
+fn decode<T: FromMessage<Via>, Via>(input: MessageType) -> Decode<T> {
     Arc::new(move |raw, bytes_max| T::from_raw(&input, raw, bytes_max))
 }
 
-fn encode<T: IntoMessage<Via>, Via>(method: &Method) -> Encode<T> {
-    let output = method.output().clone();
+fn encode<T: IntoMessage<Via>, Via>(output: MessageType) -> Encode<T> {
     Arc::new(move |reply: T| reply.into_raw(&output))
 }
 
 impl Handler {
-    pub(crate) fn new(form: Form) -> Self {
-        Self { form, raw: false }
+    /// A handler in the form that `make` makes, again for each worker: what a form counts references
+    /// to, call by call, is its own, or the workers would write the same counters.
+    pub(crate) fn new(make: impl Fn() -> Form + Send + Sync + 'static) -> Self {
+        Self {
+            form: make(),
+            make: Arc::new(make),
+            raw: false,
+        }
+    }
+
+    /// The same handler for another worker.
+    pub(crate) fn separate(&self) -> Self {
+        Self {
+            form: (self.make)(),
+            make: Arc::clone(&self.make),
+            raw: self.raw,
+        }
     }
 
     /// A handler of undecoded messages, for any kind of method or none.
@@ -318,16 +356,18 @@ impl Handler {
         F: Fn(Call, Streaming<RawMessage>, Replies<RawMessage>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), Status>> + Send + 'static,
     {
-        let decode: Decode<RawMessage> = Arc::new(|raw, _| Ok(raw));
-        let encode: Encode<RawMessage> = Arc::new(Ok);
-        Self::new(Form::RequestStreaming(Box::new(
-            move |call, inbound, outbound| {
+        let handler = Arc::new(handler);
+        Self::new(move || {
+            let decode: Decode<RawMessage> = Arc::new(|raw, _| Ok(raw));
+            let encode: Encode<RawMessage> = Arc::new(Ok);
+            let handler = Arc::clone(&handler);
+            Form::RequestStreaming(Box::new(move |call, inbound, outbound| {
                 let requests = Streaming::new(inbound, Arc::clone(&decode));
                 let replies = Replies::new(outbound, Arc::clone(&encode));
                 let running = handler(call, requests, replies);
                 Box::pin(async move { running.await.into() })
-            },
-        )))
+            }))
+        })
     }
 
     /// Whether it answers at once, and in no other way.

@@ -27,14 +27,16 @@ pub enum AtOnce {}
 pub enum Awaited {}
 
 /// What [`Before`] becomes.
+#[derive(Clone)]
 pub struct Interceptor {
     form: Form,
 }
 
+#[derive(Clone)]
 enum Form {
     /// No future, no box.
-    AtOnce(Box<dyn Ask>),
-    Awaited(Box<dyn Fn(Call) -> Asking + Send + Sync>),
+    AtOnce(Arc<dyn Ask>),
+    Awaited(Arc<dyn Fn(Call) -> Asking + Send + Sync>),
 }
 
 trait Ask: Fn(&Call) -> Result<(), Status> + Send + Sync {}
@@ -49,7 +51,7 @@ where
     F: Fn(&Call) -> Result<(), Status> + Send + Sync + 'static,
 {
     fn into_interceptor(self) -> Interceptor {
-        let form = Form::AtOnce(Box::new(self));
+        let form = Form::AtOnce(Arc::new(self));
         Interceptor { form }
     }
 }
@@ -60,7 +62,7 @@ where
     Fut: Future<Output = Result<(), Status>> + Send + 'static,
 {
     fn into_interceptor(self) -> Interceptor {
-        let form = Form::Awaited(Box::new(move |call| Box::pin(self(call))));
+        let form = Form::Awaited(Arc::new(move |call| Box::pin(self(call))));
         Interceptor { form }
     }
 }
@@ -75,14 +77,14 @@ impl fmt::Debug for Interceptor {
 }
 
 /// All interceptors of a server.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Interceptors {
     before: Vec<Interceptor>,
     after: Vec<After>,
     access_log: AccessLog,
 }
 
-type After = Box<dyn Fn(&CallEnd<'_>) + Send + Sync>;
+type After = Arc<dyn Fn(&CallEnd<'_>) + Send + Sync>;
 
 /// What the interceptors say of a call.
 pub(super) enum Permission {
@@ -98,7 +100,7 @@ impl Interceptors {
     }
 
     pub(crate) fn add_after(&mut self, after: impl Fn(&CallEnd<'_>) + Send + Sync + 'static) {
-        self.after.push(Box::new(after));
+        self.after.push(Arc::new(after));
     }
 
     pub(crate) fn set_access_log(&mut self, access_log: AccessLog) {

@@ -14,11 +14,11 @@ use crate::{
 #[derive(Debug)]
 pub(crate) struct Router {
     routes: Vec<Route>,
-    by_path: HashMap<Box<str>, u32>,
+    by_path: Arc<HashMap<Box<str>, u32>>,
     fallback: Option<Route>,
     interceptors: Arc<Interceptors>,
     limits: Limits,
-    pages: Pages,
+    pages: Arc<Pages>,
 }
 
 /// A method and what answers it.
@@ -109,11 +109,24 @@ impl Router {
         });
         Self {
             routes,
-            by_path,
+            by_path: Arc::new(by_path),
             fallback,
             interceptors: Arc::new(interceptors),
             limits,
-            pages,
+            pages: Arc::new(pages),
+        }
+    }
+
+    /// The same for another worker: all that calls count references to is its own, so that no two
+    /// workers write one counter.
+    pub(crate) fn separate(&self) -> Self {
+        Self {
+            routes: self.routes.iter().map(Route::separate).collect(),
+            by_path: Arc::clone(&self.by_path),
+            fallback: self.fallback.as_ref().map(Route::separate),
+            interceptors: Arc::new(Interceptors::clone(&self.interceptors)),
+            limits: self.limits.clone(),
+            pages: Arc::clone(&self.pages),
         }
     }
 
@@ -179,11 +192,20 @@ impl Route {
     pub(crate) fn refusing(method: Method, status: Status) -> Self {
         use super::handler::Outcome;
 
-        let refuse = move |_, _| Outcome::Status(status.clone());
-        let form = Form::UnarySync(Box::new(refuse));
+        let make = move || {
+            let status = status.clone();
+            Form::UnarySync(Box::new(move |_, _| Outcome::Status(status.clone())))
+        };
         Self {
             method: Some(method),
-            handler: Handler::new(form),
+            handler: Handler::new(make),
+        }
+    }
+
+    fn separate(&self) -> Self {
+        Self {
+            method: self.method.as_ref().map(Method::separate),
+            handler: self.handler.separate(),
         }
     }
 }

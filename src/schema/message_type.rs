@@ -39,6 +39,11 @@ impl MessageType {
         Self { handle }
     }
 
+    /// The same type, with a handle that nobody else counts references to.
+    pub(crate) fn separate(&self) -> Self {
+        Self::with(&self.handle.tables, self.handle.index)
+    }
+
     #[inline]
     pub(crate) fn tables(&self) -> &Arc<Tables> {
         &self.handle.tables

@@ -53,6 +53,7 @@ pub struct Method {
     inner: Arc<MethodInner>,
 }
 
+#[derive(Clone)]
 struct MethodInner {
     path: String,
     #[cfg(feature = "client")]
@@ -150,6 +151,24 @@ impl Method {
         Self {
             inner: Arc::new(inner),
         }
+    }
+
+    /// The same method, with handles that nobody else counts references to.
+    pub(crate) fn separate(&self) -> Self {
+        let (input, output) = self.separate_types();
+        let inner = MethodInner {
+            input,
+            output,
+            ..MethodInner::clone(&self.inner)
+        };
+        Self {
+            inner: Arc::new(inner),
+        }
+    }
+
+    /// Input and output, with handles that nobody else counts references to.
+    pub(crate) fn separate_types(&self) -> (MessageType, MessageType) {
+        (self.input().separate(), self.output().separate())
     }
 
     /// The `:path` of its calls, `/user.UserInfo/addUser` (gRPC over HTTP/2, "Requests").

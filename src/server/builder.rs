@@ -1,6 +1,7 @@
 //! Which handler answers which method, checked against the schema before the first call.
 
 mod around;
+mod connections;
 
 use std::{
     collections::{BTreeMap, HashMap, btree_map::Entry},
@@ -43,6 +44,7 @@ pub struct ServerBuilder {
     interceptors: Interceptors,
     limits: Limits,
     connection_limits: ConnectionLimits,
+    workers: usize,
     blocking: Arc<Semaphore>,
     drain_timeout: Duration,
     reflection: bool,
@@ -62,6 +64,7 @@ impl ServerBuilder {
             interceptors: Interceptors::default(),
             limits: Limits::default(),
             connection_limits: ConnectionLimits::default(),
+            workers: 0,
             blocking: Arc::new(Semaphore::new(limits::BLOCKING_CALLS_MAX)),
             drain_timeout: limits::DRAIN_TIMEOUT,
             reflection: true,
@@ -204,25 +207,6 @@ impl ServerBuilder {
         self
     }
 
-    /// Serves TLS on every TCP port and Unix socket.
-    #[cfg(feature = "tls")]
-    pub fn tls(mut self, config: TlsConfig) -> Self {
-        self.tls = Some(config);
-        self
-    }
-
-    /// What connections may take: how many, how old, how much each.
-    pub fn connection_limits(mut self, limits: ConnectionLimits) -> Self {
-        self.connection_limits = limits;
-        self
-    }
-
-    /// How long a shutdown waits for calls in flight; 30 seconds unless set.
-    pub fn drain_timeout(mut self, timeout: Duration) -> Self {
-        self.drain_timeout = timeout;
-        self
-    }
-
     /// Leaves out `grpc.reflection.v1.ServerReflection` and its v1alpha form.
     pub fn without_reflection(mut self) -> Self {
         self.reflection = false;
@@ -279,11 +263,30 @@ impl ServerBuilder {
                 budget: Budget::new(self.connection_limits.in_flight_bytes),
                 connection_limits: Arc::new(self.connection_limits),
                 hints: Arc::default(),
+                load: None,
                 #[cfg(feature = "tls")]
                 tls: self.tls.map(Tls::new).transpose()?,
             },
+            workers: self.workers,
             health,
             drain_timeout: self.drain_timeout,
+        })
+    }
+
+    /// Answers a unary method with what `make` makes, again for each worker, so that workers need not
+    /// share what a handler counts references to.
+    pub(crate) fn unary_for_each_worker<Shape, H: UnaryHandler<Shape>>(
+        self,
+        path: &str,
+        make: impl Fn() -> H + Send + Sync + 'static,
+    ) -> Self {
+        self.add(path, &[MethodKind::Unary], |method| {
+            let method = method.clone();
+            make().into_handler(&method)?;
+            Ok(Handler::new(move || {
+                let handler = make().into_handler(&method);
+                handler.expect("what has fitted once fits again").form
+            }))
         })
     }
 

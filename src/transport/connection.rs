@@ -22,6 +22,7 @@ use super::{
     lifetime::{Due, Lifetime, Seen},
     listener::Service,
     shutdown::{Phase, Shutdown},
+    worker::Load,
 };
 use crate::{
     grpc::Status,
@@ -49,6 +50,10 @@ where
         unflushed: false,
         timer_at: None,
         read_at: None,
+        told: Told {
+            load: service.load.clone(),
+            calls: 0,
+        },
     });
     if let Err(error) = connection.run(shutdown).await {
         tracing::debug!(%peer, %error, "the connection broke");
@@ -71,6 +76,13 @@ struct Connection<Io> {
     timer_at: Option<Instant>,
     /// When something was read in this turn, so that the clock need not be asked again.
     read_at: Option<Instant>,
+    told: Told,
+}
+
+/// What the worker was told last of this connection.
+struct Told {
+    load: Option<Arc<Load>>,
+    calls: usize,
 }
 
 /// Whether a connection goes on.
@@ -163,6 +175,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     /// The turn is over, and what the connection does not need is given back.
     fn rest(&mut self) -> Poll<io::Result<State>> {
         buffers::reclaim(&mut self.http2);
+        self.told.tell(self.dispatcher.open_calls());
         let now = self.read_at.take().unwrap_or_else(Instant::now);
         self.see(now);
         match (self.next_timeout(), self.timer_at) {
@@ -284,6 +297,23 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
         timeout(limits::CLOSE_TIMEOUT, closed)
             .await
             .unwrap_or(Ok(()))
+    }
+}
+
+impl Told {
+    fn tell(&mut self, calls: usize) {
+        if let Some(load) = &self.load
+            && calls != self.calls
+        {
+            load.calls(self.calls, calls);
+            self.calls = calls;
+        }
+    }
+}
+
+impl Drop for Told {
+    fn drop(&mut self) {
+        self.tell(0);
     }
 }
 

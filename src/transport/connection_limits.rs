@@ -18,7 +18,7 @@ use crate::{http2, limits};
 #[non_exhaustive]
 pub struct ConnectionLimits {
     /// Connections at once ([`CONNECTIONS_MAX`](limits::CONNECTIONS_MAX)); at most four fifths of the
-    /// files that the process may have open. One that is too many is closed.
+    /// files that the process may have open, less those of the workers. One that is too many is closed.
     pub connections_max: usize,
     /// Calls at once on a connection: SETTINGS_MAX_CONCURRENT_STREAMS
     /// ([`STREAMS_MAX`](limits::STREAMS_MAX)).
@@ -118,12 +118,14 @@ impl ConnectionLimits {
         }
     }
 
-    /// How many connections there may be, with the files that this process may open.
-    pub(crate) fn connections_allowed(&self) -> usize {
-        match open_files_max() {
-            Some(files) => self.connections_max.min((files / 5 * 4).max(1)),
-            None => self.connections_max,
-        }
+    /// How many connections there may be, with the files that this process may open and so many
+    /// workers.
+    pub(crate) fn connections_allowed(&self, workers: usize) -> usize {
+        let Some(files) = open_files_max() else {
+            return self.connections_max;
+        };
+        let left = (files / 5 * 4).saturating_sub(workers * limits::FILES_OF_A_WORKER);
+        self.connections_max.min(left.max(1))
     }
 }
 

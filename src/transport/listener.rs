@@ -5,7 +5,6 @@ use std::path::Path;
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
     sync::Semaphore,
 };
@@ -16,8 +15,9 @@ use super::tls::Tls;
 use super::unix::UnixSocket;
 use super::{
     ConnectionLimits,
-    front_door::{self, Occasionally},
+    front_door::Occasionally,
     shutdown::{Phase, Shutdown, ShutdownTrigger},
+    worker::{Accepted, Load, Socket, Workers},
 };
 use crate::{
     limits,
@@ -41,6 +41,8 @@ pub(crate) struct Service {
     pub(crate) hints: Arc<Occasionally>,
     #[cfg(feature = "tls")]
     pub(crate) tls: Option<Arc<Tls>>,
+    /// Where a worker says what it has to do.
+    pub(crate) load: Option<Arc<Load>>,
 }
 
 impl Listener {
@@ -62,71 +64,87 @@ impl Listener {
         }
     }
 
-    /// Waits for a connection and lets a task serve it.
+    /// Waits for a connection and lets a worker serve it.
     async fn accept(&self, acceptor: &Acceptor) -> io::Result<()> {
         match self {
             Self::Tcp(listener) => {
                 let (socket, address) = listener.accept().await?;
                 without_delay(&socket, address);
-                acceptor.serve(socket, Peer::at(address));
+                acceptor.serve(Socket::Tcp(socket), Peer::at(address))
             }
             #[cfg(unix)]
-            Self::Unix(listener) => acceptor.serve(listener.accept().await?, Peer::default()),
+            Self::Unix(listener) => {
+                let socket = listener.accept().await?;
+                acceptor.serve(Socket::Unix(socket), Peer::default())
+            }
         }
-        Ok(())
+    }
+}
+
+impl Service {
+    /// The same for another worker, which shares no counts of references.
+    pub(super) fn separate(&self) -> Self {
+        Self {
+            router: Arc::new(self.router.separate()),
+            connection_limits: Arc::new(ConnectionLimits::clone(&self.connection_limits)),
+            ..self.clone()
+        }
     }
 }
 
 /// What becomes of a connection that was accepted.
 #[derive(Clone)]
 struct Acceptor {
-    service: Service,
+    workers: Arc<Workers>,
+    hints: Arc<Occasionally>,
     shutdown: Shutdown,
     /// One for each connection that there may be.
     places: Arc<Semaphore>,
 }
 
 impl Acceptor {
-    /// Lets a task serve a connection, if there is a place for it; else it is closed, so that its
+    /// Lets a worker serve a connection, if there is a place for it; else it is closed, so that its
     /// client knows at once and can go elsewhere.
-    fn serve<Io>(&self, io: Io, peer: Peer)
-    where
-        Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-    {
+    fn serve(&self, socket: Socket, peer: Peer) -> io::Result<()> {
         let Ok(place) = Arc::clone(&self.places).try_acquire_owned() else {
-            if self.service.hints.is_due() {
+            if self.hints.is_due() {
                 tracing::warn!(%peer, "a connection was closed: there are as many as there may be \
                     (--connections-max, and four fifths of the open files that ulimit -n allows)");
             }
-            return;
+            return Ok(());
         };
-        let (service, shutdown) = (self.service.clone(), self.shutdown.clone());
-        tokio::spawn(async move {
-            front_door::serve(io, peer, service, shutdown).await;
-            drop(place);
-        });
+        self.workers.serve(Accepted {
+            socket,
+            peer,
+            place,
+        })
     }
 }
 
 /// Accepts connections on all listeners until `stop` is done, then lets the calls in flight finish
-/// for as long as `drain_timeout` says.
+/// for as long as `drain_timeout` says. The connections are served by so many workers; with 0 by tasks
+/// of this runtime.
 pub(crate) async fn serve(
     listeners: Vec<Listener>,
     service: Service,
+    workers: usize,
     stop: impl Future<Output = ()>,
     draining: impl FnOnce(),
     drain_timeout: Duration,
 ) {
-    let (trigger, shutdown) = ShutdownTrigger::new();
+    let mut trigger = ShutdownTrigger::default();
     // A server that is dropped leaves nobody behind who accepts.
     let mut tasks = tokio::task::JoinSet::new();
     #[cfg(feature = "tls")]
     if let Some(tls) = service.tls.clone() {
         tasks.spawn(async move { tls.look_after().await });
     }
-    let places = service.connection_limits.connections_allowed();
+    let places = service.connection_limits.connections_allowed(workers);
+    let (shutdown, hints) = (trigger.hear(), Arc::clone(&service.hints));
+    let (workers, ends) = Workers::start(workers, service, &mut trigger);
     let acceptor = Acceptor {
-        service,
+        workers: Arc::new(workers),
+        hints,
         shutdown,
         places: Arc::new(Semaphore::new(places.min(Semaphore::MAX_PERMITS))),
     };
@@ -148,6 +166,7 @@ pub(crate) async fn serve(
         trigger.enter(Phase::Stopped);
         trigger.all_closed().await;
     }
+    ends.wait().await;
 }
 
 async fn accept(listener: Listener, acceptor: Acceptor) {
@@ -159,7 +178,7 @@ async fn accept(listener: Listener, acceptor: Acceptor) {
             accepted = listener.accept(&acceptor) => accepted,
         };
         if let Err(error) = accepted {
-            if acceptor.service.hints.is_due() {
+            if acceptor.hints.is_due() {
                 tracing::warn!(%error, "a connection could not be accepted");
             }
             if !concerns_one_connection(&error) {

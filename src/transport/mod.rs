@@ -12,6 +12,7 @@ mod shutdown;
 mod tls;
 #[cfg(unix)]
 mod unix;
+mod worker;
 
 pub use connection_limits::ConnectionLimits;
 pub(crate) use listener::{Listener, Service, serve};

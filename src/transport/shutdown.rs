@@ -16,9 +16,11 @@ pub(crate) enum Phase {
 }
 
 /// Moves a server from phase to phase.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct ShutdownTrigger {
-    phase: watch::Sender<Phase>,
+    /// One for each worker: who waits for a phase is kept in a list under a lock, and workers are not
+    /// to write the same one whenever they look.
+    phases: Vec<watch::Sender<Phase>>,
 }
 
 /// Hears of the phases.
@@ -28,19 +30,25 @@ pub(crate) struct Shutdown {
 }
 
 impl ShutdownTrigger {
-    pub(crate) fn new() -> (Self, Shutdown) {
+    /// Whatever hears of the phases; its clones share a list of those who wait.
+    pub(crate) fn hear(&mut self) -> Shutdown {
         let (sender, receiver) = watch::channel(Phase::Serving);
-        (Self { phase: sender }, Shutdown { phase: receiver })
+        self.phases.push(sender);
+        Shutdown { phase: receiver }
     }
 
     pub(crate) fn enter(&self, phase: Phase) {
-        // Without receivers there is nobody left to tell.
-        let _ = self.phase.send(phase);
+        for sender in &self.phases {
+            // Without receivers there is nobody left to tell.
+            let _ = sender.send(phase);
+        }
     }
 
     /// Waits until every connection has let go of its [`Shutdown`].
     pub(crate) async fn all_closed(&self) {
-        self.phase.closed().await;
+        for sender in &self.phases {
+            sender.closed().await;
+        }
     }
 }
 

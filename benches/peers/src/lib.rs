@@ -1,4 +1,5 @@
-//! What the programs that are measured have in common: their arguments, the load, what they print.
+//! What the programs that are measured have in common: arguments, the load, what clients print; and in
+//! [`service`] what servers answer with.
 //!
 //! Every client makes getUser calls of proto/user.proto for one user, so many at once, each with the
 //! reply checked; it prints one line of JSON.
@@ -11,8 +12,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+pub mod service;
+
+pub use mimalloc::MiMalloc;
 
 /// What a client is told to do.
 pub struct Load {
@@ -100,7 +102,15 @@ static STOP: AtomicBool = AtomicBool::new(false);
 /// User and system time of this process, in seconds (proc(5)).
 fn cpu() -> f64 {
     let stat = std::fs::read_to_string("/proc/self/stat").expect("Linux");
-    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or("").split_whitespace().collect();
-    let ticks: f64 = fields[11..13].iter().map(|field| field.parse::<f64>().expect("ticks")).sum();
+    let fields: Vec<&str> = stat
+        .rsplit(')')
+        .next()
+        .unwrap_or("")
+        .split_whitespace()
+        .collect();
+    let ticks: f64 = fields[11..13]
+        .iter()
+        .map(|field| field.parse::<f64>().expect("ticks"))
+        .sum();
     ticks / 100.0
 }

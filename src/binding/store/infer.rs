@@ -84,7 +84,7 @@ fn as_told(bind: &Bind, decided: &Decided, catalog: &Catalog) -> Result<Answer, 
     };
     let operation = Operation::fit(*op, method, resource, Told::ByHand)
         .map_err(|misfit| bind.error(&format!("the method cannot do that: {misfit}")))?;
-    let mut answer = answer(method, resource, operation);
+    let mut answer = answer(method, resource, operation, Told::ByHand);
     if let Answer::Store { why, .. } = &mut answer {
         *why += ", bound by hand";
     }
@@ -111,7 +111,7 @@ fn as_read(method: &Method, catalog: &Catalog) -> Answer {
     }
     match (readings.pop(), readings.as_slice()) {
         (None, _) => Answer::Nothing(unclear(method, &name, &candidates, catalog)),
-        (Some((resource, operation)), []) => answer(method, resource, operation),
+        (Some((resource, operation)), []) => answer(method, resource, operation, Told::ByShape),
         (Some((resource, operation)), [(other, _), ..]) => {
             let (one, other) = (resource.message_type().name(), other.message_type().name());
             let why = format!("it may be about `{other}` as well as `{one}`");
@@ -121,12 +121,13 @@ fn as_read(method: &Method, catalog: &Catalog) -> Answer {
     }
 }
 
-fn answer(method: &Method, resource: &Resource, operation: Operation) -> Answer {
+fn answer(method: &Method, resource: &Resource, operation: Operation, told: Told) -> Answer {
     Answer::Store {
         why: operation.reason(method, resource),
         binding: StoreBinding {
             operation: operation.into(),
             resource: resource.clone(),
+            told,
         },
     }
 }

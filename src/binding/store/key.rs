@@ -77,6 +77,14 @@ impl Key {
         }
     }
 
+    /// How many bytes [`encode`](Self::encode) mostly appends.
+    pub(super) fn len_hint(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len() + 4,
+            Self::Signed(_) | Self::Unsigned(_) => 8,
+        }
+    }
+
     /// Appends the key's bytes, whose order is the keys' natural order ([`super::rows`] draws them).
     pub(super) fn encode(&self, bytes: &mut Vec<u8>) {
         match self {

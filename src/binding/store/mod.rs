@@ -50,6 +50,7 @@ use crate::{
 pub(super) struct StoreBinding {
     operation: Arc<Operation>,
     resource: Resource,
+    told: Told,
 }
 
 /// An operation, with the meaning of the fields of its method's types.
@@ -71,22 +72,29 @@ impl StoreBinding {
         &self.resource
     }
 
-    /// Registers a method's handler.
+    /// Registers a method's handler: for each worker one whose types have handles of their own.
     pub(super) fn register(
         &self,
         builder: ServerBuilder,
-        path: &str,
+        method: &Method,
         store: &Arc<dyn Store>,
     ) -> ServerBuilder {
         let reply_bytes_max = builder.limits().send_bytes_max;
-        let rows = Rows::new(Arc::clone(store), self.resource.clone(), reply_bytes_max);
-        let operation = Arc::clone(&self.operation);
-        let handler = Arc::new((operation, rows));
-        builder.unary(path, move |request: Message| {
-            let handler = Arc::clone(&handler);
-            async move {
-                let (operation, rows) = &*handler;
-                operation.answer(rows, request).await
+        let (op, told) = (self.op(), self.told);
+        let (resource, store) = (self.resource.clone(), Arc::clone(store));
+        let (path, method) = (method.path(), method.clone());
+        builder.unary_for_each_worker(path, move || {
+            let (method, resource) = (method.separate(), resource.separate());
+            let operation = Operation::fit(op, &method, &resource, told);
+            let operation = operation.expect("what has fitted once fits again");
+            let rows = Rows::new(Arc::clone(&store), resource, reply_bytes_max);
+            let handler = Arc::new((operation, rows));
+            move |request: Message| {
+                let handler = Arc::clone(&handler);
+                async move {
+                    let (operation, rows) = &*handler;
+                    operation.answer(rows, request).await
+                }
             }
         })
     }

@@ -95,12 +95,12 @@ impl Reply {
                 Ok(RawMessage::new(reply))
             }
             Self::Key(field) => {
-                let mut reply = Message::new(&field.parent());
+                let mut reply = Message::new(field.parent_type());
                 reply.set(field, key.to_value()).map_err(internal)?;
                 Ok(RawMessage::new(reply.encode_to_vec()))
             }
             Self::Done(field) => {
-                let mut reply = Message::new(&field.parent());
+                let mut reply = Message::new(field.parent_type());
                 reply.set(field, true).map_err(internal)?;
                 Ok(RawMessage::new(reply.encode_to_vec()))
             }

@@ -24,6 +24,17 @@ impl Resource {
         }
     }
 
+    /// The same, with handles that nobody else counts references to.
+    pub(super) fn separate(&self) -> Self {
+        let message_type = self.message_type.separate();
+        let key = message_type.field_by_number(self.key.number());
+        Self {
+            key: key.expect("the key is a field of the resource"),
+            message_type,
+            collection: self.collection.clone(),
+        }
+    }
+
     pub(in crate::binding) fn message_type(&self) -> &MessageType {
         &self.message_type
     }

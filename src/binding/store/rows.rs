@@ -219,10 +219,11 @@ impl Rows {
         applied(self.store.commit(batch).await)
     }
 
-    fn bytes(&self, key: &Key) -> Bytes {
-        let mut bytes = self.prefix.to_vec();
+    fn bytes(&self, key: &Key) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.prefix.len() + key.len_hint());
+        bytes.extend_from_slice(&self.prefix);
         key.encode(&mut bytes);
-        bytes.into()
+        bytes
     }
 
     fn not_found(&self, key: &Key) -> Status {

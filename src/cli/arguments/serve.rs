@@ -1,9 +1,12 @@
 //! What `serve` takes.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZero, path::PathBuf, thread, time::Duration};
 
 use clap::{Args, ValueEnum};
-use reflectd::{binding::Bind, limits};
+use reflectd::{
+    binding::Bind,
+    limits::{self, WORKERS_MAX},
+};
 
 use super::{Input, InputLimits, OUTPUT, switch};
 use crate::cli::{address::Address, connections::Connections, quantity};
@@ -63,6 +66,16 @@ pub(in crate::cli) struct Network {
     #[arg(default_value = "127.0.0.1:10010")]
     pub(in crate::cli) listen: Vec<Address>,
 
+    /// How many threads serve connections [default: one for each core]
+    #[arg(
+        long,
+        value_name = "COUNT",
+        env = "REFLECTD_WORKERS",
+        hide_env_values = true
+    )]
+    #[arg(value_parser = workers, default_value_t = cores(), hide_default_value = true)]
+    pub(in crate::cli) workers: NonZero<usize>,
+
     /// Serve TLS with this certificate chain (PEM); read again when the file changes
     #[arg(
         long,
@@ -111,6 +124,17 @@ pub(in crate::cli) struct Network {
     )]
     #[arg(value_parser = quantity::duration, default_value = "30s")]
     pub(in crate::cli) drain_timeout: Duration,
+}
+
+fn cores() -> NonZero<usize> {
+    thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
+}
+
+fn workers(text: &str) -> Result<NonZero<usize>, String> {
+    let count = text.parse().ok().filter(|count| *count <= WORKERS_MAX);
+    count.and_then(NonZero::new).ok_or_else(|| {
+        format!("how many threads serve connections is a number from 1 to {WORKERS_MAX}")
+    })
 }
 
 /// Whether clients must show a certificate.

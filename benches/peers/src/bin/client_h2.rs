@@ -58,3 +58,6 @@ async fn exchange(connection: Connection, body: Bytes) -> Result<bool, h2::Error
     let ok = trailers.is_some_and(|trailers| trailers.get("grpc-status").is_some_and(|s| s == "0"));
     Ok(ok && reply.get(5..) == Some(REPLY))
 }
+
+#[global_allocator]
+static ALLOCATOR: peers::MiMalloc = peers::MiMalloc;

@@ -32,7 +32,13 @@ fn main() {
 
 async fn connect(address: String) -> Grpc<Channel> {
     let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an endpoint");
-    Grpc::new(endpoint.tcp_nodelay(true).connect().await.expect("a connection"))
+    Grpc::new(
+        endpoint
+            .tcp_nodelay(true)
+            .connect()
+            .await
+            .expect("a connection"),
+    )
 }
 
 async fn call(mut grpc: Grpc<Channel>) -> bool {
@@ -43,6 +49,11 @@ async fn call(mut grpc: Grpc<Channel>) -> bool {
         value: "7".to_owned(),
     });
     let path = PathAndQuery::from_static("/user.UserInfo/getUser");
-    let user = grpc.unary(id, path, ProstCodec::<UserId, User>::default()).await;
+    let user = grpc
+        .unary(id, path, ProstCodec::<UserId, User>::default())
+        .await;
     user.is_ok_and(|user| user.into_inner().name == "jack")
 }
+
+#[global_allocator]
+static ALLOCATOR: peers::MiMalloc = peers::MiMalloc;

@@ -24,8 +24,12 @@ fn serve(mut socket: TcpStream) -> Option<()> {
     let mut preface = [0; 24];
     socket.read_exact(&mut preface).ok()?;
     // SETTINGS: 1,000 streams; the connection's window as large as it can be.
-    socket.write_all(b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\x03\xe8").ok()?;
-    socket.write_all(b"\0\0\x04\x08\0\0\0\0\0\x7f\xfe\0\0").ok()?;
+    socket
+        .write_all(b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\x03\xe8")
+        .ok()?;
+    socket
+        .write_all(b"\0\0\x04\x08\0\0\0\0\0\x7f\xfe\0\0")
+        .ok()?;
     let (mut input, mut start, mut output) = (Vec::with_capacity(1 << 18), 0, Vec::new());
     let mut received = 0_u32;
     loop {
@@ -59,7 +63,10 @@ fn serve(mut socket: TcpStream) -> Option<()> {
         start = 0;
         let before = input.len();
         input.resize(before + (1 << 16), 0);
-        let count = socket.read(&mut input[before..]).ok().filter(|count| *count > 0)?;
+        let count = socket
+            .read(&mut input[before..])
+            .ok()
+            .filter(|count| *count > 0)?;
         input.truncate(before + count);
     }
 }
@@ -96,3 +103,6 @@ const PING: u8 = 6;
 /// END_STREAM, and ACK.
 const END: u8 = 1;
 const END_HEADERS: u8 = 4;
+
+#[global_allocator]
+static ALLOCATOR: peers::MiMalloc = peers::MiMalloc;

@@ -7,7 +7,7 @@ use reflectd::{
 };
 
 fn main() {
-    let proto = concat!(env!("CARGO_MANIFEST_DIR"), "/../../proto");
+    let proto = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../proto");
     let schema = Schema::compile([format!("{proto}/user.proto")], [proto]).expect("the schema");
     let method = schema.method(GET_USER).expect("the method");
     let id = Message::decode(method.input(), REQUEST).expect("a message");
@@ -27,3 +27,6 @@ async fn call(client: Client, id: Message) -> bool {
 }
 
 const GET_USER: &str = "/user.UserInfo/getUser";
+
+#[global_allocator]
+static ALLOCATOR: peers::MiMalloc = peers::MiMalloc;

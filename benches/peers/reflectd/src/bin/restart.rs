@@ -19,13 +19,16 @@ use reflectd::{
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let responder = arguments.next().expect("the responder's path");
-    let rounds = arguments.next().map_or(3, |rounds| rounds.parse().expect("a number"));
+    let rounds = arguments
+        .next()
+        .map_or(3, |rounds| rounds.parse().expect("a number"));
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .expect("a runtime");
-    let mut measured: Vec<Round> =
-        (0..rounds).map(|_| runtime.block_on(round(&responder))).collect();
+    let mut measured: Vec<Round> = (0..rounds)
+        .map(|_| runtime.block_on(round(&responder)))
+        .collect();
     let calls: usize = measured.iter().map(|round| round.times.len()).sum();
     let errors: usize = measured.iter().map(|round| round.errors).sum();
     let mut median = |of: fn(&mut Round) -> f64| {
@@ -76,13 +79,19 @@ async fn round(responder: &str) -> Round {
         }
         let client = client.clone();
         calls.spawn(async move {
-            let call = client.call(GET_USER).wait_for_ready().timeout(Duration::from_secs(10));
+            let call = client
+                .call(GET_USER)
+                .wait_for_ready()
+                .timeout(Duration::from_secs(10));
             let reply: Result<RawMessage, _> = call.unary(RawMessage::new(REQUEST)).await;
             (due.elapsed(), reply.is_ok_and(|reply| reply.bytes == REPLY))
         });
     }
     let ended = calls.join_all().await;
-    let mut server = restarted.expect("it was killed").await.expect("it was started");
+    let mut server = restarted
+        .expect("it was killed")
+        .await
+        .expect("it was started");
     server.kill().expect("it runs");
     server.wait().expect("it ends");
     Round {
@@ -99,13 +108,15 @@ fn start(responder: &str, address: &str) -> (Child, String) {
         .expect("the responder starts");
     let stdout = server.stdout.take().expect("it is piped");
     let mut line = String::new();
-    BufReader::new(stdout).read_line(&mut line).expect("its address");
+    BufReader::new(stdout)
+        .read_line(&mut line)
+        .expect("its address");
     (server, line.trim().to_owned())
 }
 
 /// Calls that were under way when the server went may be made again.
 async fn connect(address: &str) -> Client {
-    let proto = concat!(env!("CARGO_MANIFEST_DIR"), "/../../proto");
+    let proto = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../proto");
     let schema = Schema::compile([format!("{proto}/user.proto")], [proto]).expect("the schema");
     let again = r#"{"methodConfig": [{"name": [{}], "retryPolicy": {"maxAttempts": 5,
         "initialBackoff": "0.1s", "maxBackoff": "1s", "backoffMultiplier": 2,
@@ -118,3 +129,6 @@ const CALLS: u32 = 6_000;
 const PERIOD: Duration = Duration::from_millis(1);
 const AWAY: Duration = Duration::from_millis(500);
 const GET_USER: &str = "/user.UserInfo/getUser";
+
+#[global_allocator]
+static ALLOCATOR: peers::MiMalloc = peers::MiMalloc;
