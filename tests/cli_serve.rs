@@ -74,18 +74,25 @@ fn workers_are_told_and_there_is_one_for_each_core() {
     let arguments = [&arguments[..], &["--workers", "3"]].concat();
     let server = Running::start(reflectd(folder.path(), &arguments));
     assert_eq!(server.ready["workers"], 3);
-    let threads = fs::read_dir(format!("/proc/{}/task", server.id()));
-    // Where there is no such folder, what is told must do.
-    let names = threads.into_iter().flatten().map(|thread| {
-        let name = thread.unwrap().path().join("comm");
-        fs::read_to_string(name).unwrap_or_default()
+    // It is ready when it listens; the threads come a moment later.
+    let started = (0..500).any(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+        threads_named(server.id(), "reflectd-") == 3
     });
-    let workers = names.filter(|name| name.starts_with("reflectd-")).count();
-    assert!(workers == 3 || cfg!(not(target_os = "linux")), "{workers}");
+    assert!(started || cfg!(not(target_os = "linux")));
     let told = "error: \"0\" is no value for --workers: how many threads serve connections is a \
                 number from 1 to 1024; see `reflectd serve --help`";
     let ran = run(folder.path(), &["user.proto", "--workers", "0"]);
     assert_eq!(ran.failed(2), told);
+}
+
+fn threads_named(process: u32, begin: &str) -> usize {
+    let threads = fs::read_dir(format!("/proc/{process}/task"));
+    let names = threads.into_iter().flatten().map(|thread| {
+        let name = thread.unwrap().path().join("comm");
+        fs::read_to_string(name).unwrap_or_default()
+    });
+    names.filter(|name| name.starts_with(begin)).count()
 }
 
 #[test]

@@ -147,7 +147,7 @@ fn open(address: &str, streams: u32) -> Anything<TcpStream> {
     socket.write_all(&output)?;
     let (mut input, mut buffer) = (Vec::new(), [0; 4096]);
     let has = |input: &[u8], what: &[u8]| input.windows(what.len()).any(|part| part == what);
-    while !(has(&input, b"pingpong") && has(&input, REPLY)) {
+    while !(has(&input, b"pingpong") && has(&input, b"jack")) {
         match socket.read(&mut buffer)? {
             0 => return Err("the server has closed a connection".into()),
             count => input.extend(&buffer[..count]),
