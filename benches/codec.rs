@@ -1,8 +1,8 @@
 //! Messages decoded, read, encoded, and as JSON: by generated code (prost), by prost-reflect, and by
 //! `Message`.
 //!
-//! `cargo bench --bench codec` prints a table; `-- --json` one line of JSON for each row, and a word
-//! after that only the cases or operations of that name. All use mimalloc, through a counter that
+//! `cargo bench --bench codec` prints a table; `-- --json` one line of JSON for each row, `-- --markdown`
+//! what the README shows; and a word after that only the cases or operations of that name. All use mimalloc, through a counter that
 //! costs each allocation about a nanosecond. A time is the median of nine batches of 30 ms, taken in
 //! turns, on one processor if that can be had.
 //!
@@ -49,14 +49,15 @@ fn main() {
         .skip(1)
         .filter(|word| word != "--bench")
         .collect();
-    let json = typed.iter().any(|word| word == "--json");
-    let only: Vec<&str> = typed
-        .iter()
-        .map(String::as_str)
-        .filter(|word| *word != "--json")
-        .collect();
+    let form = match typed.iter().find(|word| word.starts_with("--")) {
+        Some(word) if word == "--json" => Form::Json,
+        Some(word) if word == "--markdown" => Form::Markdown,
+        _ => Form::Table,
+    };
+    let words = typed.iter().map(String::as_str);
+    let only: Vec<&str> = words.filter(|word| !word.starts_with("--")).collect();
     let schema = Schema::compile(["benches/codec/codec.proto"], ["benches/codec"]).unwrap();
-    let rows = Rows { json, only };
+    let rows = Rows { form, only };
     rows.heading();
     rows.case(
         "user",
@@ -76,17 +77,33 @@ fn main() {
 }
 
 struct Rows<'a> {
-    json: bool,
+    form: Form,
     only: Vec<&'a str>,
+}
+
+/// How rows are printed.
+#[derive(Clone, Copy, PartialEq)]
+enum Form {
+    Table,
+    /// One line of JSON a row.
+    Json,
+    /// What the README shows.
+    Markdown,
 }
 
 impl Rows<'_> {
     fn heading(&self) {
-        if !self.json {
-            println!(
+        match self.form {
+            Form::Json => {}
+            Form::Table => println!(
                 "{:8} {:>9} {:10} {:>20} {:>20} {:>20}  ours/prost  ours/prost-reflect",
                 "case", "bytes", "op", "prost", "prost-reflect", "ours"
-            );
+            ),
+            Form::Markdown => println!(
+                "{}\n\n| case | bytes | op | prost, generated | prost-reflect | reflectd | to prost | to \
+                 prost-reflect |\n|---|---:|---|---:|---:|---:|---:|---:|",
+                machine()
+            ),
         }
     }
 
@@ -100,7 +117,7 @@ impl Rows<'_> {
     }
 
     fn row(&self, case: &str, bytes: usize, op: &str, costs: &[Cost]) {
-        if self.json {
+        if self.form == Form::Json {
             for Cost {
                 who,
                 ns,
@@ -123,15 +140,32 @@ impl Rows<'_> {
             let (other, ours) = (of(who)?, of(OURS)?);
             Some(format!("{:.2}", ours.ns / other.ns))
         };
-        println!(
-            "{case:8} {bytes:>9} {op:10} {:>20} {:>20} {:>20}  {:>10}  {:>18}",
-            cell(PROST),
-            cell(PROST_REFLECT),
-            cell(OURS),
-            ratio(PROST).unwrap_or_default(),
-            ratio(PROST_REFLECT).unwrap_or_default(),
-        );
+        let cells = [PROST, PROST_REFLECT, OURS].map(cell);
+        let ratios = [PROST, PROST_REFLECT].map(|who| ratio(who).unwrap_or_default());
+        let ([prost, reflected, ours], [to_prost, to_reflected]) = (cells, ratios);
+        match self.form {
+            Form::Markdown => println!(
+                "| {case} | {bytes} | {op} | {prost} | {reflected} | {ours} | {to_prost} | {to_reflected} |"
+            ),
+            _ => println!(
+                "{case:8} {bytes:>9} {op:10} {prost:>20} {reflected:>20} {ours:>20}  {to_prost:>10}  \
+                 {to_reflected:>18}"
+            ),
+        }
     }
+}
+
+/// The processor and the day.
+fn machine() -> String {
+    let information = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = information
+        .lines()
+        .find(|line| line.starts_with("model name"));
+    let model = model.and_then(|line| line.split_once(": "));
+    let model = model.map_or("an unknown processor", |(_, model)| model);
+    let day = std::process::Command::new("date").arg("+%Y-%m-%d").output();
+    let day = day.map(|day| String::from_utf8_lossy(&day.stdout).trim().to_owned());
+    format!("{model}, {}.", day.unwrap_or_default())
 }
 
 /// One message in all its forms.

@@ -433,7 +433,7 @@ const WRONG: &[(&str, i32, &str)] = &[
     (
         "call AT greeter.Greeter/Greet nam=x",
         1,
-        "unrecognized field name 'nam'",
+        "`greeter.Person` has no field `nam`; did you mean `name`?",
     ),
     (
         "call AT greeter.Greeter/Greet -d @gone",

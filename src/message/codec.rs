@@ -7,7 +7,7 @@ use bytes::{BufMut, Bytes};
 use super::{
     Message, MessageRef,
     decode::{Fault, Why},
-    encode::{Backward, append, write, write_deterministic},
+    encode::{Backward, append, flat_len, write, write_deterministic},
 };
 use crate::schema::MessageType;
 
@@ -97,20 +97,41 @@ impl Message {
 
     /// The message's protobuf encoding.
     pub fn encode_to_vec(&self) -> Vec<u8> {
-        self.with_encoded(<[u8]>::to_vec)
+        let message_type = self.message_type();
+        let Some(length) = self.flat_len() else {
+            return self.with_encoded(<[u8]>::to_vec);
+        };
+        let mut encoded = Vec::with_capacity(length);
+        append(
+            &mut encoded,
+            message_type.tables(),
+            message_type.layout(),
+            &self.inner.body.slots,
+        );
+        encoded
     }
 
     /// The message's protobuf encoding, to share.
     pub fn encode_to_bytes(&self) -> Bytes {
         match self.inner.body.untouched() {
             Some(bytes) => bytes.clone(),
-            None => self.with_encoded(Bytes::copy_from_slice),
+            None => self.encode_to_vec().into(),
         }
     }
 
     /// The length of the message's protobuf encoding, in bytes.
     pub fn encoded_len(&self) -> usize {
-        self.with_encoded(<[u8]>::len)
+        let flat = self.flat_len();
+        flat.unwrap_or_else(|| self.with_encoded(<[u8]>::len))
+    }
+
+    /// The length of a message of which nothing was received, if it needs no encoding to be known.
+    fn flat_len(&self) -> Option<usize> {
+        let body = &self.inner.body;
+        let built = body.received.bytes().is_empty();
+        built
+            .then(|| flat_len(self.message_type().layout(), &body.slots))
+            .flatten()
     }
 
     /// The encoding that is the same for all messages that say the same, for keys, ETags and golden

@@ -12,6 +12,7 @@
 mod fault;
 mod layout;
 mod merged;
+mod scalar;
 
 use bytes::Bytes;
 

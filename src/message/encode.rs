@@ -15,7 +15,7 @@ use super::{
 use crate::schema::layout::{Cardinality, FieldLayout, FieldType, Layout, Tables, WireType};
 pub(super) use backward::Backward;
 pub(super) use deterministic::write_deterministic;
-pub(super) use forward::append;
+pub(super) use forward::{append, flat_len};
 
 impl Body {
     /// The encoding, if it is there as it is.

@@ -50,7 +50,7 @@ impl FieldError {
         )
     }
 
-    /// The [`Field`](crate::schema::Field) handle is of another message type or another schema.
+    /// The [`Field`] handle is of another message type or another schema.
     pub fn is_foreign_field(&self) -> bool {
         matches!(*self.kind, Kind::ForeignField { .. })
     }

@@ -50,8 +50,8 @@ impl<'a> ListRef<'a> {
         self.len() == 0
     }
 
-    /// The element at an index. In a received message the elements before it are walked over, but for
-    /// those of fixed width in a packed list: to see all of them, iterate.
+    /// The element at an index. In a received message the elements before it are walked over: to see
+    /// all of them, iterate.
     pub fn get(self, index: usize) -> Option<ValueRef<'a>> {
         self.iter().nth(index)
     }

@@ -1,15 +1,14 @@
 //! A map field, borrowed.
 
+mod walk;
+
 use std::{collections::btree_map, fmt, vec};
 
+pub(super) use walk::Walk;
+
 use super::{
-    MapKey, MessageRef, ValueRef,
-    body::Slot,
-    equality::is_same_map,
-    map_keys::last_of_keys,
+    MapKey, MessageRef, ValueRef, body::Slot, equality::is_same_map, map_keys::last_of_keys,
     message_ref::HeldRun,
-    received::{Node, Run},
-    wire,
 };
 use crate::schema::layout::{FieldLayout, FieldType, Layout};
 
@@ -188,20 +187,6 @@ enum Source<'a> {
     Set(btree_map::Iter<'a, MapKey, Slot>),
 }
 
-/// A walk over the entries in the bytes, replaced ones included.
-#[derive(Clone)]
-pub(super) struct Walk {
-    /// The next entry, or what stands before it.
-    at: usize,
-    /// The last entry's key in the message.
-    pub(super) entry_at: usize,
-    /// Where the message ends.
-    end: usize,
-    left: usize,
-    /// The next value's that has a node.
-    node: Node,
-}
-
 impl<'a> Iterator for MapIter<'a> {
     type Item = (MapKeyRef<'a>, ValueRef<'a>);
 
@@ -234,109 +219,6 @@ impl fmt::Debug for MapIter<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_map().entries(self.clone()).finish()
     }
-}
-
-impl Walk {
-    fn new(map: &Entries<'_>, run: Run) -> Self {
-        let (_, end) = map.message.range();
-        Self {
-            at: run.first as usize,
-            entry_at: 0,
-            end,
-            left: run.count as usize,
-            node: run.node,
-        }
-    }
-
-    #[inline]
-    pub(super) fn next<'a>(&mut self, map: &Entries<'a>) -> Option<(MapKeyRef<'a>, ValueRef<'a>)> {
-        self.left = self.left.checked_sub(1)?;
-        let bytes = map.message.view().bytes.get(..self.end)?;
-        loop {
-            self.entry_at = self.at;
-            let key = wire::key(bytes, &mut self.at)?;
-            if key != map.field.key {
-                wire::skip(bytes, &mut self.at, key, usize::MAX).ok()?;
-                continue;
-            }
-            let end = wire::length(bytes, &mut self.at)?;
-            let entry = self.read(map, &bytes[..end]);
-            self.at = end;
-            if entry.is_some() {
-                return entry;
-            }
-        }
-    }
-
-    /// The entry whose key in the message is at a place.
-    pub(super) fn read_at<'a>(
-        &mut self,
-        map: &Entries<'a>,
-        at: u32,
-    ) -> Option<(MapKeyRef<'a>, ValueRef<'a>)> {
-        self.at = at as usize;
-        self.left = 1;
-        self.next(map)
-    }
-
-    /// Reads the entry at the end of these bytes; `None` if it is an unknown field.
-    #[inline]
-    fn read<'a>(
-        &mut self,
-        map: &Entries<'a>,
-        bytes: &'a [u8],
-    ) -> Option<(MapKeyRef<'a>, ValueRef<'a>)> {
-        let (mut key, mut value) = (None, None);
-        while self.at < bytes.len() {
-            let part = wire::key(bytes, &mut self.at)?;
-            match part >> 3 {
-                KEY_NUMBER => key = Some(read_key(map.key.field_type, bytes, &mut self.at)?),
-                VALUE_NUMBER => value = Some(self.read_value(map, bytes)?),
-                _ => wire::skip(bytes, &mut self.at, part, usize::MAX).ok()?,
-            }
-        }
-        let key = key.unwrap_or_else(|| MapKeyRef::default_of(map.key.field_type));
-        let value = value.unwrap_or_else(|| ValueRef::default_of(map.message, map.value));
-        match (value, map.value.field_type) {
-            (ValueRef::Enum(number), FieldType::ClosedEnum) => {
-                let values = map.message.tables().enum_layout(map.value.inner);
-                values.name(number).map(|_| (key, value))
-            }
-            _ => Some((key, value)),
-        }
-    }
-
-    #[inline]
-    fn read_value<'a>(&mut self, map: &Entries<'a>, bytes: &'a [u8]) -> Option<ValueRef<'a>> {
-        let at = &mut self.at;
-        Some(match map.value.field_type {
-            FieldType::Message | FieldType::Group => {
-                self.node = map.message.view().skip_to(self.node, *at);
-                let (value, after) = map.message.message_at(map.value, *at, self.node);
-                *at = after;
-                ValueRef::Message(value)
-            }
-            FieldType::String => {
-                let text = wire::delimited(bytes, at)?;
-                ValueRef::Str(std::str::from_utf8(text).unwrap_or_default())
-            }
-            FieldType::Bytes => ValueRef::Bytes(wire::delimited(bytes, at)?),
-            number => ValueRef::of_bits(number, wire::number(number, bytes, at)?),
-        })
-    }
-}
-
-fn read_key<'a>(field_type: FieldType, bytes: &'a [u8], at: &mut usize) -> Option<MapKeyRef<'a>> {
-    if field_type == FieldType::String {
-        let text = wire::delimited(bytes, at)?;
-        return Some(MapKeyRef::Str(
-            std::str::from_utf8(text).unwrap_or_default(),
-        ));
-    }
-    Some(MapKeyRef::of_bits(
-        field_type,
-        wire::number(field_type, bytes, at)?,
-    ))
 }
 
 /// The key or the value of an entry type.

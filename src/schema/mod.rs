@@ -7,6 +7,7 @@ mod bundled;
 mod compile;
 mod descriptor_set;
 mod diagnostic;
+mod enum_type;
 mod features;
 mod file;
 pub(crate) mod layout;
@@ -25,9 +26,10 @@ use prost_reflect::DescriptorPool;
 
 pub use compile::{Progress, SchemaBuilder};
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
+pub use enum_type::{EnumType, EnumValue};
 pub use features::Features;
 pub use file::File;
-pub use message_type::{EnumType, EnumValue, Field, Kind, MessageType, Oneof};
+pub use message_type::{Field, Kind, MessageType, Oneof};
 pub use method::{Method, MethodKind, Service};
 
 use crate::Error;

@@ -34,6 +34,26 @@ pub(in crate::message) fn append(
     }
 }
 
+/// How long the encoding is, if that can be told without encoding: of numbers, strings and bytes.
+pub(in crate::message) fn flat_len(layout: &Layout, slots: &Slots) -> Option<usize> {
+    slots.0.iter().try_fold(0, |all, (slot, value)| {
+        let field = layout.field(*slot);
+        let delimited = |bytes: usize| wire::varint_len(bytes as u64) + bytes;
+        let value = match value {
+            Slot::Text(text) => delimited(text.len()),
+            Slot::Bytes(bytes) => delimited(bytes.len()),
+            Slot::Bits(bits) => match field.field_type.wire_type() {
+                WireType::I32 => 4,
+                WireType::I64 => 8,
+                _ => wire::varint_len(wire::to_varint(field.field_type, *bits)),
+            },
+            Slot::Cleared => return Some(all),
+            Slot::Message(_) | Slot::Numbers(_) | Slot::Values(_) | Slot::Map(_) => return None,
+        };
+        Some(all + wire::varint_len(field.value_key().into()) + value)
+    })
+}
+
 #[inline]
 fn delimited(buffer: &mut impl BufMut, field: &FieldLayout, bytes: &[u8]) {
     if field.key < 0x80 && bytes.len() < 0x80 {

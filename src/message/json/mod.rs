@@ -135,7 +135,8 @@ impl MessageRef<'_> {
     /// # Errors
     /// As there.
     pub fn to_json_with(self, options: &JsonOptions) -> Result<String, JsonError> {
-        let mut json = Vec::new();
+        let (start, end) = self.range();
+        let mut json = Vec::with_capacity(64 + 2 * (end - start));
         let written = if options.pretty {
             self.write_json(&mut serde_json::Serializer::pretty(&mut json), options)
         } else {

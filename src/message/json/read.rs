@@ -1,19 +1,21 @@
 //! Reading: JSON, value by value, into the contents of a message.
 
 mod any;
+mod collections;
+mod fields;
 mod scalar;
 
 use std::{fmt, sync::Arc};
 
-use serde::de::{
-    DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Unexpected, Visitor,
-};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
+
+use collections::{ListVisitor, MapVisitor};
+use fields::read_fields;
 
 use super::{JsonOptions, TooDeep};
 use crate::{
-    Schema,
     message::{
-        MapKey, Message, Value,
+        Message, Value,
         body::{Body, Slot},
         fit::type_name,
         serde::message_of_text,
@@ -92,113 +94,6 @@ impl<'de> DeserializeSeed<'de> for FieldSeed<'_> {
                 context,
             }),
         }
-    }
-}
-
-struct ListVisitor<'a> {
-    field: &'a FieldLayout,
-    context: Context<'a>,
-}
-
-impl<'de> Visitor<'de> for ListVisitor<'_> {
-    type Value = Option<Slot>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "a list of {}",
-            type_name(self.context.tables, self.field)
-        )
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Option<Slot>, E> {
-        Ok(None)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Option<Slot>, A::Error> {
-        let Self { field, context } = self;
-        let element = field.element();
-        let seed = || {
-            ElementSeed(OneSeed {
-                field: &element,
-                context,
-            })
-        };
-        if field.field_type.is_number() {
-            let mut items = Vec::new();
-            while let Some(item) = seq.next_element_seed(seed())? {
-                items.extend(item.map(|item| item.bits()));
-            }
-            return Ok(Some(Slot::Numbers(items)));
-        }
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(seed())? {
-            items.extend(item);
-        }
-        Ok(Some(Slot::Values(items)))
-    }
-}
-
-struct MapVisitor<'a> {
-    entry: &'a Layout,
-    context: Context<'a>,
-}
-
-impl<'de> Visitor<'de> for MapVisitor<'_> {
-    type Value = Option<Slot>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (key, value) = (self.entry.field(0), self.entry.field(1));
-        let name = |field| type_name(self.context.tables, field);
-        write!(f, "an object of {} by {}", name(value), name(key))
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Option<Slot>, E> {
-        Ok(None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<Slot>, A::Error> {
-        let (key_field, value_field) = (self.entry.field(0), self.entry.field(1));
-        let mut entries = std::collections::BTreeMap::new();
-        while let Some(key) = map.next_key_seed(KeySeed(key_field))? {
-            // On the wire an entry is a message around its value.
-            let context = self.context.below()?;
-            let seed = OneSeed {
-                field: value_field,
-                context: match value_field.field_type.is_message() {
-                    true => context.below()?,
-                    false => context,
-                },
-            };
-            // A value that is left out, an enum's name that is not known, leaves out the entry.
-            if let Some(value) = map.next_value_seed(ElementSeed(seed))? {
-                entries.insert(key, value);
-            }
-        }
-        Ok(Some(Slot::Map(entries)))
-    }
-}
-
-/// The key of an entry, which is a string whatever its type.
-struct KeySeed<'a>(&'a FieldLayout);
-
-impl<'de> DeserializeSeed<'de> for KeySeed<'_> {
-    type Value = MapKey;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<MapKey, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for KeySeed<'_> {
-    type Value = MapKey;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the key of a map")
-    }
-
-    fn visit_str<E: Error>(self, key: &str) -> Result<MapKey, E> {
-        scalar::key(self.0.field_type, key).map_err(E::custom)
     }
 }
 
@@ -446,95 +341,4 @@ fn nested(layout: &Layout, slot: u16, value: Option<Slot>, around: Option<(&Layo
 
 fn message_slot(body: Body) -> Option<Slot> {
     Some(Slot::Message(Box::new(body)))
-}
-
-/// The fields of a message, by either of their names.
-fn read_fields<'de, A: MapAccess<'de>>(
-    layout: &Layout,
-    context: Context<'_>,
-    mut map: A,
-) -> Result<Body, A::Error> {
-    let mut body = Body::default();
-    let mut seen: Vec<u16> = Vec::new();
-    while let Some(slot) = map.next_key_seed(NameSeed { layout, context })? {
-        let Some(slot) = slot else {
-            map.next_value::<IgnoredAny>()?;
-            continue;
-        };
-        let name = || &layout.info(slot).json_name;
-        if seen.contains(&slot) {
-            return Err(A::Error::custom(format!(
-                "field `{}` is there twice",
-                name()
-            )));
-        }
-        seen.push(slot);
-        let is_message = layout.field(slot).field_type.is_message();
-        let seed = FieldSeed {
-            layout,
-            slot,
-            context: match is_message && layout.field(slot).cardinality != Cardinality::Map {
-                true => context.below()?,
-                false => context,
-            },
-        };
-        let Some(value) = map.next_value_seed(seed)? else {
-            continue;
-        };
-        if let Some(other) = other_member(layout, &body, slot) {
-            let other = &layout.info(other).json_name;
-            let name = name();
-            return Err(A::Error::custom(format!(
-                "fields `{other}` and `{name}` are of one oneof, and both are there"
-            )));
-        }
-        body.put(layout, slot, value);
-    }
-    Ok(body)
-}
-
-/// Another member of a field's oneof that is set.
-fn other_member(layout: &Layout, body: &Body, slot: u16) -> Option<u16> {
-    let oneof = usize::from(layout.field(slot).oneof).checked_sub(1)?;
-    let members = layout.oneofs[oneof].iter().copied();
-    let mut set = members.filter(|member| body.slots.get(*member).is_some());
-    set.find(|member| *member != slot)
-}
-
-/// The slot of a field's name; `None` if there is none, and that is read over.
-struct NameSeed<'a> {
-    layout: &'a Layout,
-    context: Context<'a>,
-}
-
-impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
-    type Value = Option<u16>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<u16>, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for NameSeed<'_> {
-    type Value = Option<u16>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "the name of a field of `{}`",
-            self.layout.descriptor.full_name()
-        )
-    }
-
-    fn visit_str<E: Error>(self, name: &str) -> Result<Option<u16>, E> {
-        let slot = self.layout.by_json_name(name);
-        if slot.is_some() || self.context.options.ignore_unknown {
-            return Ok(slot);
-        }
-        let names = self.layout.infos.iter().map(|info| &*info.json_name);
-        let hint = Schema::nearest(name, names);
-        let hint = hint.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
-        let of = self.layout.descriptor.full_name();
-        Err(E::custom(format!("`{of}` has no field `{name}`{hint}")))
-    }
 }

@@ -56,7 +56,10 @@ impl Serialize for Shown<'_, '_> {
             },
             JsonForm::Wrapper | JsonForm::Struct | JsonForm::ListValue => {
                 match message.layout.by_number(1) {
-                    Some((slot, field)) => self.element(slot, field).serialize(serializer),
+                    Some((slot, field)) => {
+                        let value = message.value(slot);
+                        self.element(value, field).serialize(serializer)
+                    }
                     None => serializer.serialize_unit(),
                 }
             }
@@ -80,7 +83,15 @@ impl<'a> Shown<'a, '_> {
                 true => &info.name,
                 false => &info.json_name,
             };
-            map.serialize_entry(&**name, &self.element(slot, field))?;
+            let name: &str = name;
+            // What needs no context is written without one.
+            match message.value(slot) {
+                ValueRef::Str(value) => map.serialize_entry(name, value)?,
+                ValueRef::I32(value) => map.serialize_entry(name, &value)?,
+                ValueRef::U32(value) => map.serialize_entry(name, &value)?,
+                ValueRef::Bool(value) => map.serialize_entry(name, &value)?,
+                value => map.serialize_entry(name, &self.element(value, field))?,
+            }
         }
         Ok(())
     }
@@ -128,13 +139,13 @@ impl<'a> Shown<'a, '_> {
             ValueRef::F64(number) if !number.is_finite() => Err(S::Error::custom(format!(
                 "a google.protobuf.Value holds {number}, which is no number of JSON"
             ))),
-            _ => self.element(slot, field).serialize(serializer),
+            value => self.element(value, field).serialize(serializer),
         }
     }
 
-    fn element(&self, slot: u16, field: &'a FieldLayout) -> Element<'a, '_> {
+    fn element(&self, value: ValueRef<'a>, field: &'a FieldLayout) -> Element<'a, '_> {
         Element {
-            value: self.message.value(slot),
+            value,
             field,
             tables: self.message.tables(),
             context: self.context,
@@ -164,8 +175,8 @@ impl Serialize for Element<'_, '_> {
             ValueRef::I32(value) => serializer.serialize_i32(value),
             ValueRef::U32(value) => serializer.serialize_u32(value),
             // Numbers of JSON are doubles to many readers.
-            ValueRef::I64(value) => serializer.collect_str(&value),
-            ValueRef::U64(value) => serializer.collect_str(&value),
+            ValueRef::I64(value) => serializer.serialize_str(itoa::Buffer::new().format(value)),
+            ValueRef::U64(value) => serializer.serialize_str(itoa::Buffer::new().format(value)),
             ValueRef::F32(value) if value.is_finite() => serializer.serialize_f32(value),
             ValueRef::F32(value) => serializer.serialize_str(not_finite(value.into())),
             ValueRef::F64(value) if value.is_finite() => serializer.serialize_f64(value),
@@ -203,12 +214,21 @@ fn elements<S: Serializer>(
     let (field, tables) = (list.field(), list.message().tables());
     let mut seq = serializer.serialize_seq(Some(list.len()))?;
     for value in list {
-        seq.serialize_element(&Element {
-            value,
-            field,
-            tables,
-            context,
-        })?;
+        match value {
+            ValueRef::Str(value) => seq.serialize_element(value)?,
+            ValueRef::I32(value) => seq.serialize_element(&value)?,
+            ValueRef::U32(value) => seq.serialize_element(&value)?,
+            ValueRef::F64(value) if value.is_finite() => seq.serialize_element(&value)?,
+            ValueRef::I64(value) => {
+                seq.serialize_element(itoa::Buffer::new().format(value))?;
+            }
+            value => seq.serialize_element(&Element {
+                value,
+                field,
+                tables,
+                context,
+            })?,
+        }
     }
     seq.end()
 }
@@ -232,9 +252,10 @@ fn entries<S: Serializer>(
             tables,
             context,
         };
-        match key {
-            MapKeyRef::Str(key) => object.serialize_entry(key, &value)?,
-            key => object.serialize_entry(&Key(key), &value)?,
+        match (key, value.value) {
+            (MapKeyRef::Str(key), ValueRef::Str(value)) => object.serialize_entry(key, value)?,
+            (MapKeyRef::Str(key), _) => object.serialize_entry(key, &value)?,
+            (key, _) => object.serialize_entry(&Key(key), &value)?,
         }
     }
     object.end()

@@ -3,7 +3,7 @@
 use serde::de::{DeserializeSeed, Error, IntoDeserializer as _, MapAccess};
 use serde_json::value::RawValue;
 
-use super::{Context, MessageSeed, read_fields};
+use super::{Context, MessageSeed, fields::read_fields};
 use crate::{
     message::{
         Message,

@@ -1,0 +1,103 @@
+//! The fields of a message.
+
+use std::fmt;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+
+use super::{Context, FieldSeed};
+use crate::{
+    Schema,
+    message::body::Body,
+    schema::layout::{Cardinality, Layout},
+};
+
+/// The fields of a message, by either of their names.
+pub(super) fn read_fields<'de, A: MapAccess<'de>>(
+    layout: &Layout,
+    context: Context<'_>,
+    mut map: A,
+) -> Result<Body, A::Error> {
+    let mut body = Body::default();
+    let mut seen: Vec<u16> = Vec::new();
+    while let Some(slot) = map.next_key_seed(NameSeed { layout, context })? {
+        let Some(slot) = slot else {
+            map.next_value::<IgnoredAny>()?;
+            continue;
+        };
+        let name = || &layout.info(slot).json_name;
+        if seen.contains(&slot) {
+            return Err(A::Error::custom(format!(
+                "field `{}` is there twice",
+                name()
+            )));
+        }
+        seen.push(slot);
+        let is_message = layout.field(slot).field_type.is_message();
+        let seed = FieldSeed {
+            layout,
+            slot,
+            context: match is_message && layout.field(slot).cardinality != Cardinality::Map {
+                true => context.below()?,
+                false => context,
+            },
+        };
+        let Some(value) = map.next_value_seed(seed)? else {
+            continue;
+        };
+        if let Some(other) = other_member(layout, &body, slot) {
+            let other = &layout.info(other).json_name;
+            let name = name();
+            return Err(A::Error::custom(format!(
+                "fields `{other}` and `{name}` are of one oneof, and both are there"
+            )));
+        }
+        body.put(layout, slot, value);
+    }
+    Ok(body)
+}
+
+/// Another member of a field's oneof that is set.
+fn other_member(layout: &Layout, body: &Body, slot: u16) -> Option<u16> {
+    let oneof = usize::from(layout.field(slot).oneof).checked_sub(1)?;
+    let members = layout.oneofs[oneof].iter().copied();
+    let mut set = members.filter(|member| body.slots.get(*member).is_some());
+    set.find(|member| *member != slot)
+}
+
+/// The slot of a field's name; `None` if there is none, and that is read over.
+struct NameSeed<'a> {
+    layout: &'a Layout,
+    context: Context<'a>,
+}
+
+impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
+    type Value = Option<u16>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<u16>, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for NameSeed<'_> {
+    type Value = Option<u16>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the name of a field of `{}`",
+            self.layout.descriptor.full_name()
+        )
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Option<u16>, E> {
+        let slot = self.layout.by_json_name(name);
+        if slot.is_some() || self.context.options.ignore_unknown {
+            return Ok(slot);
+        }
+        let names = self.layout.infos.iter().map(|info| &*info.json_name);
+        let hint = Schema::nearest(name, names);
+        let hint = hint.map_or_else(String::new, |near| format!("; did you mean `{near}`?"));
+        let of = self.layout.descriptor.full_name();
+        Err(E::custom(format!("`{of}` has no field `{name}`{hint}")))
+    }
+}
