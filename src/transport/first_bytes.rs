@@ -75,6 +75,10 @@ impl<Io: AsyncRead + Unpin> AsyncRead for Rewound<Io> {
         let count = self.first.len().min(buf.remaining());
         buf.put_slice(&self.first[..count]);
         self.first.advance(count);
+        if self.first.is_empty() {
+            // Even an empty part keeps the whole buffer.
+            self.first = Bytes::new();
+        }
         Poll::Ready(Ok(()))
     }
 }

@@ -34,7 +34,9 @@ where
     };
     #[cfg(feature = "tls")]
     if service.tls.is_some() {
-        return serve_tls(protocol, io, peer, service, shutdown).await;
+        // In a box, as all that most connections do not need: their task is as large as the largest of
+        // what they may come to.
+        return Box::pin(serve_tls(protocol, io, peer, service, shutdown)).await;
     }
     match protocol {
         Protocol::Tls => {
@@ -71,11 +73,11 @@ async fn serve_tls<Io>(
         return refuse(io, answer).await;
     }
     let handshake_timeout = service.connection_limits.handshake_timeout;
-    let shaken = async {
+    let shaken = Box::pin(async {
         let accepted = tls.accept(io).await?;
         let sniffed = sniff(accepted.stream).await?;
         std::io::Result::Ok((sniffed, accepted.identity, accepted.chose_h2))
-    };
+    });
     let shaken = tokio::select! {
         () = shutdown.is_too_late() => return,
         shaken = timeout(handshake_timeout, shaken) => shaken,
@@ -120,7 +122,7 @@ async fn serve_http<Io>(
             let http = gateway::GrpcService::new(service.router, service.budget);
             tokio::select! {
                 () = shutdown.is_too_late() => {}
-                () = gateway::serve_http1(io, http, peer, timeout) => {}
+                () = Box::pin(gateway::serve_http1(io, http, peer, timeout)) => {}
             }
         }
         Protocol::Tls | Protocol::Unknown => refuse(io, GOAWAY_BAD_PREFACE).await,
