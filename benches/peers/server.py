@@ -186,30 +186,32 @@ class Bench:
                 self.keep("%d workers" % count, "workers", None, False, sample)
 
     def latency(self):
-        """Open loop: the time of a call counts from when it is due."""
-        rates = [s["calls_per_second"] for s in self.samples["get, 10 x 100", "tonic"]]
-        if not rates:
+        """Open loop: the time of a call counts from when it is due. Tonic's rate is what the same
+        generator reaches when a call is due as soon as another has ended."""
+        if "tonic" not in self.names:
             return
+        rates = [self.generate("tonic")["rps"] for _ in range(self.rounds)]
         rate = statistics.median(rates)
         for _ in range(self.rounds):
             for share in (0.5, 0.85):
                 for name in ("reflectd", "tonic", "pajamax", "a loop, canned answer"):
                     if name in self.names:
-                        self.open_loop(name, share, rate * share)
+                        report = self.generate(name, "--rps", "%d" % (rate * share))
+                        times = report["latency_us"]
+                        sample = {"calls_per_second": report["rps"]}
+                        sample |= {"p50_us": times["p50"], "p99_us": times["p99"]}
+                        what = "open loop at %d %% of tonic's rate" % (share * 100)
+                        self.keep(name, what, None, False, sample)
 
-    def open_loop(self, name, share, rate):
+    def generate(self, name, *rate):
         with self.server(name, "get") as (_, address):
             command = [self.places["reflectd"], "bench", address, "user.UserInfo/getUser"]
             command += ["Value=7", "--proto", ROOTS[0] + "/user.proto", "--connections", "10"]
-            command += ["-c", "1000", "--cpus", "1", "--rps", "%d" % rate, "--json"]
-            command += ["-z", "%dms" % (self.seconds * 1000), "--plaintext"]
+            command += ["-c", "1000", "--cpus", "1", "--json", "--plaintext", *rate]
+            command += ["-z", "%dms" % (self.seconds * 1000)]
             run = subprocess.run(command, check=True, capture_output=True, text=True,
                                  preexec_fn=pinned(LOAD_CORE))
-        report = json.loads(run.stdout)
-        times = {row["percentage"]: row["latency"] / 1000
-                 for row in report["latencyDistribution"]}
-        sample = {"calls_per_second": report["rps"], "p50_us": times[50], "p99_us": times[99]}
-        self.keep(name, "open loop at %d %% of tonic's rate" % (share * 100), None, False, sample)
+        return json.loads(run.stdout)
 
     def memory(self):
         many = min(10_000, resource.getrlimit(resource.RLIMIT_NOFILE)[1] * 4 // 5 - 100)
@@ -315,39 +317,38 @@ def rss_kib(pid):
 
 
 def tell(rows):
-    for what in ("get", "add", "echo", "chunks", "get over TLS"):
-        shapes = [key for key in rows if key.rpartition(", ")[0] == what]
+    """CPU us a call, and how many calls reflectd, then `reflectd serve`, answers with the CPU that one
+    takes there."""
+    calls = {key: of for key, of in rows.items() if " x " in key}
+    methods = dict.fromkeys(key.rpartition(", ")[0] for key in calls)
+    for group in (["get"], ["add"], [method for method in methods if method not in ("get", "add")]):
+        shapes = [key for key in calls if key.rpartition(", ")[0] in group]
         if shapes:
-            tell_calls(rows, what, shapes)
-    tell_others(rows)
+            tell_calls(calls, shapes)
+    print("\n| | server | median |\n|---|---|---|")
+    for what, of in rows.items():
+        for name, row in of.items() if what not in calls else ():
+            told = ", ".join(figure(key, value) for key, value in row.items())
+            print("| %s | %s | %s |" % (what, name, told))
 
 
-def tell_calls(rows, what, shapes):
-    """CPU us a call, and how many calls reflectd answers with the CPU that one takes there."""
-    names = list(dict.fromkeys(name for shape in shapes for name in rows[shape]))
-    heads = [shape.rpartition(", ")[2] for shape in shapes]
-    print("\n| %s | %s |" % (what, " | ".join(heads)))
-    print("|---|%s" % ("---:|" * len(heads)))
+def tell_calls(rows, shapes):
+    names = dict.fromkeys(name for shape in shapes for name in rows[shape])
+    print("\n| server | %s |\n|---|%s" % (" | ".join(shapes), "---:|" * len(shapes)))
     for name in names:
-        cells = [cell(rows[shape].get(name)) for shape in shapes]
-        print("| %s | %s |" % (name, " | ".join(cells)))
+        print("| %s | %s |" % (name, " | ".join(cell(rows[shape].get(name)) for shape in shapes)))
 
 
 def cell(row):
     if row is None:
         return ""
     ratios = [row[key] for key in row if key.startswith("times_as_many")]
-    return "%.2f us (%s)" % (row["cpu_us"], ", ".join("%.2fx" % ratio for ratio in ratios))
+    return "%.2f us: %s" % (row["cpu_us"], ", ".join("%.2fx" % ratio for ratio in ratios))
 
 
-def tell_others(rows):
-    print("\n| | server | |\n|---|---|---|")
-    for what, of in rows.items():
-        if all("cpu_us" in row and what != "workers" for row in of.values()):
-            continue
-        for name, row in of.items():
-            told = ", ".join("%s %.4g" % (key.replace("_", " "), value) for key, value in row.items())
-            print("| %s | %s | %s |" % (what, name, told))
+def figure(key, value):
+    number = "%.0f" % value if value >= 100 else "%.2f" % value
+    return "%s %s" % (key.replace("_", " "), number)
 
 
 def main():
@@ -369,4 +370,5 @@ def main():
         tell(rows)
 
 
-main()
+if __name__ == "__main__":
+    main()
