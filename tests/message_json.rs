@@ -110,12 +110,12 @@ fn errors_say_what_and_where() {
         ),
         (
             "{\"int32\":\n\"x\"}",
-            "the JSON is no `everything.Everything`: invalid type: string \"x\", expected int32 at line 2 \
+            "the JSON is no `everything.Everything`: `int32`: invalid type: string \"x\", expected int32 at line 2 \
              column 3",
         ),
         (
             r#"{"int32":3000000000}"#,
-            "the JSON is no `everything.Everything`: 3000000000 is out of range for int32",
+            "the JSON is no `everything.Everything`: `int32`: 3000000000 is out of range for int32",
         ),
         (
             r#"{"nope":1}"#,
@@ -123,8 +123,18 @@ fn errors_say_what_and_where() {
         ),
         (
             r#"{"status":"NOPE"}"#,
-            "the JSON is no `everything.Everything`: `NOPE` is not a value of enum \
+            "the JSON is no `everything.Everything`: `status`: `NOPE` is not a value of enum \
              `everything.Status`",
+        ),
+        (
+            r#"{"child":{"children":[{},{"byInt64":{"5":"x"}}]}}"#,
+            "the JSON is no `everything.Everything`: `child.children[1].byInt64[5]`: invalid type: \
+             string \"x\"",
+        ),
+        (
+            r#"{"int32s":[1,2,null]}"#,
+            "the JSON is no `everything.Everything`: `int32s[2]`: invalid type: null, \
+             expected int32",
         ),
         (
             r#"{} {}"#,
@@ -143,18 +153,39 @@ fn nesting_stops_at_a_hundred() {
     let ty = everything("Everything");
     let nested =
         |depth: usize| format!("{}{{}}{}", r#"{"child":"#.repeat(depth), "}".repeat(depth));
-    let message = Message::from_json(&ty, &nested(99)).unwrap();
-    assert_eq!(message.to_json().unwrap(), nested(99));
+    let message = Message::from_json(&ty, &nested(100)).unwrap();
+    assert_eq!(message.to_json().unwrap(), nested(100));
+    assert_eq!(serde_json::to_string(&message).unwrap(), nested(100));
     Message::decode(&ty, message.encode_to_bytes()).unwrap();
-    for depth in [100, 101, 126, 127, 128, 100_000] {
+    for depth in [101, 126, 127, 128, 100_000] {
         let error = Message::from_json(&ty, &nested(depth)).unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "the JSON is no `everything.Everything`: it nests deeper than 100 levels"
+        let path = ["child"; 100].join(".");
+        let expected = format!(
+            "the JSON is no `everything.Everything`: `{path}`: it nests deeper than 100 levels"
         );
+        assert!(error.to_string().starts_with(&expected), "{error}");
     }
+    // A list of messages is one level, and two brackets.
+    let list = |depth: usize| {
+        format!(
+            "{}{{}}{}",
+            r#"{"children":["#.repeat(depth),
+            "]}".repeat(depth)
+        )
+    };
+    let message = Message::from_json(&ty, &list(100)).unwrap();
+    assert_eq!(message.to_json().unwrap(), list(100));
+    assert_eq!(serde_json::to_string(&message).unwrap(), list(100));
+    assert!(Message::from_json(&ty, &list(101)).is_err());
     let open = "[{".repeat(100_000);
     assert!(Message::from_json(&ty, &open).is_err());
+    let unknown = format!(
+        r#"{{"nope":{}{}}}"#,
+        "[".repeat(100_000),
+        "]".repeat(100_000)
+    );
+    let ignoring = JsonOptions::new().ignore_unknown(true);
+    Message::from_json_with(&ty, &unknown, &ignoring).unwrap();
     let brackets_in_strings = format!(r#"{{"string":"\"{}"}}"#, "[".repeat(1000));
     Message::from_json(&ty, &brackets_in_strings).unwrap();
 }

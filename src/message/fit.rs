@@ -139,7 +139,7 @@ pub(super) fn fit_one(tables: &Tables, field: &FieldLayout, value: Value) -> Res
         (FieldType::Float, value) => Ok(Slot::Bits(fit_float(value)?.to_bits().into())),
         (field_type, value) => match integer(&value) {
             Some(number) if field_type.is_number() && field_type != FieldType::Bool => {
-                fit_integer(field_type, number)
+                fit_integer(field_type, number).map(Slot::Bits)
             }
             _ => Err(Misfit::wrong_type(type_name(tables, field), given(&value))),
         },
@@ -205,35 +205,44 @@ pub(super) fn type_name(tables: &Tables, field: &FieldLayout) -> String {
     }
 }
 
-/// Enums take a number, or the name of one of their values. A closed enum takes only the numbers
-/// it names; an open one keeps any.
+/// Enums take a number, or the name of one of their values.
 fn fit_enum(values: &EnumLayout, closed: bool, value: &Value) -> Result<i32, Misfit> {
-    let name = || values.descriptor.full_name().to_owned();
     let number = match value {
         Value::String(given) => {
             let named = values.number(given);
             return named.ok_or_else(|| Misfit::unknown_enum_name(values, given));
         }
-        Value::Enum(number) => *number,
-        _ => match integer(value) {
-            Some(number) => i32::try_from(number).map_err(|_| Misfit::OutOfRange {
-                value: number.to_string(),
-                expected: format!("enum `{}`", name()),
-            })?,
-            None => {
-                let expected = format!("a value of enum `{}`", name());
-                return Err(Misfit::wrong_type(expected, given(value)));
-            }
-        },
+        Value::Enum(number) => Some((*number).into()),
+        _ => integer(value),
     };
-    if closed && values.name(number).is_none() {
+    match number {
+        Some(number) => fit_enum_number(values, closed, number),
+        None => {
+            let expected = format!("a value of enum `{}`", values.descriptor.full_name());
+            Err(Misfit::wrong_type(expected, given(value)))
+        }
+    }
+}
+
+/// A closed enum takes only the numbers it names; an open one keeps any.
+pub(super) fn fit_enum_number(
+    values: &EnumLayout,
+    closed: bool,
+    number: i128,
+) -> Result<i32, Misfit> {
+    let name = || values.descriptor.full_name().to_owned();
+    let fitted = i32::try_from(number).map_err(|_| Misfit::OutOfRange {
+        value: number.to_string(),
+        expected: format!("enum `{}`", name()),
+    })?;
+    if closed && values.name(fitted).is_none() {
         return Err(Misfit::UnknownEnumValue {
             enum_type: name(),
             value: number.to_string(),
             nearest: None,
         });
     }
-    Ok(number)
+    Ok(fitted)
 }
 
 /// Doubles take every float, and integers that a double holds exactly.
@@ -250,7 +259,7 @@ fn fit_double(value: Value) -> Result<f64, Misfit> {
 }
 
 /// Floats take a double as the nearest float, and integers that a float holds exactly.
-fn fit_float(value: Value) -> Result<f32, Misfit> {
+pub(super) fn fit_float(value: Value) -> Result<f32, Misfit> {
     match value {
         Value::F32(value) => Ok(value),
         Value::F64(value) => {
@@ -272,7 +281,8 @@ fn fit_float(value: Value) -> Result<f32, Misfit> {
 }
 
 /// Integer fields take every integer type whose value is in their range.
-fn fit_integer(field_type: FieldType, number: i128) -> Result<Slot, Misfit> {
+#[inline]
+pub(super) fn fit_integer(field_type: FieldType, number: i128) -> Result<u64, Misfit> {
     let fitted = match field_type {
         FieldType::Int32 | FieldType::Sint32 | FieldType::Sfixed32 => {
             i32::try_from(number).map(|number| i64::from(number) as u64)
@@ -283,7 +293,7 @@ fn fit_integer(field_type: FieldType, number: i128) -> Result<Slot, Misfit> {
         FieldType::Uint32 | FieldType::Fixed32 => u32::try_from(number).map(u64::from),
         _ => u64::try_from(number),
     };
-    fitted.map(Slot::Bits).map_err(|_| Misfit::OutOfRange {
+    fitted.map_err(|_| Misfit::OutOfRange {
         value: number.to_string(),
         expected: format!("{field_type:?}").to_lowercase(),
     })

@@ -23,6 +23,7 @@ mod map_keys;
 mod map_ref;
 mod message_ref;
 mod nesting;
+mod path;
 mod pool;
 mod received;
 mod required;

@@ -12,31 +12,10 @@ pub(super) fn is_within_limit(message: &DynamicMessage) -> bool {
     fits(message, MESSAGE_NESTING_MAX).is_some()
 }
 
-/// Whether the brackets of a JSON text nest within the limit. Reads no more of JSON than where
-/// strings begin and end; what is no JSON at all is the parser's to tell.
-pub(super) fn is_json_within_limit(json: &str) -> bool {
-    let mut depth = 0_usize;
-    let mut in_string = false;
-    let mut bytes = json.bytes();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'"' => in_string = !in_string,
-            b'\\' if in_string => {
-                bytes.next();
-            }
-            b'[' | b'{' if !in_string => depth += 1,
-            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-        if depth > MESSAGE_NESTING_MAX {
-            return false;
-        }
-    }
-    true
-}
-
-/// The same for the text format, whose messages stand in braces or angle brackets and whose strings
-/// in either kind of quotes. A comment's brackets count: nobody writes a hundred of them.
+/// Whether the brackets of a message in the text format nest within the limit, in braces or angle
+/// brackets, with strings in either kind of quotes. Reads no more of it than where strings begin and
+/// end; what is no text format at all is the parser's to tell. A comment's brackets count: nobody
+/// writes a hundred of them.
 pub(super) fn is_text_within_limit(text: &str) -> bool {
     let mut depth = 0_usize;
     let mut quote = None;

@@ -30,8 +30,8 @@ pub(crate) enum Difference {
     FieldTwice,
     /// prost-reflect writes the largest `float` with more digits than it has, and does not read it.
     LargestFloat,
-    /// Nesting ends at 100 levels here, also in JSON, and what an `Any` holds may only take so much
-    /// memory; prost-reflect has neither limit.
+    /// Nesting ends at 100 messages here, also in JSON, and what an `Any` holds may only take so much
+    /// memory; prost-reflect has neither limit, and that of serde_json beneath it, of 128 brackets.
     Limit,
     /// prost-reflect takes doubles that no integer type has, 1.8446744073709552e19, for the largest
     /// integer there is.
@@ -106,6 +106,8 @@ pub(crate) fn known_if_taken(theirs: &str) -> Option<Difference> {
         Some(Difference::LargestFloat)
     } else if theirs.contains("invalid digit found in string") {
         Some(Difference::QuotedExponent)
+    } else if theirs.contains("recursion limit exceeded") {
+        Some(Difference::Limit)
     } else {
         None
     }

@@ -2,15 +2,16 @@
 //! (<https://protobuf.dev/programming-guides/json/>).
 
 mod read;
+mod text;
 mod write;
 
-use std::fmt;
+use std::{cell::RefCell, fmt};
 
 use serde::{Serialize, Serializer, de::DeserializeSeed as _};
 
 use crate::{
     limits::MESSAGE_NESTING_MAX,
-    message::{Message, MessageRef, nesting::is_json_within_limit},
+    message::{Message, MessageRef, path::Path},
     schema::MessageType,
 };
 
@@ -87,8 +88,8 @@ impl Message {
     /// Reads a message from JSON.
     ///
     /// # Errors
-    /// If it is not JSON, or not of this type; and if brackets in the text, or messages in what it
-    /// says, nest deeper than [`MESSAGE_NESTING_MAX`], for then it could not be sent on.
+    /// If it is not JSON, or not of this type; and if messages in what it says nest deeper than
+    /// [`MESSAGE_NESTING_MAX`], for then it could not be sent on.
     pub fn from_json(message_type: &MessageType, json: &str) -> Result<Self, JsonError> {
         Self::from_json_with(message_type, json, &JsonOptions::default())
     }
@@ -102,22 +103,26 @@ impl Message {
         json: &str,
         options: &JsonOptions,
     ) -> Result<Self, JsonError> {
-        let error = |kind| JsonError::new(message_type, kind);
-        if !is_json_within_limit(json) {
-            return Err(error(Kind::TooDeep));
-        }
+        let path = RefCell::default();
         let seed = read::MessageSeed {
             index: message_type.index(),
             context: read::Context {
                 tables: message_type.tables(),
                 options,
                 levels: MESSAGE_NESTING_MAX,
+                path: &path,
             },
         };
         let mut deserializer = serde_json::Deserializer::from_str(json);
-        seed.deserialize(&mut deserializer)
-            .and_then(|message| deserializer.end().map(|()| message))
-            .map_err(|source| error(Kind::Read(source)))
+        // Messages are counted; what is read over is not recursed into.
+        deserializer.disable_recursion_limit();
+        let read = seed.deserialize(&mut deserializer);
+        read.and_then(|message| deserializer.end().map(|()| message))
+            .map_err(|source| JsonError {
+                message_type: message_type.full_name().into(),
+                path: path.take(),
+                kind: Kind::Read(source),
+            })
     }
 }
 
@@ -135,32 +140,11 @@ impl MessageRef<'_> {
     /// # Errors
     /// As there.
     pub fn to_json_with(self, options: &JsonOptions) -> Result<String, JsonError> {
-        let (start, end) = self.range();
-        let mut json = Vec::with_capacity(64 + 2 * (end - start));
-        let written = if options.pretty {
-            self.write_json(&mut serde_json::Serializer::pretty(&mut json), options)
-        } else {
-            self.write_json(&mut serde_json::Serializer::new(&mut json), options)
-        };
-        written
-            .and_then(|()| String::from_utf8(json).map_err(serde::ser::Error::custom))
-            .map_err(|source| JsonError::new(self.message_type(), Kind::Write(source)))
-    }
-
-    fn write_json<S: Serializer>(
-        self,
-        serializer: S,
-        options: &JsonOptions,
-    ) -> Result<S::Ok, S::Error> {
-        let context = write::Context {
-            options,
-            levels: MESSAGE_NESTING_MAX,
-        };
-        write::Shown {
-            message: self,
-            context,
-        }
-        .serialize(serializer)
+        write::write(self, options).map_err(|(path, why)| JsonError {
+            message_type: self.message_type().full_name().into(),
+            path,
+            kind: Kind::Write(why),
+        })
     }
 }
 
@@ -173,23 +157,27 @@ impl Serialize for Message {
     }
 }
 
+/// By way of the text of JSON, which [`to_json`](MessageRef::to_json) gives at once.
 impl Serialize for MessageRef<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        self.write_json(serializer, &JsonOptions::default())
+        let json = self.to_json().map_err(serde::ser::Error::custom)?;
+        let mut parsed = serde_json::Deserializer::from_str(&json);
+        parsed.disable_recursion_limit();
+        serde_transcode::transcode(&mut parsed, serializer)
     }
 }
 
 /// Why a message could not be read from JSON or written as JSON.
 pub struct JsonError {
     message_type: Box<str>,
+    path: Path,
     kind: Kind,
 }
 
 #[derive(Debug)]
 enum Kind {
     Read(serde_json::Error),
-    Write(serde_json::Error),
-    TooDeep,
+    Write(String),
 }
 
 impl JsonError {
@@ -197,7 +185,7 @@ impl JsonError {
     pub fn line(&self) -> Option<usize> {
         match &self.kind {
             Kind::Read(source) => Some(source.line()),
-            Kind::Write(_) | Kind::TooDeep => None,
+            Kind::Write(_) => None,
         }
     }
 
@@ -205,15 +193,13 @@ impl JsonError {
     pub fn column(&self) -> Option<usize> {
         match &self.kind {
             Kind::Read(source) => Some(source.column()),
-            Kind::Write(_) | Kind::TooDeep => None,
+            Kind::Write(_) => None,
         }
     }
 
-    fn new(message_type: &MessageType, kind: Kind) -> Self {
-        Self {
-            message_type: message_type.full_name().into(),
-            kind,
-        }
+    /// The value that is wrong: `user.groups[3].labels["a"]`. Empty if it is the message itself.
+    pub fn path(&self) -> String {
+        self.path.to_string()
     }
 }
 
@@ -221,9 +207,15 @@ impl fmt::Display for JsonError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let message_type = &self.message_type;
         match &self.kind {
-            Kind::Read(source) => write!(f, "the JSON is no `{message_type}`: {source}"),
-            Kind::Write(source) => write!(f, "`{message_type}` cannot be JSON: {source}"),
-            Kind::TooDeep => write!(f, "the JSON is no `{message_type}`: {TooDeep}"),
+            Kind::Read(_) => write!(f, "the JSON is no `{message_type}`: ")?,
+            Kind::Write(_) => write!(f, "`{message_type}` cannot be JSON: ")?,
+        }
+        if !self.path.is_empty() {
+            write!(f, "`{}`: ", self.path)?;
+        }
+        match &self.kind {
+            Kind::Read(source) => source.fmt(f),
+            Kind::Write(why) => f.write_str(why),
         }
     }
 }
@@ -237,8 +229,8 @@ impl fmt::Debug for JsonError {
 impl std::error::Error for JsonError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match &self.kind {
-            Kind::Read(source) | Kind::Write(source) => Some(source),
-            Kind::TooDeep => None,
+            Kind::Read(source) => Some(source),
+            Kind::Write(_) => None,
         }
     }
 }

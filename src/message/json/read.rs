@@ -5,7 +5,7 @@ mod collections;
 mod fields;
 mod scalar;
 
-use std::{fmt, sync::Arc};
+use std::{cell::RefCell, fmt, sync::Arc};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
@@ -18,6 +18,7 @@ use crate::{
         Message, Value,
         body::{Body, Slot},
         fit::type_name,
+        path::Path,
         serde::message_of_text,
     },
     schema::{
@@ -33,6 +34,8 @@ pub(super) struct Context<'a> {
     pub(super) options: &'a JsonOptions,
     /// How many messages may still lie inside each other.
     pub(super) levels: usize,
+    /// To what cannot be read.
+    pub(super) path: &'a RefCell<Path>,
 }
 
 impl<'a> Context<'a> {
@@ -115,9 +118,30 @@ impl<'de> DeserializeSeed<'de> for ElementSeed<'_> {
 }
 
 /// One value. `None` if it is null, or the name of an enum's value that is read over.
+#[derive(Clone, Copy)]
 struct OneSeed<'a> {
     field: &'a FieldLayout,
     context: Context<'a>,
+}
+
+impl OneSeed<'_> {
+    fn expecting(self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = type_name(self.context.tables, self.field);
+        match self.field.field_type {
+            FieldType::Message | FieldType::Group => write!(f, "a `{name}`"),
+            FieldType::Enum | FieldType::ClosedEnum => write!(f, "a value of enum `{name}`"),
+            _ => f.write_str(&name),
+        }
+    }
+
+    /// Whether it is google.protobuf.NullValue, whose value is null.
+    fn is_null_enum(self) -> bool {
+        let is_enum = matches!(
+            self.field.field_type,
+            FieldType::Enum | FieldType::ClosedEnum
+        );
+        is_enum && self.context.tables.enum_layout(self.field.inner).is_null
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for OneSeed<'_> {
@@ -140,6 +164,11 @@ struct OneVisitor<'a> {
 }
 
 impl<'a> OneVisitor<'a> {
+    fn seed(&self) -> OneSeed<'a> {
+        let Self { field, context, .. } = *self;
+        OneSeed { field, context }
+    }
+
     /// The table of the message type that is wanted.
     fn inner(&self) -> Option<&'a Layout> {
         let is_message = self.field.field_type.is_message();
@@ -152,10 +181,8 @@ impl<'a> OneVisitor<'a> {
 
     fn scalar<E: Error>(self, value: scalar::Scalar<'_>) -> Result<Option<Slot>, E> {
         match self.inner() {
-            None => match scalar::read(self.context, self.field, value) {
-                Some(read) => read.map_err(E::custom),
-                None => Err(E::invalid_type(value.unexpected(), &self)),
-            },
+            None => scalar::read(self.context, self.field, value)
+                .map_err(|fault| fault.into_error(value, &self)),
             Some(layout) => self.scalar_message(layout, value),
         }
     }
@@ -175,11 +202,9 @@ impl<'a> OneVisitor<'a> {
             }
             (JsonForm::Wrapper, value) => {
                 let field = layout.field(0);
-                let Some(read) = scalar::read(context, field, value) else {
-                    return Err(E::invalid_type(value.unexpected(), &self));
-                };
+                let read = scalar::read(context, field, value);
                 let mut body = Body::default();
-                if let Some(value) = read.map_err(E::custom)? {
+                if let Some(value) = read.map_err(|fault| fault.into_error(value, &self))? {
                     body.put(layout, 0, value);
                 }
                 Some(body)
@@ -214,17 +239,12 @@ impl<'de> Visitor<'de> for OneVisitor<'_> {
     type Value = Option<Slot>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = type_name(self.context.tables, self.field);
-        match self.field.field_type {
-            FieldType::Message | FieldType::Group => write!(f, "a `{name}`"),
-            FieldType::Enum | FieldType::ClosedEnum => write!(f, "a value of enum `{name}`"),
-            _ => f.write_str(&name),
-        }
+        self.seed().expecting(f)
     }
 
     fn visit_unit<E: Error>(self) -> Result<Option<Slot>, E> {
-        match (self.form(), self.field.field_type) {
-            (Some(JsonForm::Value), _) => {
+        match self.form() {
+            Some(JsonForm::Value) => {
                 let of = MessageType::with(self.context.tables, self.field.inner);
                 let mut message = Message::new(&of);
                 message
@@ -232,11 +252,7 @@ impl<'de> Visitor<'de> for OneVisitor<'_> {
                     .map_err(E::custom)?;
                 Ok(Some(Slot::Message(Box::new(message.into_body()))))
             }
-            (_, FieldType::Enum | FieldType::ClosedEnum)
-                if self.context.tables.enum_layout(self.field.inner).is_null =>
-            {
-                Ok(Some(Slot::Bits(0)))
-            }
+            _ if self.seed().is_null_enum() => Ok(Some(Slot::Bits(0))),
             _ if self.nullable => Ok(None),
             _ => Err(E::invalid_type(Unexpected::Unit, &self)),
         }

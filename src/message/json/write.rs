@@ -1,156 +1,244 @@
-//! Writing: a walk over a message into any serializer.
+//! Writing: a walk over a message.
 
-use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde::{
-    Serialize, Serializer,
-    ser::{Error as _, SerializeMap as _, SerializeSeq as _},
-};
-
-use super::{JsonOptions, TooDeep};
+use super::{JsonOptions, TooDeep, text::Text};
 use crate::{
+    limits::MESSAGE_NESTING_MAX,
     message::{
-        ListRef, MapKeyRef, MapRef, Message, MessageRef, ValueRef, serde::text_of_well_known,
+        ListRef, MapKeyRef, MapRef, Message, MessageRef, ValueRef,
+        path::{Path, Segment},
+        serde::text_of_well_known,
     },
     schema::{
         MessageType,
-        layout::{Cardinality, FieldLayout, JsonForm, Tables},
+        layout::{Cardinality, FieldLayout, FieldType, JsonForm, Tables},
     },
 };
 
-/// What is written of a message, and how.
-#[derive(Clone, Copy)]
-pub(super) struct Context<'o> {
-    pub(super) options: &'o JsonOptions,
-    /// How many messages may still lie inside each other.
-    pub(super) levels: usize,
-}
-
 /// A message, as what its type is in JSON.
-pub(super) struct Shown<'a, 'o> {
-    pub(super) message: MessageRef<'a>,
-    pub(super) context: Context<'o>,
+///
+/// # Errors
+/// What JSON cannot say, and where it is.
+pub(super) fn write(
+    message: MessageRef<'_>,
+    options: &JsonOptions,
+) -> Result<String, (Path, String)> {
+    let (start, end) = message.range();
+    let mut writer = Writer {
+        text: Text::with_capacity(64 + 2 * (end - start), options.pretty),
+        options,
+        levels: MESSAGE_NESTING_MAX,
+        path: Path::default(),
+    };
+    let written = writer.message(message).and_then(|()| {
+        let text = std::mem::replace(&mut writer.text, Text::with_capacity(0, false));
+        String::from_utf8(text.into_bytes()).map_err(|error| error.to_string())
+    });
+    written.map_err(|why| (writer.path, why))
 }
 
-impl Context<'_> {
-    fn below<E: serde::ser::Error>(self) -> Result<Self, E> {
-        match self.levels.checked_sub(1) {
-            Some(levels) => Ok(Self { levels, ..self }),
-            None => Err(E::custom(TooDeep)),
-        }
-    }
+struct Writer<'o> {
+    text: Text,
+    options: &'o JsonOptions,
+    /// How many messages may still lie inside each other.
+    levels: usize,
+    /// To what cannot be written.
+    path: Path,
 }
 
-impl Serialize for Shown<'_, '_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let message = self.message;
+/// Or why it cannot be written.
+type Written = Result<(), String>;
+
+impl Writer<'_> {
+    fn message(&mut self, message: MessageRef<'_>) -> Written {
         match message.layout.json_form {
             JsonForm::Object | JsonForm::Empty => {
-                let mut map = serializer.serialize_map(None)?;
-                self.fields::<S>(&mut map)?;
-                map.end()
+                self.text.open(b'{');
+                self.fields(message)?;
+                self.text.close(b'}');
             }
-            JsonForm::Any => self.any(serializer),
-            JsonForm::Text => match text_of_well_known(message).map_err(S::Error::custom)? {
-                Some(text) => serializer.serialize_str(&text),
-                None => serializer.serialize_unit(),
+            JsonForm::Any => self.any(message)?,
+            JsonForm::Text => match text_of_well_known(message).map_err(|why| why.to_string())? {
+                Some(text) => self.text.string(&text),
+                None => self.text.raw("null"),
             },
             JsonForm::Wrapper | JsonForm::Struct | JsonForm::ListValue => {
                 match message.layout.by_number(1) {
-                    Some((slot, field)) => {
-                        let value = message.value(slot);
-                        self.element(value, field).serialize(serializer)
-                    }
-                    None => serializer.serialize_unit(),
+                    Some((slot, field)) => self.value(message.value(slot), field, message)?,
+                    None => self.text.raw("null"),
                 }
             }
-            JsonForm::Value => self.anything(serializer),
+            JsonForm::Value => self.anything(message)?,
         }
+        Ok(())
     }
-}
 
-impl<'a> Shown<'a, '_> {
-    fn fields<S: Serializer>(&self, map: &mut S::SerializeMap) -> Result<(), S::Error> {
-        let Self { message, context } = *self;
+    fn fields(&mut self, message: MessageRef<'_>) -> Written {
         let layout = message.layout;
         for (slot, field) in layout.slots() {
-            let is_set = message.is_set(slot);
-            let shown = is_set || (context.options.defaults && has_default_to_show(field));
-            let info = layout.info(slot);
-            if !shown || (!is_set && info.is_extension()) {
-                continue;
-            }
-            let name = match context.options.proto_names && !info.is_extension() {
-                true => &info.name,
-                false => &info.json_name,
+            let value = match message.set_value(slot) {
+                Some(value) => value,
+                None if self.options.defaults && has_default_to_show(field) => {
+                    match layout.info(slot).is_extension() {
+                        true => continue,
+                        false => message.value(slot),
+                    }
+                }
+                None => continue,
             };
-            let name: &str = name;
-            // What needs no context is written without one.
-            match message.value(slot) {
-                ValueRef::Str(value) => map.serialize_entry(name, value)?,
-                ValueRef::I32(value) => map.serialize_entry(name, &value)?,
-                ValueRef::U32(value) => map.serialize_entry(name, &value)?,
-                ValueRef::Bool(value) => map.serialize_entry(name, &value)?,
-                value => map.serialize_entry(name, &self.element(value, field))?,
+            let info = layout.info(slot);
+            match self.options.proto_names && !info.is_extension() {
+                true => self.text.name(&info.name),
+                false => self.text.written_name(&info.json_key),
+            }
+            if let Err(why) = self.value(value, field, message) {
+                self.path.push(Segment::field(&info.json_name));
+                return Err(why);
             }
         }
         Ok(())
     }
 
     /// The message inside, with its type; as `value` if it has a JSON of its own.
-    fn any<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { message, context } = *self;
-        let url = message.str(1).map_err(S::Error::custom)?;
-        let encoded = message.bytes(2).map_err(S::Error::custom)?;
-        if url.is_empty() && encoded.is_empty() {
-            return serializer.serialize_map(Some(0))?.end();
+    fn any(&mut self, message: MessageRef<'_>) -> Written {
+        let url = message.str(1).map_err(|error| error.to_string())?;
+        let encoded = message.bytes(2).map_err(|error| error.to_string())?;
+        self.text.open(b'{');
+        if !url.is_empty() || !encoded.is_empty() {
+            let payload = payload(message, url, encoded)?;
+            self.text.name("@type");
+            self.text.string(url);
+            self.below(|writer| match payload.as_ref() {
+                inner if inner.layout.json_form == JsonForm::Object => writer.fields(inner),
+                inner => {
+                    writer.text.name("value");
+                    writer.message(inner)
+                }
+            })?;
         }
-        let payload = self.payload(url, encoded).map_err(S::Error::custom)?;
-        let inner = Shown {
-            message: payload.as_ref(),
-            context: context.below()?,
-        };
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("@type", url)?;
-        match inner.message.layout.json_form {
-            JsonForm::Object => inner.fields::<S>(&mut map)?,
-            _ => map.serialize_entry("value", &inner)?,
-        }
-        map.end()
-    }
-
-    fn payload(&self, url: &str, encoded: &[u8]) -> Result<Message, String> {
-        let name = url.rsplit_once('/').map(|(_, name)| name);
-        let name = name.ok_or_else(|| format!("the type URL `{url}` of an Any has no `/`"))?;
-        let tables = self.message.shared_tables();
-        let index = tables.index_of(name);
-        let index = index.ok_or_else(|| format!("the schema has no `{name}` that an Any holds"))?;
-        Message::decode(&MessageType::with(tables, index), encoded.to_vec())
-            .map_err(|error| format!("what an Any holds: {error}"))
+        self.text.close(b'}');
+        Ok(())
     }
 
     /// A google.protobuf.Value: whichever member of its oneof is set.
-    fn anything<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let message = self.message;
+    fn anything(&mut self, message: MessageRef<'_>) -> Written {
         let Some(slot) = message.set_slots().next() else {
-            return serializer.serialize_unit();
+            self.text.raw("null");
+            return Ok(());
         };
-        let field = message.layout.field(slot);
         match message.value(slot) {
-            ValueRef::F64(number) if !number.is_finite() => Err(S::Error::custom(format!(
+            ValueRef::F64(number) if !number.is_finite() => Err(format!(
                 "a google.protobuf.Value holds {number}, which is no number of JSON"
-            ))),
-            value => self.element(value, field).serialize(serializer),
+            )),
+            value => self.value(value, message.layout.field(slot), message),
         }
     }
 
-    fn element(&self, value: ValueRef<'a>, field: &'a FieldLayout) -> Element<'a, '_> {
-        Element {
-            value,
-            field,
-            tables: self.message.tables(),
-            context: self.context,
+    /// What lies one message deeper.
+    fn below(&mut self, write: impl FnOnce(&mut Self) -> Written) -> Written {
+        let Some(levels) = self.levels.checked_sub(1) else {
+            return Err(TooDeep.to_string());
+        };
+        self.levels = levels;
+        write(self)?;
+        self.levels = levels + 1;
+        Ok(())
+    }
+
+    /// A value of a field, or an element of it. `of` is the message that it is in.
+    fn value(&mut self, value: ValueRef<'_>, field: &FieldLayout, of: MessageRef<'_>) -> Written {
+        match value {
+            ValueRef::Str(value) => self.text.string(value),
+            ValueRef::Bytes(value) => self.text.base64(value),
+            ValueRef::Message(message) => return self.below(|writer| writer.message(message)),
+            ValueRef::List(list) => return self.elements(list),
+            ValueRef::Map(map) => return self.entries(map),
+            ValueRef::Enum(number) => self.enum_value(number, field, of.tables()),
+            number => self.number(number),
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn number(&mut self, value: ValueRef<'_>) {
+        match value {
+            ValueRef::I32(value) => self.text.raw(itoa::Buffer::new().format(value)),
+            ValueRef::U32(value) => self.text.raw(itoa::Buffer::new().format(value)),
+            // Numbers of JSON are doubles to many readers.
+            ValueRef::I64(value) => self.text.quoted(itoa::Buffer::new().format(value)),
+            ValueRef::U64(value) => self.text.quoted(itoa::Buffer::new().format(value)),
+            ValueRef::F32(value) if value.is_finite() => {
+                self.text.raw(zmij::Buffer::new().format_finite(value));
+            }
+            ValueRef::F64(value) if value.is_finite() => {
+                self.text.raw(zmij::Buffer::new().format_finite(value));
+            }
+            ValueRef::F32(value) => self.text.quoted(not_finite(value.into())),
+            ValueRef::F64(value) => self.text.quoted(not_finite(value)),
+            ValueRef::Bool(value) => self.text.raw(if value { "true" } else { "false" }),
+            _ => {}
         }
     }
+
+    fn enum_value(&mut self, number: i32, field: &FieldLayout, tables: &Tables) {
+        let values = tables.enum_layout(field.inner);
+        match values.name(number) {
+            _ if values.is_null => self.text.raw("null"),
+            Some(name) if !self.options.enum_numbers => self.text.quoted(name),
+            _ => self.number(ValueRef::I32(number)),
+        }
+    }
+
+    fn elements(&mut self, list: ListRef<'_>) -> Written {
+        let (field, message) = (list.field(), list.message());
+        self.text.open(b'[');
+        if field.field_type.is_number() && !is_enum(field) {
+            // Folding a list of numbers is much faster than iterating.
+            list.iter().for_each(|value| {
+                self.text.next();
+                self.number(value);
+            });
+        } else {
+            for (index, value) in list.iter().enumerate() {
+                self.text.next();
+                if let Err(why) = self.value(value, field, message) {
+                    self.path.push(Segment::Index(index));
+                    return Err(why);
+                }
+            }
+        }
+        self.text.close(b']');
+        Ok(())
+    }
+
+    fn entries(&mut self, map: MapRef<'_>) -> Written {
+        let (field, message) = (map.value_field(), map.message());
+        self.text.open(b'{');
+        for (key, value) in map {
+            match key {
+                MapKeyRef::Str(key) => self.text.name(key),
+                // Keys of objects are strings.
+                key => self.text.name(&key.to_string()),
+            }
+            // On the wire an entry is a message around its value.
+            if let Err(why) = self.below(|writer| writer.value(value, field, message)) {
+                self.path.push(Segment::key(key));
+                return Err(why);
+            }
+        }
+        self.text.close(b'}');
+        Ok(())
+    }
+}
+
+/// What an Any holds.
+fn payload(message: MessageRef<'_>, url: &str, encoded: &[u8]) -> Result<Message, String> {
+    let name = url.rsplit_once('/').map(|(_, name)| name);
+    let name = name.ok_or_else(|| format!("the type URL `{url}` of an Any has no `/`"))?;
+    let tables = message.shared_tables();
+    let index = tables.index_of(name);
+    let index = index.ok_or_else(|| format!("the schema has no `{name}` that an Any holds"))?;
+    Message::decode(&MessageType::with(tables, index), encoded.to_vec())
+        .map_err(|error| format!("what an Any holds: {error}"))
 }
 
 /// Fields without presence have a default to show, and so have lists and maps.
@@ -158,116 +246,8 @@ fn has_default_to_show(field: &FieldLayout) -> bool {
     field.cardinality != Cardinality::One || !field.presence
 }
 
-/// A value of a field, or an element of it.
-struct Element<'a, 'o> {
-    value: ValueRef<'a>,
-    field: &'a FieldLayout,
-    /// Of the message that it is in.
-    tables: &'a Tables,
-    context: Context<'o>,
-}
-
-impl Serialize for Element<'_, '_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let context = self.context;
-        match self.value {
-            ValueRef::Bool(value) => serializer.serialize_bool(value),
-            ValueRef::I32(value) => serializer.serialize_i32(value),
-            ValueRef::U32(value) => serializer.serialize_u32(value),
-            // Numbers of JSON are doubles to many readers.
-            ValueRef::I64(value) => serializer.serialize_str(itoa::Buffer::new().format(value)),
-            ValueRef::U64(value) => serializer.serialize_str(itoa::Buffer::new().format(value)),
-            ValueRef::F32(value) if value.is_finite() => serializer.serialize_f32(value),
-            ValueRef::F32(value) => serializer.serialize_str(not_finite(value.into())),
-            ValueRef::F64(value) if value.is_finite() => serializer.serialize_f64(value),
-            ValueRef::F64(value) => serializer.serialize_str(not_finite(value)),
-            ValueRef::Str(value) => serializer.serialize_str(value),
-            ValueRef::Bytes(value) => serializer.serialize_str(&STANDARD.encode(value)),
-            ValueRef::Enum(number) => self.enum_value(number, serializer),
-            ValueRef::Message(message) => Shown {
-                message,
-                context: context.below()?,
-            }
-            .serialize(serializer),
-            ValueRef::List(list) => elements(list, context, serializer),
-            ValueRef::Map(map) => entries(map, context, serializer),
-        }
-    }
-}
-
-impl Element<'_, '_> {
-    fn enum_value<S: Serializer>(&self, number: i32, serializer: S) -> Result<S::Ok, S::Error> {
-        let values = self.tables.enum_layout(self.field.inner);
-        match values.name(number) {
-            _ if values.is_null => serializer.serialize_unit(),
-            Some(name) if !self.context.options.enum_numbers => serializer.serialize_str(name),
-            _ => serializer.serialize_i32(number),
-        }
-    }
-}
-
-fn elements<S: Serializer>(
-    list: ListRef<'_>,
-    context: Context<'_>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let (field, tables) = (list.field(), list.message().tables());
-    let mut seq = serializer.serialize_seq(Some(list.len()))?;
-    for value in list {
-        match value {
-            ValueRef::Str(value) => seq.serialize_element(value)?,
-            ValueRef::I32(value) => seq.serialize_element(&value)?,
-            ValueRef::U32(value) => seq.serialize_element(&value)?,
-            ValueRef::F64(value) if value.is_finite() => seq.serialize_element(&value)?,
-            ValueRef::I64(value) => {
-                seq.serialize_element(itoa::Buffer::new().format(value))?;
-            }
-            value => seq.serialize_element(&Element {
-                value,
-                field,
-                tables,
-                context,
-            })?,
-        }
-    }
-    seq.end()
-}
-
-/// On the wire an entry is a message around its value.
-fn entries<S: Serializer>(
-    map: MapRef<'_>,
-    context: Context<'_>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    let context = match map.is_empty() {
-        true => context,
-        false => context.below()?,
-    };
-    let (field, tables) = (map.value_field(), map.message().tables());
-    let mut object = serializer.serialize_map(None)?;
-    for (key, value) in map {
-        let value = Element {
-            value,
-            field,
-            tables,
-            context,
-        };
-        match (key, value.value) {
-            (MapKeyRef::Str(key), ValueRef::Str(value)) => object.serialize_entry(key, value)?,
-            (MapKeyRef::Str(key), _) => object.serialize_entry(key, &value)?,
-            (key, _) => object.serialize_entry(&Key(key), &value)?,
-        }
-    }
-    object.end()
-}
-
-/// Keys of objects are strings.
-struct Key<'a>(MapKeyRef<'a>);
-
-impl Serialize for Key<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
+fn is_enum(field: &FieldLayout) -> bool {
+    matches!(field.field_type, FieldType::Enum | FieldType::ClosedEnum)
 }
 
 fn not_finite(value: f64) -> &'static str {

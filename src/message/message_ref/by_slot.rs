@@ -56,7 +56,12 @@ impl<'a> MessageRef<'a> {
     /// A number in its form in memory; the default if it is not set.
     #[inline]
     pub(in crate::message) fn bits(self, slot: u16, layout: &FieldLayout) -> u64 {
-        let bits = match self.held(slot) {
+        self.bits_of(self.held(slot), slot, layout)
+    }
+
+    #[inline]
+    fn bits_of(self, held: Held<'a>, slot: u16, layout: &FieldLayout) -> u64 {
+        let bits = match held {
             Held::Received(Entry::Value(at)) => {
                 wire::number(layout.field_type, self.view().bytes, &mut { at })
             }
@@ -71,7 +76,12 @@ impl<'a> MessageRef<'a> {
 
     #[inline]
     pub(in crate::message) fn text(self, slot: u16) -> &'a str {
-        match self.held(slot) {
+        self.text_of(self.held(slot), slot)
+    }
+
+    #[inline]
+    fn text_of(self, held: Held<'a>, slot: u16) -> &'a str {
+        match held {
             Held::Received(Entry::Value(at)) => {
                 let text = wire::delimited(self.view().bytes, &mut { at });
                 // It was checked, and is not known for that to Rust.
@@ -87,7 +97,12 @@ impl<'a> MessageRef<'a> {
 
     #[inline]
     pub(in crate::message) fn byte_string(self, slot: u16) -> &'a [u8] {
-        match self.held(slot) {
+        self.bytes_of(self.held(slot), slot)
+    }
+
+    #[inline]
+    fn bytes_of(self, held: Held<'a>, slot: u16) -> &'a [u8] {
+        match held {
             Held::Received(Entry::Value(at)) => {
                 wire::delimited(self.view().bytes, &mut { at }).unwrap_or_default()
             }
@@ -101,8 +116,12 @@ impl<'a> MessageRef<'a> {
 
     #[inline]
     pub(in crate::message) fn sub_message(self, slot: u16) -> Option<Self> {
-        let layout = self.layout.field(slot);
-        match self.held(slot) {
+        self.message_of(self.held(slot), self.layout.field(slot))
+    }
+
+    #[inline]
+    fn message_of(self, held: Held<'a>, layout: &FieldLayout) -> Option<Self> {
+        match held {
             Held::Received(Entry::Node(node)) => Some(self.inside(layout.inner, node, 0, 0)),
             Held::Received(Entry::Value(at)) => Some(self.message_at(layout, at, Node::NONE).0),
             Held::Set(Slot::Message(body)) => Some(self.in_slot(layout.inner, body)),
@@ -139,16 +158,23 @@ impl<'a> MessageRef<'a> {
     /// The value of a field of any type.
     pub(in crate::message) fn value(self, slot: u16) -> ValueRef<'a> {
         let layout = self.layout.field(slot);
-        match (layout.cardinality, layout.field_type) {
-            (Cardinality::List, _) => ValueRef::List(ListRef::new(self, slot)),
-            (Cardinality::Map, _) => ValueRef::Map(MapRef::new(self, slot)),
-            (_, FieldType::String) => ValueRef::Str(self.text(slot)),
-            (_, FieldType::Bytes) => ValueRef::Bytes(self.byte_string(slot)),
-            (_, FieldType::Message | FieldType::Group) => {
-                let message = self.sub_message(slot);
+        match layout.cardinality {
+            Cardinality::List => ValueRef::List(ListRef::new(self, slot)),
+            Cardinality::Map => ValueRef::Map(MapRef::new(self, slot)),
+            Cardinality::One => self.value_of(self.held(slot), slot, layout),
+        }
+    }
+
+    /// The value of a field that holds one.
+    fn value_of(self, held: Held<'a>, slot: u16, layout: &FieldLayout) -> ValueRef<'a> {
+        match layout.field_type {
+            FieldType::String => ValueRef::Str(self.text_of(held, slot)),
+            FieldType::Bytes => ValueRef::Bytes(self.bytes_of(held, slot)),
+            FieldType::Message | FieldType::Group => {
+                let message = self.message_of(held, layout);
                 ValueRef::Message(message.unwrap_or_else(|| self.empty(layout.inner)))
             }
-            (_, number) => ValueRef::of_bits(number, self.bits(slot, layout)),
+            number => ValueRef::of_bits(number, self.bits_of(held, slot, layout)),
         }
     }
 
@@ -156,22 +182,37 @@ impl<'a> MessageRef<'a> {
     pub(in crate::message) fn is_set(self, slot: u16) -> bool {
         let layout = self.layout.field(slot);
         match layout.cardinality {
-            Cardinality::One => match self.held(slot) {
-                Held::Unset => false,
-                Held::Set(_) => true,
-                Held::Received(_) if layout.presence => true,
-                Held::Received(_) => match layout.field_type {
-                    FieldType::String => !self.text(slot).is_empty(),
-                    FieldType::Bytes => !self.byte_string(slot).is_empty(),
-                    FieldType::Message | FieldType::Group => true,
-                    _ => self.bits(slot, layout) != 0,
-                },
-            },
+            Cardinality::One => self.is_held(self.held(slot), slot, layout),
             Cardinality::List | Cardinality::Map => match self.held_run(slot) {
                 HeldRun::Received(run) => run.count > 0,
                 HeldRun::Set(value) => !value.is_default(),
             },
         }
+    }
+
+    #[inline]
+    fn is_held(self, held: Held<'a>, slot: u16, layout: &FieldLayout) -> bool {
+        match held {
+            Held::Unset => false,
+            Held::Set(_) => true,
+            Held::Received(_) if layout.presence => true,
+            Held::Received(_) => match layout.field_type {
+                FieldType::String | FieldType::Bytes => !self.bytes_of(held, slot).is_empty(),
+                FieldType::Message | FieldType::Group => true,
+                _ => self.bits_of(held, slot, layout) != 0,
+            },
+        }
+    }
+
+    /// The value of a field, if it is set.
+    pub(in crate::message) fn set_value(self, slot: u16) -> Option<ValueRef<'a>> {
+        let layout = self.layout.field(slot);
+        if layout.cardinality != Cardinality::One {
+            return self.is_set(slot).then(|| self.value(slot));
+        }
+        let held = self.held(slot);
+        self.is_held(held, slot, layout)
+            .then(|| self.value_of(held, slot, layout))
     }
 
     /// The slots of all fields that are set, extensions included.

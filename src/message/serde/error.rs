@@ -4,7 +4,10 @@ use std::fmt;
 
 use serde::{de, ser};
 
-use crate::message::{MapKeyRef, fit::Misfit};
+use crate::message::{
+    fit::Misfit,
+    path::{Path, Segment},
+};
 
 /// Why a Rust value could not become a message, or a message no Rust value.
 ///
@@ -17,21 +20,12 @@ pub struct SerdeError {
 #[derive(Debug)]
 struct Inner {
     message_type: String,
-    /// Innermost first: it grows while the error travels outwards.
-    path: Vec<Segment>,
+    path: Path,
     kind: Kind,
     /// Whether the type itself does not fit, whatever the message holds.
     structural: bool,
     /// Whether the probe has put off the field that this came from.
     put_off: bool,
-}
-
-#[derive(Debug)]
-pub(super) enum Segment {
-    Field(String),
-    Index(usize),
-    /// As it is printed, with its brackets.
-    Key(String),
 }
 
 #[derive(Debug)]
@@ -46,28 +40,10 @@ enum Kind {
     Other(String),
 }
 
-impl Segment {
-    pub(super) fn key(key: MapKeyRef<'_>) -> Self {
-        Self::Key(key.in_path())
-    }
-}
-
 impl SerdeError {
     /// Where in the message it is, `lines[2].amount`; empty for the message itself.
     pub fn path(&self) -> String {
-        let mut path = String::new();
-        for segment in self.inner.path.iter().rev() {
-            match segment {
-                Segment::Field(name) if path.is_empty() => path.push_str(name),
-                Segment::Field(name) => {
-                    path.push('.');
-                    path.push_str(name);
-                }
-                Segment::Index(index) => path.push_str(&format!("[{index}]")),
-                Segment::Key(key) => path.push_str(key),
-            }
-        }
-        path
+        self.inner.path.to_string()
     }
 
     /// An error of shape: it comes from the types, not from what the message holds.
@@ -113,7 +89,7 @@ impl SerdeError {
     }
 
     pub(super) fn in_field(self, name: &str) -> Self {
-        self.within(Segment::Field(name.to_owned()))
+        self.within(Segment::field(name))
     }
 
     /// For an error of a oneof: the name of the oneof, unless a member is named already.
@@ -139,7 +115,7 @@ impl SerdeError {
         Self {
             inner: Box::new(Inner {
                 message_type: String::new(),
-                path: Vec::new(),
+                path: Path::default(),
                 kind,
                 structural,
                 put_off: false,

@@ -30,6 +30,8 @@ pub(crate) struct FieldInfo {
     pub(crate) name: Box<str>,
     /// The name in JSON; that of an extension is its full name in brackets.
     pub(crate) json_name: Box<str>,
+    /// That name as it is written: in quotes, with its colon.
+    pub(crate) json_key: Box<str>,
     pub(crate) features: Features,
     /// What it reads as when it is not set.
     pub(crate) default: Default,
@@ -265,9 +267,10 @@ fn row(tables: &Tables, declared: Declared, oneof: Option<usize>) -> Row {
         false => field_type.wire_type(),
     };
     let (name, json_name) = match &declared {
-        Declared::Field(field) => (field.name().into(), field.json_name().into()),
-        Declared::Extension(of) => (of.name().into(), of.json_name().into()),
+        Declared::Field(field) => (field.name(), field.json_name()),
+        Declared::Extension(of) => (of.name(), of.json_name()),
     };
+    let (name, json_name) = (name.into(), Box::<str>::from(json_name));
     Row {
         layout: FieldLayout {
             number,
@@ -281,6 +284,7 @@ fn row(tables: &Tables, declared: Declared, oneof: Option<usize>) -> Row {
         },
         info: FieldInfo {
             name,
+            json_key: format!("{}:", serde_json::Value::from(&*json_name)).into(),
             json_name,
             features,
             default: default(&declared, &kind),

@@ -2,11 +2,14 @@
 
 use std::{collections::BTreeMap, fmt};
 
-use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
 
-use super::{Context, ElementSeed, OneSeed, scalar};
+use super::{
+    Context, ElementSeed, OneSeed,
+    scalar::{self, Scalar},
+};
 use crate::{
-    message::{MapKey, body::Slot, fit::type_name},
+    message::{MapKey, MapKeyRef, body::Slot, fit::type_name, path::Segment},
     schema::layout::{FieldLayout, Layout},
 };
 
@@ -33,24 +36,96 @@ impl<'de> Visitor<'de> for ListVisitor<'_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Option<Slot>, A::Error> {
         let Self { field, context } = self;
         let element = field.element();
-        let seed = || {
-            ElementSeed(OneSeed {
-                field: &element,
-                context,
-            })
+        let seed = || OneSeed {
+            field: &element,
+            context,
         };
         if field.field_type.is_number() {
-            let mut items = Vec::new();
-            while let Some(item) = seq.next_element_seed(seed())? {
-                items.extend(item.map(|item| item.bits()));
+            let seed = || NumberSeed(seed());
+            return Ok(Some(Slot::Numbers(elements(&mut seq, seed, context)?)));
+        }
+        let seed = || ElementSeed(seed());
+        Ok(Some(Slot::Values(elements(&mut seq, seed, context)?)))
+    }
+}
+
+/// All elements but those that are read over.
+fn elements<'de, T, A: SeqAccess<'de>, S: DeserializeSeed<'de, Value = Option<T>>>(
+    seq: &mut A,
+    seed: impl Fn() -> S,
+    context: Context<'_>,
+) -> Result<Vec<T>, A::Error> {
+    let mut items = Vec::new();
+    for index in 0.. {
+        match seq.next_element_seed(seed()) {
+            Ok(Some(item)) => items.extend(item),
+            Ok(None) => break,
+            Err(error) => {
+                context.path.borrow_mut().push(Segment::Index(index));
+                return Err(error);
             }
-            return Ok(Some(Slot::Numbers(items)));
         }
-        let mut items = Vec::new();
-        while let Some(item) = seq.next_element_seed(seed())? {
-            items.extend(item);
+    }
+    Ok(items)
+}
+
+/// An element of a list of numbers.
+struct NumberSeed<'a>(OneSeed<'a>);
+
+impl NumberSeed<'_> {
+    #[inline]
+    fn bits<E: Error>(self, value: Scalar<'_>) -> Result<Option<u64>, E> {
+        let OneSeed { field, context } = self.0;
+        scalar::bits(context, field, value).map_err(|fault| fault.into_error(value, &self))
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for NumberSeed<'_> {
+    type Value = Option<u64>;
+
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<u64>, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Visitor<'_> for NumberSeed<'_> {
+    type Value = Option<u64>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.expecting(f)
+    }
+
+    /// Null, which only the enum of nulls has.
+    fn visit_unit<E: Error>(self) -> Result<Option<u64>, E> {
+        match self.0.is_null_enum() {
+            true => Ok(Some(0)),
+            false => Err(E::invalid_type(Unexpected::Unit, &self)),
         }
-        Ok(Some(Slot::Values(items)))
+    }
+
+    fn visit_bool<E: Error>(self, value: bool) -> Result<Option<u64>, E> {
+        self.bits(Scalar::Bool(value))
+    }
+
+    #[inline]
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Option<u64>, E> {
+        self.bits(Scalar::Signed(value))
+    }
+
+    #[inline]
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Option<u64>, E> {
+        self.bits(Scalar::Unsigned(value))
+    }
+
+    #[inline]
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Option<u64>, E> {
+        self.bits(Scalar::Float(value))
+    }
+
+    #[inline]
+    fn visit_str<E: Error>(self, value: &str) -> Result<Option<u64>, E> {
+        self.bits(Scalar::Text(value))
     }
 }
 
@@ -86,7 +161,11 @@ impl<'de> Visitor<'de> for MapVisitor<'_> {
                 },
             };
             // A value that is left out, an enum's name that is not known, leaves out the entry.
-            if let Some(value) = map.next_value_seed(ElementSeed(seed))? {
+            let value = map.next_value_seed(ElementSeed(seed)).inspect_err(|_| {
+                let path = &mut *self.context.path.borrow_mut();
+                path.push(Segment::key(MapKeyRef::from(&key)));
+            })?;
+            if let Some(value) = value {
                 entries.insert(key, value);
             }
         }

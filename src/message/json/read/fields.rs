@@ -7,7 +7,7 @@ use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Vis
 use super::{Context, FieldSeed};
 use crate::{
     Schema,
-    message::body::Body,
+    message::{body::Body, path::Segment},
     schema::layout::{Cardinality, Layout},
 };
 
@@ -41,9 +41,10 @@ pub(super) fn read_fields<'de, A: MapAccess<'de>>(
                 false => context,
             },
         };
-        let Some(value) = map.next_value_seed(seed)? else {
-            continue;
-        };
+        let value = map
+            .next_value_seed(seed)
+            .inspect_err(|_| context.path.borrow_mut().push(Segment::field(name())))?;
+        let Some(value) = value else { continue };
         if let Some(other) = other_member(layout, &body, slot) {
             let other = &layout.info(other).json_name;
             let name = name();

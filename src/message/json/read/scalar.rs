@@ -4,14 +4,14 @@ use base64::{
     Engine as _, alphabet,
     engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
 };
-use serde::de::Unexpected;
+use serde::de::{Error, Expected, Unexpected};
 
 use super::Context;
 use crate::{
     message::{
-        MapKey, Value,
+        MapKey,
         body::Slot,
-        fit::{Misfit, fit_one},
+        fit::{Misfit, fit_enum_number, fit_float, fit_integer},
     },
     schema::layout::{FieldLayout, FieldType},
 };
@@ -47,51 +47,92 @@ impl<'j> Scalar<'j> {
     }
 }
 
-type Read = Result<Option<Slot>, String>;
+/// Why a value of JSON is none of a field.
+pub(super) enum Fault {
+    /// The field takes no such values.
+    WrongType,
+    Why(String),
+}
 
-/// A value of a field. `None` if the field takes no such values; the value is `None` if it is the name
-/// of an enum's value that is read over.
-pub(super) fn read(context: Context<'_>, field: &FieldLayout, value: Scalar<'_>) -> Option<Read> {
-    let fit = |value: Value| match fit_one(context.tables, field, value) {
-        Ok(slot) => Ok(Some(slot)),
-        Err(misfit) => Err(misfit.to_string()),
-    };
-    Some(match (field.field_type, value) {
-        (FieldType::Bool, Scalar::Bool(value)) => fit(value.into()),
-        (FieldType::String, Scalar::Text(text)) => fit(text.into()),
+impl From<Misfit> for Fault {
+    fn from(misfit: Misfit) -> Self {
+        Self::Why(misfit.to_string())
+    }
+}
+
+impl Fault {
+    pub(super) fn into_error<E: Error>(self, given: Scalar<'_>, expected: &dyn Expected) -> E {
+        match self {
+            Self::WrongType => E::invalid_type(given.unexpected(), expected),
+            Self::Why(why) => E::custom(why),
+        }
+    }
+}
+
+/// A value of a field; `None` if it is the name of an enum's value that is read over.
+pub(super) fn read(
+    context: Context<'_>,
+    field: &FieldLayout,
+    value: Scalar<'_>,
+) -> Result<Option<Slot>, Fault> {
+    match (field.field_type, value) {
+        (FieldType::String, Scalar::Text(text)) => Ok(Some(Slot::Text(text.to_owned()))),
         (FieldType::Bytes, Scalar::Text(text)) => match bytes(text) {
-            Some(bytes) => fit(bytes.into()),
-            None => Err("the string is no base64".to_owned()),
+            Some(bytes) => Ok(Some(Slot::Bytes(bytes.into()))),
+            None => Err(Fault::Why("the string is no base64".to_owned())),
         },
+        (number, value) if number.is_number() => Ok(bits(context, field, value)?.map(Slot::Bits)),
+        _ => Err(Fault::WrongType),
+    }
+}
+
+/// The same of a field of numbers, in their form in memory.
+#[inline]
+pub(super) fn bits(
+    context: Context<'_>,
+    field: &FieldLayout,
+    value: Scalar<'_>,
+) -> Result<Option<u64>, Fault> {
+    let bits = match (field.field_type, value) {
+        (FieldType::Bool, Scalar::Bool(value)) => value.into(),
         (FieldType::Enum | FieldType::ClosedEnum, value) => {
             return enum_value(context, field, value);
         }
-        (FieldType::Double | FieldType::Float, Scalar::Text("NaN")) => fit(f64::NAN.into()),
-        (FieldType::Double | FieldType::Float, Scalar::Text("Infinity")) => {
-            fit(f64::INFINITY.into())
-        }
-        (FieldType::Double | FieldType::Float, Scalar::Text("-Infinity")) => {
-            fit(f64::NEG_INFINITY.into())
-        }
-        (FieldType::Bool | FieldType::String | FieldType::Bytes, _) | (_, Scalar::Bool(_)) => {
-            return None;
-        }
-        (FieldType::Double | FieldType::Float, value) => match number(value) {
-            Some(number) => fit(number.to_f64().into()),
-            None => return None,
-        },
-        (_, value) => match integer(number(value)?) {
-            Ok(number) => fit(number),
-            Err(why) => Err(why),
-        },
-    })
+        (FieldType::Bool, _) | (_, Scalar::Bool(_)) => return Err(Fault::WrongType),
+        (FieldType::Double, value) => double(value)?.to_bits(),
+        (FieldType::Float, value) => fit_float(double(value)?.into())?.to_bits().into(),
+        (integral, value) => fit_integer(integral, integer(number(value)?)?)?,
+    };
+    Ok(Some(bits))
+}
+
+fn double(value: Scalar<'_>) -> Result<f64, Fault> {
+    match value {
+        Scalar::Float(value) => Ok(value),
+        Scalar::Text("NaN") => Ok(f64::NAN),
+        Scalar::Text("Infinity") => Ok(f64::INFINITY),
+        Scalar::Text("-Infinity") => Ok(f64::NEG_INFINITY),
+        value => Ok(number(value)?.to_f64()),
+    }
 }
 
 /// A number, or a string of one.
-fn number(value: Scalar<'_>) -> Option<Scalar<'_>> {
-    let Scalar::Text(text) = value else {
-        return Some(value);
-    };
+#[inline]
+fn number(value: Scalar<'_>) -> Result<Scalar<'_>, Fault> {
+    match value {
+        Scalar::Text(text) => number_of(text).ok_or(Fault::WrongType),
+        number => Ok(number),
+    }
+}
+
+fn number_of(text: &str) -> Option<Scalar<'_>> {
+    // What is written most often; a sign of plus and zeros in front are no JSON.
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if matches!(digits.as_bytes(), [b'1'..=b'9', ..])
+        && let Ok(number) = text.parse()
+    {
+        return Some(Scalar::Signed(number));
+    }
     let digits = |text: &str| text.bytes().all(|byte| !byte.is_ascii_whitespace());
     let number: serde_json::Number = serde_json::from_str(text).ok().filter(|_| digits(text))?;
     number
@@ -102,43 +143,49 @@ fn number(value: Scalar<'_>) -> Option<Scalar<'_>> {
 }
 
 /// A number without a fraction: `1e5` and `100000.0` are integers.
-fn integer(number: Scalar<'_>) -> Result<Value, String> {
+#[inline]
+fn integer(number: Scalar<'_>) -> Result<i128, Fault> {
     match number {
         Scalar::Signed(value) => Ok(value.into()),
         Scalar::Unsigned(value) => Ok(value.into()),
-        Scalar::Float(value) if value.fract() != 0.0 => {
-            Err(Misfit::wrong_type("an integer", "a fraction").to_string())
-        }
-        // What is as large may have been another number before it became a double.
-        Scalar::Float(value) if value > i64::MIN as f64 && value < 0.0 => Ok((value as i64).into()),
-        Scalar::Float(value) if value >= 0.0 && value < u64::MAX as f64 => {
-            Ok((value as u64).into())
-        }
-        Scalar::Float(value) => Err(format!("{value} is out of range for every integer type")),
-        Scalar::Bool(_) | Scalar::Text(_) => Err("expected an integer".to_owned()),
+        Scalar::Float(value) => whole(value).map_err(Fault::Why),
+        Scalar::Bool(_) | Scalar::Text(_) => Err(Fault::WrongType),
     }
 }
 
-fn enum_value(context: Context<'_>, field: &FieldLayout, value: Scalar<'_>) -> Option<Read> {
+fn whole(value: f64) -> Result<i128, String> {
+    // What is as large may have been another number before it became a double.
+    let is_exact = value > i64::MIN as f64 && value < u64::MAX as f64;
+    match value.fract() == 0.0 {
+        false => Err(Misfit::wrong_type("an integer", "a fraction").to_string()),
+        true if is_exact => Ok(value as i128),
+        true => Err(format!("{value} is out of range for every integer type")),
+    }
+}
+
+fn enum_value(
+    context: Context<'_>,
+    field: &FieldLayout,
+    value: Scalar<'_>,
+) -> Result<Option<u64>, Fault> {
     let values = context.tables.enum_layout(field.inner);
-    let number = match value {
-        Scalar::Bool(_) | Scalar::Float(_) => return None,
-        Scalar::Text(name) => match values.number(name) {
-            Some(number) => return Some(Ok(Some(Slot::Bits(i64::from(number) as u64)))),
-            None if context.options.ignore_unknown => return Some(Ok(None)),
-            None => return Some(Err(Misfit::unknown_enum_name(values, name).to_string())),
-        },
-        number => integer(number),
+    let ignored = context.options.ignore_unknown;
+    let fitted = match value {
+        Scalar::Bool(_) | Scalar::Float(_) => return Err(Fault::WrongType),
+        Scalar::Text(name) => {
+            let named = values.number(name);
+            named.ok_or_else(|| Misfit::unknown_enum_name(values, name))
+        }
+        number => {
+            let closed = field.field_type == FieldType::ClosedEnum;
+            fit_enum_number(values, closed, integer(number)?)
+        }
     };
-    let number = match number {
-        Ok(number) => number,
-        Err(why) => return Some(Err(why)),
-    };
-    Some(match fit_one(context.tables, field, number) {
-        Ok(slot) => Ok(Some(slot)),
-        Err(_) if context.options.ignore_unknown => Ok(None),
-        Err(misfit) => Err(misfit.to_string()),
-    })
+    match fitted {
+        Ok(number) => Ok(Some(i64::from(number) as u64)),
+        Err(_) if ignored => Ok(None),
+        Err(misfit) => Err(misfit.into()),
+    }
 }
 
 /// The key of a map's entry.
@@ -160,13 +207,10 @@ pub(super) fn key(field_type: FieldType, key: &str) -> Result<MapKey, String> {
         }
         _ => {}
     }
-    let number = number(Scalar::Text(key)).and_then(|number| integer(number).ok());
-    let key = match number {
-        Some(Value::I64(number)) => MapKey::I64(number),
-        Some(Value::U64(number)) => MapKey::U64(number),
-        _ => return Err(misfit()),
-    };
-    crate::message::map_ref::like(field_type, key).ok_or_else(misfit)
+    let number = number_of(key).and_then(|number| integer(number).ok());
+    let bits = number.and_then(|number| fit_integer(field_type, number).ok());
+    let bits = bits.ok_or_else(misfit)?;
+    Ok(MapKey::of_bits(field_type, bits))
 }
 
 /// Base64 of either alphabet, with or without padding.

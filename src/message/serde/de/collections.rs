@@ -15,10 +15,10 @@ use serde::{
 use crate::{
     message::{
         ListIter, ListRef, MapIter, MapKeyRef, MapRef, ValueRef,
+        path::Segment,
         serde::{
             SerdeError,
             de::{Context, value::ValueDeserializer},
-            error::Segment,
         },
     },
     schema::MessageType,

@@ -14,9 +14,9 @@ use crate::{
         MapKey, Message,
         body::Slot,
         fit::fit_key,
+        path::Segment,
         serde::{
             SerdeError,
-            error::Segment,
             names::{Member, member},
             well_known::too_deep,
         },

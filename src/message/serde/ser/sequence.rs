@@ -8,10 +8,7 @@ use serde::{
 
 use super::target::{Output, Place, Put, Target};
 use crate::{
-    message::{
-        body::Slot,
-        serde::{SerdeError, error::Segment},
-    },
+    message::{body::Slot, path::Segment, serde::SerdeError},
     schema::layout::{FieldLayout, FieldType},
 };
 
