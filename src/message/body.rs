@@ -45,6 +45,7 @@ impl Body {
         self.received.bytes = Bytes::new();
         self.received.arena.clear();
         self.received.root = Node::NONE;
+        self.received.indexes.clear();
         self.slots.0.clear();
     }
 

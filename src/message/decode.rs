@@ -9,6 +9,7 @@
 //! enum does not name is kept as an unknown field, as protobuf says; and an entry of a map must have a
 //! length like any message.
 
+mod entry;
 mod fault;
 mod layout;
 mod merged;

@@ -2,7 +2,10 @@
 
 use crate::{
     message::FieldError,
-    schema::{Field, layout::Layout},
+    schema::{
+        Field,
+        layout::{FieldLayout, Layout},
+    },
 };
 
 /// Names a field of a message: its name in the file (`&str`), its number (`u32`), or a [`Field`]
@@ -63,18 +66,22 @@ impl resolve::Resolve for &Field {
     }
 }
 
-/// The slot of the field that is meant.
+/// The field that is meant: its slot and its row.
 #[inline]
-pub(super) fn slot_of(field: &impl FieldKey, layout: &Layout) -> Result<u16, FieldError> {
+pub(super) fn slot_of<'a>(
+    field: &'a impl FieldKey,
+    layout: &'a Layout,
+) -> Result<(u16, &'a FieldLayout), FieldError> {
     match field.key() {
-        Key::Handle(field) if field.layout_id() == layout.id => Ok(field.slot()),
+        Key::Handle(field) if field.layout_id() == layout.id => Ok((field.slot(), field.layout())),
         Key::Handle(field) => Err(FieldError::foreign(layout, field)),
         Key::Name(name) => {
             let slot = layout.by_name(name);
-            slot.ok_or_else(|| FieldError::unknown_name(layout, name))
+            slot.map(|slot| (slot, layout.field(slot)))
+                .ok_or_else(|| FieldError::unknown_name(layout, name))
         }
         Key::Number(number) => match layout.by_number(number) {
-            Some((slot, _)) if !layout.info(slot).is_extension() => Ok(slot),
+            Some(found) if !layout.info(found.0).is_extension() => Ok(found),
             _ => Err(FieldError::unknown_number(layout, number)),
         },
     }

@@ -6,6 +6,7 @@ use super::{
     MessageRef, ValueRef,
     body::Slot,
     equality::is_same_list,
+    index::{STEP, Stop},
     message_ref::HeldRun,
     received::Node,
     scan::{self, is_len},
@@ -50,10 +51,15 @@ impl<'a> ListRef<'a> {
         self.len() == 0
     }
 
-    /// The element at an index. In a received message the elements before it are walked over: to see
-    /// all of them, iterate.
+    /// The element at an index. The first time, it is noted where the elements of a long received list
+    /// are. To see all of them, iterate.
     pub fn get(self, index: usize) -> Option<ValueRef<'a>> {
-        self.iter().nth(index)
+        let mut elements = self.iter();
+        if index >= STEP && index < elements.left && matches!(elements.source, Source::Received(_))
+        {
+            return elements.leap(index);
+        }
+        elements.nth(index)
     }
 
     /// All elements, in order.
@@ -157,8 +163,21 @@ impl<'a> Iterator for ListIter<'a> {
     }
 
     /// As iterating does, and faster: what the elements are is asked once.
+    #[inline]
     fn fold<B, F: FnMut(B, ValueRef<'a>) -> B>(mut self, init: B, mut f: F) -> B {
         let mut all = init;
+        if let Source::Received(walk) = &self.source
+            && self.field.field_type.is_message()
+        {
+            let mut walk = walk.clone();
+            for _ in 0..self.left {
+                let Some(message) = walk.next_message(self.message, self.field) else {
+                    break;
+                };
+                all = f(all, ValueRef::Message(message));
+            }
+            return all;
+        }
         while self.left > 0 {
             if let Some(packed) = self.packed_rest() {
                 let (folded, count) = fold_packed(self.field.field_type, packed, all, &mut f);
@@ -196,6 +215,35 @@ impl<'a> Iterator for ListIter<'a> {
 impl ExactSizeIterator for ListIter<'_> {}
 
 impl<'a> ListIter<'a> {
+    /// The element at an index of a received list.
+    fn leap(mut self, index: usize) -> Option<ValueRef<'a>> {
+        let field_type = self.field.field_type;
+        if let Some(packed) = self.clone().packed_rest()
+            && let width @ (4 | 8) = packed.len() / self.left
+            && field_type.wire_type() != WireType::Varint
+            && packed.len() == width * self.left
+        {
+            let mut at = width * index;
+            let bits = wire::number(field_type, packed, &mut at)?;
+            return Some(ValueRef::of_bits(field_type, bits));
+        }
+        let received = self.message.received();
+        let Source::Received(walk) = &mut self.source else {
+            return None;
+        };
+        let start = (self.message, self.field, self.left, walk.clone());
+        let stop = received
+            .indexes
+            .stop(walk.at as u32, index, move || stops(start))?;
+        *walk = Walk {
+            at: stop.at as usize,
+            packed_end: stop.packed_end as usize,
+            node: stop.node,
+        };
+        self.left -= index / STEP * STEP;
+        self.nth(index % STEP)
+    }
+
     /// What is left of the packed list that the walk is in or comes to, all of whose elements count.
     fn packed_rest(&mut self) -> Option<&'a [u8]> {
         let field_type = self.field.field_type;
@@ -237,11 +285,10 @@ impl Walk {
                     false => continue,
                 }
             }
-            let key = wire::key(bytes, &mut self.at)?;
-            if key >> 3 != field.number {
-                wire::skip(bytes, &mut self.at, key, usize::MAX).ok()?;
-                continue;
+            if field.field_type.is_message() {
+                return self.next_message(message, field).map(ValueRef::Message);
             }
+            let key = self.next_key(bytes, field)?;
             match field.field_type {
                 FieldType::String => {
                     let text = wire::delimited(bytes, &mut self.at)?;
@@ -249,14 +296,6 @@ impl Walk {
                 }
                 FieldType::Bytes => {
                     return Some(ValueRef::Bytes(wire::delimited(bytes, &mut self.at)?));
-                }
-                FieldType::Message | FieldType::Group => {
-                    let (element, after) = message.message_at(field, self.at, self.node);
-                    if element.has_node() {
-                        self.node = message.view().next(self.node);
-                    }
-                    self.at = after;
-                    return Some(ValueRef::Message(element));
                 }
                 _ if is_len(key) => self.packed_end = wire::length(bytes, &mut self.at)?,
                 number => {
@@ -268,6 +307,55 @@ impl Walk {
             }
         }
     }
+}
+
+impl Walk {
+    /// The key of the next element, over other fields that stand between.
+    #[inline]
+    fn next_key(&mut self, bytes: &[u8], field: &FieldLayout) -> Option<u32> {
+        let mut at = self.at;
+        loop {
+            let key = wire::key(bytes, &mut at)?;
+            if key >> 3 == field.number {
+                self.at = at;
+                return Some(key);
+            }
+            at = wire::skipped(bytes, at, key)?;
+        }
+    }
+
+    /// The next element of a list of messages.
+    #[inline]
+    fn next_message<'a>(
+        &mut self,
+        message: MessageRef<'a>,
+        field: &'a FieldLayout,
+    ) -> Option<MessageRef<'a>> {
+        self.next_key(message.view().bytes, field)?;
+        let (element, after) = message.message_at(field, self.at, &mut self.node);
+        self.at = after;
+        Some(element)
+    }
+}
+
+/// Where each [`STEP`]th element of a list is.
+fn stops(
+    (message, field, count, mut walk): (MessageRef<'_>, &FieldLayout, usize, Walk),
+) -> Box<[Stop]> {
+    let mut stops = Vec::with_capacity(count.div_ceil(STEP));
+    for element in 0..count {
+        if element % STEP == 0 {
+            stops.push(Stop {
+                at: walk.at as u32,
+                packed_end: walk.packed_end as u32,
+                node: walk.node,
+            });
+        }
+        if walk.next(message, field).is_none() {
+            break;
+        }
+    }
+    stops.into()
 }
 
 /// Folds the elements of a packed list; says how many there are.
@@ -293,9 +381,14 @@ fn fold_packed<'a, B>(
         FieldType::Enum | FieldType::ClosedEnum => {
             varints(packed, init, |all, raw| f(all, Enum(raw as i32)))
         }
-        other => varints(packed, init, |all, raw| {
-            f(all, ValueRef::of_bits(other, wire::from_varint(other, raw)))
+        FieldType::Sint32 => varints(packed, init, |all, raw| {
+            f(all, I32(wire::from_varint(FieldType::Sint32, raw) as i32))
         }),
+        FieldType::Sint64 => varints(packed, init, |all, raw| {
+            f(all, I64(wire::from_varint(FieldType::Sint64, raw) as i64))
+        }),
+        // No list of them is packed.
+        FieldType::String | FieldType::Bytes | FieldType::Message | FieldType::Group => (init, 0),
     }
 }
 

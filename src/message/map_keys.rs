@@ -12,22 +12,11 @@ use super::{
 /// It takes a few bytes for each different key while it looks, and as many again for what it finds:
 /// the keys themselves stay where they are.
 pub(super) fn last_of_keys(map: &Entries<'_>, walk: Walk) -> Option<Vec<u32>> {
-    let mut table = Table {
-        places: vec![0; FIRST_PLACES],
-        different: 0,
-        map,
-        walk: walk.clone(),
-        state: RandomState::new(),
-    };
-    let (mut entries, mut count) = (walk, 0);
-    while let Some((key, _)) = entries.next(map) {
-        count += 1;
-        table.insert(key, entries.entry_at as u32 + 1);
-    }
-    if table.different == count {
+    let (keys, count) = Keys::of(map, walk);
+    if keys.different == count {
         return None;
     }
-    let mut kept = table.places;
+    let mut kept = keys.places;
     kept.retain(|place| *place != 0);
     kept.shrink_to_fit();
     kept.iter_mut().for_each(|place| *place -= 1);
@@ -36,49 +25,65 @@ pub(super) fn last_of_keys(map: &Entries<'_>, walk: Walk) -> Option<Vec<u32>> {
 }
 
 /// A hash table with open addresses. A place holds one more than where an entry is, or 0.
-struct Table<'m, 'a> {
+pub(super) struct Keys {
     places: Vec<u32>,
     different: usize,
-    map: &'m Entries<'a>,
-    walk: Walk,
     /// What keys hash to cannot be known outside.
     state: RandomState,
 }
 
-impl Table<'_, '_> {
-    fn insert(&mut self, key: MapKeyRef<'_>, entry: u32) {
-        if self.different >= self.places.len() / 4 * 3 {
-            self.grow();
+impl Keys {
+    /// The keys of all entries that are still to be walked over, and how many these are.
+    pub(super) fn of(map: &Entries<'_>, mut walk: Walk) -> (Self, usize) {
+        let mut keys = Self {
+            places: vec![0; FIRST_PLACES],
+            different: 0,
+            state: RandomState::new(),
+        };
+        let mut count = 0;
+        while let Some((key, _)) = walk.next(map) {
+            count += 1;
+            keys.insert(map, key, walk.entry_at as u32 + 1);
         }
-        let place = self.find(key);
+        (keys, count)
+    }
+
+    /// Where the last entry with a key is.
+    pub(super) fn get(&self, map: &Entries<'_>, key: MapKeyRef<'_>) -> Option<u32> {
+        self.places[self.find(map, key)].checked_sub(1)
+    }
+
+    fn insert(&mut self, map: &Entries<'_>, key: MapKeyRef<'_>, entry: u32) {
+        if self.different >= self.places.len() / 4 * 3 {
+            self.grow(map);
+        }
+        let place = self.find(map, key);
         self.different += usize::from(self.places[place] == 0);
         self.places[place] = entry;
     }
 
     /// The place of a key: where its entry is, or would be.
-    fn find(&self, key: MapKeyRef<'_>) -> usize {
+    fn find(&self, map: &Entries<'_>, key: MapKeyRef<'_>) -> usize {
         let mask = self.places.len() - 1;
         let mut place = self.hash(key) & mask;
-        while self.places[place] != 0 && self.key_of(self.places[place]) != Some(key) {
+        while let Some(entry) = self.places[place].checked_sub(1) {
+            if map.key_at(entry) == Some(key) {
+                break;
+            }
             place = (place + 1) & mask;
         }
         place
     }
 
-    fn grow(&mut self) {
+    fn grow(&mut self, map: &Entries<'_>) {
         let larger = vec![0; 2 * self.places.len()];
         let entries = std::mem::replace(&mut self.places, larger);
         for entry in entries.into_iter().filter(|entry| *entry != 0) {
-            if let Some(key) = self.key_of(entry) {
-                let place = self.find(key);
+            if let Some(key) = map.key_at(entry - 1) {
+                let place = self.find(map, key);
                 self.places[place] = entry;
             }
         }
-    }
-
-    fn key_of(&self, entry: u32) -> Option<MapKeyRef<'_>> {
-        let mut walk = self.walk.clone();
-        walk.read_at(self.map, entry - 1).map(|(key, _)| key)
     }
 
     fn hash(&self, key: MapKeyRef<'_>) -> usize {

@@ -36,8 +36,10 @@ pub struct MessageRef<'a> {
     received: &'a Received,
     /// What was set since; nothing of a message inside a received one.
     slots: &'a Slots,
-    /// Where the message is in what was received: its node, or, without one, from where to where.
-    node: Node,
+    /// The entries of its node, one for each field. There are none if it has no node, or if there is
+    /// more to look at: something was set since.
+    entries: &'a [u32],
+    /// Where the received part begins and ends.
     start: u32,
     end: u32,
 }
@@ -66,8 +68,7 @@ macro_rules! number {
     ($(#[$doc:meta])* $name:ident -> $rust:ty, $wanted:literal, $types:pat, $convert:expr) => {
         $(#[$doc])*
         pub fn $name(self, field: impl FieldKey) -> Result<$rust, FieldError> {
-            let slot = self.resolve(field)?;
-            let layout = self.layout.field(slot);
+            let (slot, layout) = slot_of(&field, self.layout)?;
             if layout.cardinality != Cardinality::One || !matches!(layout.field_type, $types) {
                 return Err(self.wrong_type(slot, $wanted));
             }
@@ -85,8 +86,7 @@ impl<'a> MessageRef<'a> {
 
     /// The value of a `string` field.
     pub fn str(self, field: impl FieldKey) -> Result<&'a str, FieldError> {
-        let slot = self.resolve(field)?;
-        let layout = self.layout.field(slot);
+        let (slot, layout) = slot_of(&field, self.layout)?;
         match (layout.cardinality, layout.field_type) {
             (Cardinality::One, FieldType::String) => Ok(self.text(slot)),
             _ => Err(self.wrong_type(slot, "be read as a string")),
@@ -95,8 +95,7 @@ impl<'a> MessageRef<'a> {
 
     /// The value of a `bytes` field.
     pub fn bytes(self, field: impl FieldKey) -> Result<&'a [u8], FieldError> {
-        let slot = self.resolve(field)?;
-        let layout = self.layout.field(slot);
+        let (slot, layout) = slot_of(&field, self.layout)?;
         match (layout.cardinality, layout.field_type) {
             (Cardinality::One, FieldType::Bytes) => Ok(self.byte_string(slot)),
             _ => Err(self.wrong_type(slot, "be read as bytes")),
@@ -157,8 +156,7 @@ impl<'a> MessageRef<'a> {
 
     /// The name of an enum field's value; `None` if the file does not name its number.
     pub fn enum_name(self, field: impl FieldKey) -> Result<Option<&'a str>, FieldError> {
-        let slot = self.resolve(field)?;
-        let layout = self.layout.field(slot);
+        let (slot, layout) = slot_of(&field, self.layout)?;
         match (layout.cardinality, layout.field_type) {
             (Cardinality::One, FieldType::Enum | FieldType::ClosedEnum) => {
                 let values = self.tables().enum_layout(layout.inner);
@@ -170,18 +168,19 @@ impl<'a> MessageRef<'a> {
 
     /// A sub-message; `None` if it is not set.
     pub fn message(self, field: impl FieldKey) -> Result<Option<Self>, FieldError> {
-        let slot = self.resolve(field)?;
-        let layout = self.layout.field(slot);
+        let (slot, layout) = slot_of(&field, self.layout)?;
         match layout.cardinality {
-            Cardinality::One if layout.field_type.is_message() => Ok(self.sub_message(slot)),
+            Cardinality::One if layout.field_type.is_message() => {
+                Ok(self.sub_message(slot, layout))
+            }
             _ => Err(self.wrong_type(slot, "be read as a message")),
         }
     }
 
     /// The elements of a repeated field.
     pub fn list(self, field: impl FieldKey) -> Result<ListRef<'a>, FieldError> {
-        let slot = self.resolve(field)?;
-        match self.layout.field(slot).cardinality {
+        let (slot, layout) = slot_of(&field, self.layout)?;
+        match layout.cardinality {
             Cardinality::List => Ok(ListRef::new(self, slot)),
             _ => Err(self.wrong_type(slot, "be read as a list")),
         }
@@ -189,8 +188,8 @@ impl<'a> MessageRef<'a> {
 
     /// The entries of a map field.
     pub fn map(self, field: impl FieldKey) -> Result<MapRef<'a>, FieldError> {
-        let slot = self.resolve(field)?;
-        match self.layout.field(slot).cardinality {
+        let (slot, layout) = slot_of(&field, self.layout)?;
+        match layout.cardinality {
             Cardinality::Map => Ok(MapRef::new(self, slot)),
             _ => Err(self.wrong_type(slot, "be read as a map")),
         }
@@ -198,13 +197,15 @@ impl<'a> MessageRef<'a> {
 
     /// The value of a field of any type. A sub-message that is not set reads as an empty one.
     pub fn get(self, field: impl FieldKey) -> Result<ValueRef<'a>, FieldError> {
-        Ok(self.value(self.resolve(field)?))
+        let (slot, layout) = slot_of(&field, self.layout)?;
+        Ok(self.value_of(slot, layout))
     }
 
     /// Whether a field is set: for one without presence (a plain scalar of proto3, a list, a map),
     /// whether it differs from its default.
     pub fn has(self, field: impl FieldKey) -> Result<bool, FieldError> {
-        Ok(self.is_set(self.resolve(field)?))
+        let (slot, layout) = slot_of(&field, self.layout)?;
+        Ok(self.is_set_of(slot, layout))
     }
 
     /// Which member of a oneof is set, if any.
@@ -244,24 +245,44 @@ impl<'a> MessageRef<'a> {
     }
 
     pub(super) fn of_body(context: &'a Context, layout: &'a Layout, body: &'a Body) -> Self {
+        let received = &body.received;
+        let entries = match body.slots.is_empty() {
+            true => received.view().entries(received.root, layout.len()),
+            false => &[],
+        };
         Self {
             context,
             layout,
-            received: &body.received,
+            received,
             slots: &body.slots,
-            node: body.received.root,
+            entries,
             start: 0,
-            end: body.received.bytes().len() as u32,
+            end: received.bytes().len() as u32,
         }
     }
 
-    /// A message in what was received.
+    /// A message without a node in what was received.
     #[inline]
-    pub(super) fn inside(self, type_index: u32, node: Node, start: usize, end: usize) -> Self {
+    pub(super) fn inside(self, type_index: u32, start: usize, end: usize) -> Self {
         Self {
             layout: self.tables().layout(type_index),
             slots: &NOTHING_SET,
-            node,
+            entries: &[],
+            start: start as u32,
+            end: end as u32,
+            ..self
+        }
+    }
+
+    /// A message with a node in what was received.
+    #[inline]
+    pub(super) fn of_node(self, type_index: u32, node: Node) -> Self {
+        let layout = self.tables().layout(type_index);
+        let (start, end) = self.view().range(node);
+        Self {
+            layout,
+            slots: &NOTHING_SET,
+            entries: self.view().entries(node, layout.len()),
             start: start as u32,
             end: end as u32,
             ..self
@@ -272,7 +293,7 @@ impl<'a> MessageRef<'a> {
     pub(super) fn empty(self, type_index: u32) -> Self {
         Self {
             received: &NOTHING_RECEIVED,
-            ..self.inside(type_index, Node::NONE, 0, 0)
+            ..self.inside(type_index, 0, 0)
         }
     }
 
@@ -304,11 +325,6 @@ impl<'a> MessageRef<'a> {
         self.slots
     }
 
-    #[inline]
-    pub(super) fn has_node(self) -> bool {
-        self.node.exists()
-    }
-
     pub(super) fn field_handle(self, slot: u16) -> Option<&'a Field> {
         self.context.field(self.layout.index, slot)
     }
@@ -316,21 +332,13 @@ impl<'a> MessageRef<'a> {
     /// Where the received part begins and ends.
     #[inline]
     pub(super) fn range(self) -> (usize, usize) {
-        match self.node.exists() {
-            true => self.view().range(self.node),
-            false => (self.start as usize, self.end as usize),
-        }
+        (self.start as usize, self.end as usize)
     }
 
     /// The fields of the received part.
     pub(super) fn records(self) -> Records<'a> {
         let (start, end) = self.range();
         Records::new(self.view().bytes, start, end)
-    }
-
-    #[inline]
-    pub(super) fn resolve(self, field: impl FieldKey) -> Result<u16, FieldError> {
-        slot_of(&field, self.layout)
     }
 
     #[cold]

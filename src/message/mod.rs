@@ -16,6 +16,7 @@ mod field_error;
 mod field_key;
 mod fit;
 mod getters;
+mod index;
 mod json;
 mod lending;
 mod list_ref;

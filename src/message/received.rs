@@ -30,7 +30,7 @@
 
 use bytes::Bytes;
 
-use super::pool::Arena;
+use super::{index::Indexes, pool::Arena};
 
 /// Bytes that are known to be a message, with its arena. `Default` is an empty message.
 #[derive(Debug, Default, Clone)]
@@ -39,6 +39,7 @@ pub(super) struct Received {
     pub(super) arena: Arena,
     /// The node of the message itself.
     pub(super) root: Node,
+    pub(super) indexes: Indexes,
 }
 
 /// Where a node is in the arena; [`Node::NONE`] of a message that was not laid out.
@@ -78,6 +79,7 @@ impl Received {
         bytes: Bytes::new(),
         arena: Arena(Vec::new()),
         root: Node::NONE,
+        indexes: Indexes::NONE,
     };
 
     #[inline]
@@ -102,7 +104,7 @@ pub(super) struct View<'a> {
     arena: &'a [u32],
 }
 
-impl View<'_> {
+impl<'a> View<'a> {
     #[inline]
     fn word(self, at: usize) -> u32 {
         self.arena.get(at).copied().unwrap_or(0)
@@ -127,6 +129,13 @@ impl View<'_> {
             node = self.next(node);
         }
         node
+    }
+
+    /// The entries of a node of a type with `count` fields.
+    #[inline]
+    pub(super) fn entries(self, node: Node, count: usize) -> &'a [u32] {
+        let at = node.0 as usize + HEADER_WORDS;
+        self.arena.get(at..at + count).unwrap_or_default()
     }
 
     /// The entry of a field as it is stored; 0 if it is not set.

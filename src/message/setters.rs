@@ -30,7 +30,7 @@ impl Message {
     pub fn set(&mut self, field: impl FieldKey, value: impl Into<Value>) -> Result<(), FieldError> {
         let Inner { body, context } = &mut *self.inner;
         let (tables, layout) = (context.tables(), context.message_type.layout());
-        let slot = slot_of(&field, layout)?;
+        let (slot, _) = slot_of(&field, layout)?;
         let fitted = fit(tables, layout, slot, value.into());
         let fitted = fitted.map_err(|misfit| FieldError::misfit(layout.info(slot), misfit))?;
         body.put(layout, slot, fitted);
@@ -48,7 +48,7 @@ impl Message {
     ) -> Result<(), FieldError> {
         let Inner { body, context } = &mut *self.inner;
         let (tables, layout) = (context.tables(), context.message_type.layout());
-        let slot = slot_of(&field, layout)?;
+        let (slot, _) = slot_of(&field, layout)?;
         let (row, info) = (layout.field(slot), layout.info(slot));
         if row.cardinality != Cardinality::List {
             return Err(FieldError::wrong_type(info, "take an element"));
@@ -77,7 +77,7 @@ impl Message {
     ) -> Result<(), FieldError> {
         let Inner { body, context } = &mut *self.inner;
         let (tables, layout) = (context.tables(), context.message_type.layout());
-        let slot = slot_of(&field, layout)?;
+        let (slot, _) = slot_of(&field, layout)?;
         let (row, info) = (layout.field(slot), layout.info(slot));
         if row.cardinality != Cardinality::Map {
             return Err(FieldError::wrong_type(info, "take an entry"));
@@ -98,7 +98,7 @@ impl Message {
     /// If there is no such field.
     pub fn clear(&mut self, field: impl FieldKey) -> Result<(), FieldError> {
         let Inner { body, context } = &mut *self.inner;
-        let slot = slot_of(&field, context.message_type.layout())?;
+        let (slot, _) = slot_of(&field, context.message_type.layout())?;
         body.unset(slot);
         Ok(())
     }

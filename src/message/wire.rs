@@ -14,34 +14,59 @@ pub(super) fn varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
         *at += 1;
         return Some(first.into());
     }
-    long_varint(bytes, at)
-}
-
-#[inline]
-fn long_varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
     if let Some([first, second]) = bytes.get(*at..*at + 2)
         && *second < 0x80
     {
         *at += 2;
         return Some(u64::from(first & 0x7f) | u64::from(*second) << 7);
     }
-    longer_varint(bytes, at)
+    let (value, length) = longer_varint(bytes, *at);
+    *at += length;
+    (length > 0).then_some(value)
 }
 
-fn longer_varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
+/// Gives a varint and its length, 0 where there is none. The place comes by value, so that whoever
+/// reads keeps it in a register.
+#[inline(never)]
+fn longer_varint(bytes: &[u8], at: usize) -> (u64, usize) {
+    let Some(rest) = bytes.get(at..) else {
+        return (0, 0);
+    };
+    let eight = rest.first_chunk();
+    let in_eight = eight.and_then(|eight| varint_of_eight(*eight));
+    in_eight.unwrap_or_else(|| longest_varint(rest))
+}
+
+/// The varint at the beginning of eight bytes, and its length; `None` if it does not end in them.
+#[inline]
+fn varint_of_eight(eight: [u8; 8]) -> Option<(u64, usize)> {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    let word = u64::from_le_bytes(eight);
+    let ends = !word & HIGH;
+    if ends == 0 {
+        return None;
+    }
+    // The lowest end, and what is below it.
+    let own = word & (ends ^ (ends - 1));
+    // Groups of seven bits are put next to each other, by two, by four, by eight.
+    let sevens = own & !HIGH;
+    let twos = sevens & 0x007f_007f_007f_007f | (sevens & 0x7f00_7f00_7f00_7f00) >> 1;
+    let fours = twos & 0x0000_3fff_0000_3fff | (twos & 0x3fff_0000_3fff_0000) >> 2;
+    let value = fours & 0x0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4;
+    Some((value, ends.trailing_zeros() as usize / 8 + 1))
+}
+
+fn longest_varint(bytes: &[u8]) -> (u64, usize) {
     let mut value = 0;
-    for (index, byte) in bytes.get(*at..)?.iter().take(VARINT_BYTES_MAX).enumerate() {
+    for (index, byte) in bytes.iter().take(VARINT_BYTES_MAX).enumerate() {
         value |= u64::from(byte & 0x7f) << (7 * index);
         if *byte < 0x80 {
             // Of the tenth byte one bit is left.
-            if index == VARINT_BYTES_MAX - 1 && *byte > 1 {
-                return None;
-            }
-            *at += index + 1;
-            return Some(value);
+            let fits = index < VARINT_BYTES_MAX - 1 || *byte <= 1;
+            return if fits { (value, index + 1) } else { (0, 0) };
         }
     }
-    None
+    (0, 0)
 }
 
 /// Reads over a varint.
@@ -106,6 +131,13 @@ pub(super) fn skip(bytes: &[u8], at: &mut usize, key: u32, levels: usize) -> Res
     skipped.ok_or(Unread::Malformed)
 }
 
+/// Where the value behind a key ends, in bytes that were checked.
+#[cold]
+pub(super) fn skipped(bytes: &[u8], mut at: usize, key: u32) -> Option<usize> {
+    skip(bytes, &mut at, key, usize::MAX).ok()?;
+    Some(at)
+}
+
 /// Reads over a group, behind its start key; gives where its end key stands.
 pub(super) fn skip_group(
     bytes: &[u8],
@@ -126,7 +158,7 @@ pub(super) fn skip_group(
 }
 
 /// Reads a number in its form in memory (see [`FieldType`]).
-#[inline]
+#[inline(always)]
 pub(super) fn number(field_type: FieldType, bytes: &[u8], at: &mut usize) -> Option<u64> {
     match field_type.wire_type() {
         WireType::Varint => Some(from_varint(field_type, varint(bytes, at)?)),
@@ -187,8 +219,10 @@ pub(super) fn to_varint(field_type: FieldType, bits: u64) -> u64 {
 /// How many bytes a varint takes.
 #[inline]
 pub(super) fn varint_len(value: u64) -> usize {
-    // One byte for each seven bits that are used, and one for 0.
-    (64 - (value | 1).leading_zeros() as usize).div_ceil(7)
+    // One byte for each seven bits that are used, and one for 0: up to 64 bits that is the same as nine
+    // bytes for each 64, without a division.
+    let bits = 64 - (value | 1).leading_zeros() as usize;
+    (bits * 9 + 64) / 64
 }
 
 /// How many elements a packed list has, of a closed enum only those whose number is `named`; `None`
@@ -229,9 +263,7 @@ fn count_varints(packed: &[u8]) -> Option<usize> {
         suspicious |= has_row_of_nine(before, more);
         before = more;
     }
-    let mut last = [0; 64];
-    last[..rest.len()].copy_from_slice(rest);
-    let more = more_follow(&last);
+    let more = more_follow(rest);
     count += rest.len() - more.count_ones() as usize;
     suspicious |= has_row_of_nine(before, more);
     if suspicious {
@@ -244,21 +276,24 @@ fn count_varints(packed: &[u8]) -> Option<usize> {
     Some(count)
 }
 
-/// A bit for each byte, set if it says that more follow.
+/// A bit for each of up to 64 bytes, set if it says that more follow.
 #[inline]
-fn more_follow(block: &[u8; 64]) -> u64 {
+fn more_follow(block: &[u8]) -> u64 {
     const HIGH: u64 = 0x8080_8080_8080_8080;
     // Puts the high bits of eight bytes, moved down by seven, next to each other at the top.
     const GATHER: u64 = 0x0102_0408_1020_4080;
-    let (eights, _) = block.as_chunks::<8>();
-    let bits = eights.iter().map(|eight| {
+    let (eights, rest) = block.as_chunks::<8>();
+    let (mut all, mut shift) = (0, 0);
+    for eight in eights {
         let high = u64::from_le_bytes(*eight) & HIGH;
-        (high >> 7).wrapping_mul(GATHER) >> 56
-    });
-    (0..64)
-        .step_by(8)
-        .zip(bits)
-        .fold(0, |all, (shift, bits)| all | bits << shift)
+        all |= ((high >> 7).wrapping_mul(GATHER) >> 56) << shift;
+        shift += 8;
+    }
+    for byte in rest {
+        all |= u64::from(byte >> 7) << shift;
+        shift += 1;
+    }
+    all
 }
 
 /// Whether nine bytes in a row say that more follow, as only in the longest of varints, in a block or

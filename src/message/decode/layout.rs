@@ -2,7 +2,7 @@
 
 use super::{
     Fault, Why,
-    scalar::{Scalar, hash, hash_of, scalar},
+    scalar::{Scalar, scalar},
 };
 use crate::{
     message::{
@@ -13,11 +13,11 @@ use crate::{
 };
 
 pub(super) struct Decoder<'a> {
-    tables: &'a Tables,
+    pub(super) tables: &'a Tables,
     bytes: &'a [u8],
     /// The nodes of messages that were read or are open. One that is not to be laid out has a node
     /// for as long as it is open.
-    arena: &'a mut Vec<u32>,
+    pub(super) arena: &'a mut Vec<u32>,
     arena_words_max: usize,
     /// Whether a message was found in pieces, which are to be put together.
     pub(super) split: bool,
@@ -25,7 +25,7 @@ pub(super) struct Decoder<'a> {
 
 /// The fields of one message while they are read.
 #[derive(Clone, Copy)]
-struct Open<'a> {
+pub(super) struct Open<'a> {
     layout: &'a Layout,
     start: usize,
     /// Where the bytes end: those of the message, or, if it is a group, of the message around it.
@@ -33,7 +33,7 @@ struct Open<'a> {
     /// The start key, if it is a group.
     group: Option<u32>,
     /// How many messages may lie inside each other in it.
-    levels: usize,
+    pub(super) levels: usize,
     /// Whether it is to be laid out.
     lay: bool,
     /// Its node.
@@ -102,29 +102,31 @@ impl<'a> Decoder<'a> {
                 Some((slot, field))
                     if field.key == key && field.cardinality == Cardinality::One =>
                 {
-                    let entry = match scalar(field.field_type, bytes, &mut at) {
-                        Scalar::Read(entry) => Some(entry),
-                        Scalar::Other => self.value(open, bytes, &mut at, field).map_err(
-                            #[cold]
-                            |fault| fault.within(&open.layout.info(slot).name),
-                        )?,
+                    match scalar(field.field_type, bytes, &mut at) {
+                        Scalar::Read(entry) => {
+                            self.set(open, slot, field, entry);
+                        }
+                        Scalar::Other => {
+                            let read = self.other_value(open, bytes, at, slot, field);
+                            at = read.map_err(
+                                #[cold]
+                                |fault| fault.within(&open.layout.info(slot).name),
+                            )?;
+                        }
                         Scalar::Wrong(why) => {
                             let fault = Fault::new(why, key_at);
                             return Err(fault.within(&open.layout.info(slot).name));
                         }
-                    };
-                    if let Some(entry) = entry {
-                        self.set(open, slot, field, entry);
                     }
                 }
                 _ if open.group.is_some_and(|start| key == end_of(start)) => {
                     return Ok((key_at, at));
                 }
                 Some((slot, field)) => {
-                    let read = self.other(open, bytes, key_at, &mut at, (key, slot, field));
-                    read.map_err(|fault| fault.within(&open.layout.info(slot).name))?;
+                    let read = self.other(open, bytes, (key_at, at), (key, slot, field));
+                    at = read.map_err(|fault| fault.within(&open.layout.info(slot).name))?;
                 }
-                None => self.unknown(bytes, &mut at, key, open.levels)?,
+                None => at = self.unknown(bytes, at, key, open.levels)?,
             }
         }
         match open.group {
@@ -133,28 +135,44 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// A list, a map, or a wire type that is not the field's own.
+    /// A value that tables are needed for. As all that is not read in the loop itself it takes the
+    /// place by value and gives where it ends, so that the loop keeps its own in a register.
+    fn other_value(
+        &mut self,
+        open: &Open<'a>,
+        bytes: &'a [u8],
+        mut at: usize,
+        slot: u16,
+        field: &FieldLayout,
+    ) -> Result<usize, Box<Fault>> {
+        if let Some(entry) = self.value(open, bytes, &mut at, field)? {
+            let before = self.set(open, slot, field, entry);
+            self.split |= before != 0 && field.field_type.is_message();
+        }
+        Ok(at)
+    }
+
+    /// A list, a map, or a wire type that is not the field's own; gives where it ends.
     fn other(
         &mut self,
         open: &Open<'a>,
         bytes: &'a [u8],
-        key_at: usize,
-        at: &mut usize,
+        (key_at, mut at): (usize, usize),
         (key, slot, field): (u32, u16, &FieldLayout),
-    ) -> Result<(), Box<Fault>> {
+    ) -> Result<usize, Box<Fault>> {
         let is_packed = key & 7 == WireType::Len as u32 && field.field_type.is_number();
         match field.cardinality {
             Cardinality::List if is_packed => {
-                let count = self.packed(bytes, at, field)?;
+                let count = self.packed(bytes, &mut at, field)?;
                 self.add_elements(open, slot, key_at, count, Node::NONE);
             }
             Cardinality::List if key == field.value_key() => {
-                if let Some(entry) = self.value(open, bytes, at, field)? {
+                if let Some(entry) = self.value(open, bytes, &mut at, field)? {
                     self.add_elements(open, slot, key_at, 1, node_of(entry));
                 }
             }
             Cardinality::Map if key == field.key => {
-                if let Some((node, key_hash)) = self.entry(open, bytes, at, field)? {
+                if let Some((node, key_hash)) = self.entry(open, bytes, &mut at, field)? {
                     let run = self.add_elements(open, slot, key_at, 1, node);
                     self.add_key(run, key_hash);
                 }
@@ -164,11 +182,11 @@ impl<'a> Decoder<'a> {
                 return Err(Fault::new(Why::WireType { expected, key }, key_at));
             }
         }
-        Ok(())
+        Ok(at)
     }
 
     /// Reads a value of a field; gives its entry, or `None` if it is to be kept as unknown.
-    fn value(
+    pub(super) fn value(
         &mut self,
         open: &Open<'a>,
         bytes: &'a [u8],
@@ -244,64 +262,18 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    /// Reads an entry of a map, a message with the key as field 1 and the value as field 2; gives the
-    /// node of the value and a hash of the key, or `None` if it is to be kept as unknown.
-    fn entry(
-        &mut self,
-        around: &Open<'a>,
-        bytes: &'a [u8],
-        at: &mut usize,
-        field: &FieldLayout,
-    ) -> Result<Option<(Node, usize)>, Box<Fault>> {
-        let Some(limit) = wire::length(bytes, at) else {
-            return Err(Fault::new(Why::Cut, *at));
-        };
-        let bytes = &bytes[..limit];
-        let layout = self.tables.layout(field.inner);
-        let (mut node, mut values, mut known) = (Node::NONE, 0, true);
-        let mut key_hash = hash(&[]);
-        while *at < limit {
-            let key_at = *at;
-            let Some(key) = wire::key(bytes, at) else {
-                return Err(Fault::new(Why::Key, key_at));
-            };
-            let Some((_, part)) = layout.by_number(key >> 3) else {
-                self.unknown(bytes, at, key, around.levels)?;
-                continue;
-            };
-            if part.value_key() != key {
-                let expected = part.field_type.wire_type();
-                return Err(Fault::new(Why::WireType { expected, key }, key_at));
-            }
-            let value_at = *at;
-            // The entry itself counts as no level.
-            let entry = self.value(around, bytes, at, part)?;
-            if part.number == VALUE_NUMBER {
-                known = entry.is_some();
-                values += 1;
-                node = entry.map_or(Node::NONE, node_of);
-                self.split |= values > 1 && part.field_type.is_message();
-            } else {
-                key_hash = hash_of(part.field_type, bytes, value_at);
-            }
-        }
-        Ok(known.then_some((node, key_hash)))
-    }
-
+    /// Notes a value; gives the entry that was there before.
     #[inline]
-    fn set(&mut self, open: &Open<'a>, slot: u16, field: &FieldLayout, entry: u32) {
+    fn set(&mut self, open: &Open<'a>, slot: u16, field: &FieldLayout, entry: u32) -> u32 {
         let slots = open.node + HEADER_WORDS;
-        let Some(slots) = self.arena.get_mut(slots..slots + open.layout.len()) else {
-            return;
-        };
-        let before = std::mem::replace(&mut slots[usize::from(slot)], entry);
-        self.split |= before != 0 && field.field_type.is_message();
         if field.oneof != 0 {
             let members = &open.layout.oneofs[usize::from(field.oneof) - 1];
             for member in members.iter().filter(|member| **member != slot) {
-                slots[usize::from(*member)] = 0;
+                self.arena[slots + usize::from(*member)] = 0;
             }
         }
+        let place = &mut self.arena[slots + usize::from(slot)];
+        std::mem::replace(place, entry)
     }
 
     /// Counts elements of a list or map; gives its run.
@@ -333,27 +305,18 @@ impl<'a> Decoder<'a> {
         run
     }
 
-    /// Notes a key of a map: where two may be the same, whoever iterates has to look.
-    fn add_key(&mut self, run: usize, bit: usize) {
-        let seen = &mut self.arena[run + run::KEYS + bit / 32];
-        if *seen >> (bit % 32) & 1 == 1 {
-            self.arena[run + run::COUNT] |= run::MAY_REPEAT;
-        } else {
-            *seen |= 1 << (bit % 32);
-        }
-    }
-
     #[cold]
-    fn unknown(
+    pub(super) fn unknown(
         &self,
         bytes: &[u8],
-        at: &mut usize,
+        mut at: usize,
         key: u32,
         levels: usize,
-    ) -> Result<(), Box<Fault>> {
-        let value_at = *at;
-        let why = match (wire::skip(bytes, at, key, levels), WireType::of_key(key)) {
-            (Ok(()), _) => return Ok(()),
+    ) -> Result<usize, Box<Fault>> {
+        let value_at = at;
+        let skipped = wire::skip(bytes, &mut at, key, levels);
+        let why = match (skipped, WireType::of_key(key)) {
+            (Ok(()), _) => return Ok(at),
             (Err(Unread::TooDeep), _) => Why::TooDeep,
             (_, Some(WireType::EndGroup)) => Why::EndGroup,
             (_, Some(WireType::Varint)) => Why::Varint,
@@ -378,7 +341,7 @@ fn pays(layout: &Layout, bytes: usize) -> bool {
 }
 
 #[inline]
-fn node_of(entry: u32) -> Node {
+pub(super) fn node_of(entry: u32) -> Node {
     match entry & IS_NODE {
         0 => Node::NONE,
         _ => Node(entry & !IS_NODE),
@@ -392,8 +355,5 @@ fn end_of(start_key: u32) -> u32 {
 
 /// What even the shortest message's arena may take.
 const ARENA_WORDS_FREE: usize = 64;
-
-/// The number of the value in the entry of a map.
-const VALUE_NUMBER: u32 = 2;
 
 const _: () = assert!(START == 0, "start and end are written in one go");

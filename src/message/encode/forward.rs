@@ -38,20 +38,33 @@ pub(in crate::message) fn append(
 pub(in crate::message) fn flat_len(layout: &Layout, slots: &Slots) -> Option<usize> {
     slots.0.iter().try_fold(0, |all, (slot, value)| {
         let field = layout.field(*slot);
-        let delimited = |bytes: usize| wire::varint_len(bytes as u64) + bytes;
         let value = match value {
-            Slot::Text(text) => delimited(text.len()),
-            Slot::Bytes(bytes) => delimited(bytes.len()),
+            Slot::Text(text) => delimited_len(text.len()),
+            Slot::Bytes(bytes) => delimited_len(bytes.len()),
             Slot::Bits(bits) => match field.field_type.wire_type() {
                 WireType::I32 => 4,
                 WireType::I64 => 8,
-                _ => wire::varint_len(wire::to_varint(field.field_type, *bits)),
+                _ => varint_len(wire::to_varint(field.field_type, *bits)),
             },
             Slot::Cleared => return Some(all),
             Slot::Message(_) | Slot::Numbers(_) | Slot::Values(_) | Slot::Map(_) => return None,
         };
-        Some(all + wire::varint_len(field.value_key().into()) + value)
+        Some(all + varint_len(field.key.into()) + value)
     })
+}
+
+#[inline]
+fn delimited_len(bytes: usize) -> usize {
+    varint_len(bytes as u64) + bytes
+}
+
+/// Most are of one byte.
+#[inline]
+fn varint_len(value: u64) -> usize {
+    match value {
+        0..0x80 => 1,
+        value => wire::varint_len(value),
+    }
 }
 
 #[inline]
@@ -67,7 +80,7 @@ fn delimited(buffer: &mut impl BufMut, field: &FieldLayout, bytes: &[u8]) {
 
 #[inline]
 fn number(buffer: &mut impl BufMut, field: &FieldLayout, bits: u64) {
-    varint(buffer, field.value_key().into());
+    varint(buffer, field.key.into());
     match field.field_type.wire_type() {
         WireType::I32 => buffer.put_slice(&(bits as u32).to_le_bytes()),
         WireType::I64 => buffer.put_slice(&bits.to_le_bytes()),

@@ -4,7 +4,10 @@ use super::{Entries, KEY_NUMBER, VALUE_NUMBER};
 use crate::{
     message::{
         MapKeyRef, ValueRef,
+        index::MapIndex,
+        map_keys::Keys,
         received::{Node, Run},
+        scan::Records,
         wire,
     },
     schema::layout::FieldType,
@@ -43,23 +46,26 @@ impl Walk {
     ) -> Option<(MapKeyRef<'a>, ValueRef<'a>)> {
         self.left = self.left.checked_sub(1)?;
         let bytes = map.message.view().bytes.get(..self.end)?;
+        let mut at = self.at;
         loop {
-            self.entry_at = self.at;
-            let key = wire::key(bytes, &mut self.at)?;
+            self.entry_at = at;
+            let key = wire::key(bytes, &mut at)?;
             if key != map.field.key {
-                wire::skip(bytes, &mut self.at, key, usize::MAX).ok()?;
+                at = wire::skipped(bytes, at, key)?;
                 continue;
             }
-            let end = wire::length(bytes, &mut self.at)?;
-            let entry = self.read(map, &bytes[..end]);
-            self.at = end;
+            let end = wire::length(bytes, &mut at)?;
+            let entry = self.read(map, &bytes[..end], at);
+            at = end;
             if entry.is_some() {
+                self.at = at;
                 return entry;
             }
         }
     }
 
-    /// The entry whose key in the message is at a place.
+    /// The entry whose key in the message is at a place. A value's node is not before that which the
+    /// walk has come to.
     pub(in crate::message) fn read_at<'a>(
         &mut self,
         map: &Entries<'a>,
@@ -70,20 +76,51 @@ impl Walk {
         self.next(map)
     }
 
+    pub(super) fn at_node(self, node: Node) -> Self {
+        Self { node, ..self }
+    }
+
     /// Reads the entry at the end of these bytes; `None` if it is an unknown field.
     #[inline]
     fn read<'a>(
         &mut self,
         map: &Entries<'a>,
         bytes: &'a [u8],
+        start: usize,
+    ) -> Option<(MapKeyRef<'a>, ValueRef<'a>)> {
+        // As encoders write it: the key and then the value, both with keys of one byte.
+        let mut at = start;
+        if bytes.get(at).copied().map(u32::from) == Some(map.key.key)
+            && map.value.field_type != FieldType::ClosedEnum
+        {
+            at += 1;
+            let key = read_key(map.key.field_type, bytes, &mut at)?;
+            if bytes.get(at).copied().map(u32::from) == Some(map.value.key) {
+                at += 1;
+                let value = self.read_value(map, bytes, &mut at)?;
+                if at == bytes.len() {
+                    return Some((key, value));
+                }
+            }
+        }
+        self.read_any(map, bytes, start)
+    }
+
+    /// Reads an entry whose parts stand in any order, any number of times, or not at all.
+    #[cold]
+    fn read_any<'a>(
+        &mut self,
+        map: &Entries<'a>,
+        bytes: &'a [u8],
+        mut at: usize,
     ) -> Option<(MapKeyRef<'a>, ValueRef<'a>)> {
         let (mut key, mut value) = (None, None);
-        while self.at < bytes.len() {
-            let part = wire::key(bytes, &mut self.at)?;
+        while at < bytes.len() {
+            let part = wire::key(bytes, &mut at)?;
             match part >> 3 {
-                KEY_NUMBER => key = Some(read_key(map.key.field_type, bytes, &mut self.at)?),
-                VALUE_NUMBER => value = Some(self.read_value(map, bytes)?),
-                _ => wire::skip(bytes, &mut self.at, part, usize::MAX).ok()?,
+                KEY_NUMBER => key = Some(read_key(map.key.field_type, bytes, &mut at)?),
+                VALUE_NUMBER => value = Some(self.read_value(map, bytes, &mut at)?),
+                _ => at = wire::skipped(bytes, at, part)?,
             }
         }
         let key = key.unwrap_or_else(|| MapKeyRef::default_of(map.key.field_type));
@@ -98,25 +135,71 @@ impl Walk {
     }
 
     #[inline]
-    fn read_value<'a>(&mut self, map: &Entries<'a>, bytes: &'a [u8]) -> Option<ValueRef<'a>> {
-        let at = &mut self.at;
+    fn read_value<'a>(
+        &mut self,
+        map: &Entries<'a>,
+        bytes: &'a [u8],
+        at: &mut usize,
+    ) -> Option<ValueRef<'a>> {
         Some(match map.value.field_type {
-            FieldType::Message | FieldType::Group => {
-                self.node = map.message.view().skip_to(self.node, *at);
-                let (value, after) = map.message.message_at(map.value, *at, self.node);
-                *at = after;
-                ValueRef::Message(value)
-            }
             FieldType::String => {
                 let text = wire::delimited(bytes, at)?;
                 ValueRef::Str(std::str::from_utf8(text).unwrap_or_default())
             }
             FieldType::Bytes => ValueRef::Bytes(wire::delimited(bytes, at)?),
+            FieldType::Message | FieldType::Group => {
+                let node = map.message.view().skip_to(self.node, *at);
+                self.node = node;
+                let (value, after) = map.message.message_at(map.value, *at, &mut self.node);
+                *at = after;
+                ValueRef::Message(value)
+            }
             number => ValueRef::of_bits(number, wire::number(number, bytes, at)?),
         })
     }
 }
 
+impl<'a> Entries<'a> {
+    /// The key of the entry whose key in the message is at a place.
+    pub(in crate::message) fn key_at(&self, entry: u32) -> Option<MapKeyRef<'a>> {
+        let bytes = self.message.view().bytes;
+        let mut at = entry as usize;
+        wire::key(bytes, &mut at)?;
+        let end = wire::length(bytes, &mut at)?;
+        let mut found = None;
+        for part in Records::new(bytes, at, end).filter(|part| part.key >> 3 == KEY_NUMBER) {
+            let mut at = part.value_at;
+            found = Some(read_key(self.key.field_type, bytes, &mut at)?);
+        }
+        found.or_else(|| Some(MapKeyRef::default_of(self.key.field_type)))
+    }
+
+    /// The first of these nodes, which stand in their order, behind a place.
+    pub(in crate::message) fn node_behind(&self, nodes: &[Node], place: u32) -> Node {
+        let view = self.message.view();
+        let index = nodes.partition_point(|node| view.range(*node).0 < place as usize);
+        nodes.get(index).copied().unwrap_or_default()
+    }
+
+    /// The nodes of the values, from one on.
+    fn nodes(&self, mut node: Node) -> Box<[Node]> {
+        let mut nodes = Vec::new();
+        while node.exists() {
+            nodes.push(node);
+            node = self.message.view().next(node);
+        }
+        nodes.into()
+    }
+
+    pub(super) fn index(&self, run: Run) -> MapIndex {
+        MapIndex {
+            keys: Keys::of(self, Walk::new(self, run)).0,
+            nodes: self.nodes(run.node),
+        }
+    }
+}
+
+#[inline]
 fn read_key<'a>(field_type: FieldType, bytes: &'a [u8], at: &mut usize) -> Option<MapKeyRef<'a>> {
     if field_type == FieldType::String {
         let text = wire::delimited(bytes, at)?;

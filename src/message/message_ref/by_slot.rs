@@ -12,24 +12,45 @@ use crate::{
 };
 
 impl<'a> MessageRef<'a> {
+    /// The entry of a field that is set, if the message has a node and nothing was set since. Of any
+    /// other, [`held`](Self::held) tells.
     #[inline]
-    fn raw_entry(self, slot: u16) -> u32 {
-        match self.node.exists() {
-            true => self.view().raw_entry(self.node, slot),
+    fn entry(self, slot: u16) -> Option<usize> {
+        match self.entries.get(usize::from(slot)) {
+            Some(0) | None => None,
+            Some(entry) => Some(*entry as usize),
+        }
+    }
+
+    /// Of a message whose entries are not at hand.
+    fn find_entry(self, slot: u16) -> u32 {
+        match !self.slots.is_empty() && self.received.root.exists() {
+            true => self.view().raw_entry(self.received.root, slot),
             false => scan::entry(self.tables(), self.layout, self.records(), slot),
+        }
+    }
+
+    fn find_run(self, slot: u16) -> Run {
+        match !self.slots.is_empty() && self.received.root.exists() {
+            true => {
+                let entry = self.view().raw_entry(self.received.root, slot);
+                self.view().run(entry)
+            }
+            false => scan::run(self.tables(), self.layout, self.records(), slot),
         }
     }
 
     #[inline]
     pub(in crate::message) fn held(self, slot: u16) -> Held<'a> {
-        if !self.slots.is_empty() {
-            match self.slots.get(slot) {
+        let entry = match self.entries.get(usize::from(slot)) {
+            Some(entry) => *entry,
+            None => match self.slots.get(slot) {
                 Some(Slot::Cleared) => return Held::Unset,
                 Some(value) => return Held::Set(value),
-                None => {}
-            }
-        }
-        match Entry::of(self.raw_entry(slot)) {
+                None => self.find_entry(slot),
+            },
+        };
+        match Entry::of(entry) {
             Entry::Unset => Held::Unset,
             entry => Held::Received(entry),
         }
@@ -37,56 +58,61 @@ impl<'a> MessageRef<'a> {
 
     #[inline]
     pub(in crate::message) fn held_run(self, slot: u16) -> HeldRun<'a> {
-        if !self.slots.is_empty() {
-            match self.slots.get(slot) {
-                Some(Slot::Cleared) => return HeldRun::Received(Run::default()),
+        HeldRun::Received(match self.entries.get(usize::from(slot)) {
+            Some(entry) => self.view().run(*entry),
+            None => match self.slots.get(slot) {
+                Some(Slot::Cleared) => Run::default(),
                 Some(value) => return HeldRun::Set(value),
-                None => {}
-            }
-        }
-        HeldRun::Received(match self.node.exists() {
-            true => {
-                let entry = self.view().raw_entry(self.node, slot);
-                self.view().run(entry)
-            }
-            false => scan::run(self.tables(), self.layout, self.records(), slot),
+                None => self.find_run(slot),
+            },
         })
     }
 
     /// A number in its form in memory; the default if it is not set.
-    #[inline]
+    #[inline(always)]
     pub(in crate::message) fn bits(self, slot: u16, layout: &FieldLayout) -> u64 {
-        self.bits_of(self.held(slot), slot, layout)
+        match self.entry(slot) {
+            Some(mut at) => self.number_at(layout, &mut at),
+            None => self.other_bits(slot, layout),
+        }
     }
 
-    #[inline]
-    fn bits_of(self, held: Held<'a>, slot: u16, layout: &FieldLayout) -> u64 {
-        let bits = match held {
-            Held::Received(Entry::Value(at)) => {
-                wire::number(layout.field_type, self.view().bytes, &mut { at })
-            }
-            Held::Set(Slot::Bits(bits)) => Some(*bits),
-            _ => None,
-        };
-        bits.unwrap_or_else(|| match self.layout.info(slot).default {
-            Default::Bits(bits) => bits,
-            _ => 0,
-        })
+    #[inline(always)]
+    fn number_at(self, layout: &FieldLayout, at: &mut usize) -> u64 {
+        wire::number(layout.field_type, self.view().bytes, at).unwrap_or_default()
+    }
+
+    #[inline(never)]
+    fn other_bits(self, slot: u16, layout: &FieldLayout) -> u64 {
+        match self.held(slot) {
+            Held::Received(Entry::Value(mut at)) => self.number_at(layout, &mut at),
+            Held::Set(Slot::Bits(bits)) => *bits,
+            _ => match self.layout.info(slot).default {
+                Default::Bits(bits) => bits,
+                _ => 0,
+            },
+        }
     }
 
     #[inline]
     pub(in crate::message) fn text(self, slot: u16) -> &'a str {
-        self.text_of(self.held(slot), slot)
+        match self.entry(slot) {
+            Some(at) => self.text_at(at),
+            None => self.other_text(slot),
+        }
     }
 
     #[inline]
-    fn text_of(self, held: Held<'a>, slot: u16) -> &'a str {
-        match held {
-            Held::Received(Entry::Value(at)) => {
-                let text = wire::delimited(self.view().bytes, &mut { at });
-                // It was checked, and is not known for that to Rust.
-                std::str::from_utf8(text.unwrap_or_default()).unwrap_or_default()
-            }
+    fn text_at(self, mut at: usize) -> &'a str {
+        let text = wire::delimited(self.view().bytes, &mut at);
+        // It was checked, and is not known for that to Rust.
+        std::str::from_utf8(text.unwrap_or_default()).unwrap_or_default()
+    }
+
+    #[inline(never)]
+    fn other_text(self, slot: u16) -> &'a str {
+        match self.held(slot) {
+            Held::Received(Entry::Value(at)) => self.text_at(at),
             Held::Set(Slot::Text(text)) => text,
             _ => match &self.layout.info(slot).default {
                 Default::Text(text) => text,
@@ -97,15 +123,21 @@ impl<'a> MessageRef<'a> {
 
     #[inline]
     pub(in crate::message) fn byte_string(self, slot: u16) -> &'a [u8] {
-        self.bytes_of(self.held(slot), slot)
+        match self.entry(slot) {
+            Some(at) => self.bytes_at(at),
+            None => self.other_byte_string(slot),
+        }
     }
 
     #[inline]
-    fn bytes_of(self, held: Held<'a>, slot: u16) -> &'a [u8] {
-        match held {
-            Held::Received(Entry::Value(at)) => {
-                wire::delimited(self.view().bytes, &mut { at }).unwrap_or_default()
-            }
+    fn bytes_at(self, mut at: usize) -> &'a [u8] {
+        wire::delimited(self.view().bytes, &mut at).unwrap_or_default()
+    }
+
+    #[inline(never)]
+    fn other_byte_string(self, slot: u16) -> &'a [u8] {
+        match self.held(slot) {
+            Held::Received(Entry::Value(at)) => self.bytes_at(at),
             Held::Set(Slot::Bytes(bytes)) => bytes,
             _ => match &self.layout.info(slot).default {
                 Default::Bytes(bytes) => bytes,
@@ -115,27 +147,26 @@ impl<'a> MessageRef<'a> {
     }
 
     #[inline]
-    pub(in crate::message) fn sub_message(self, slot: u16) -> Option<Self> {
-        self.message_of(self.held(slot), self.layout.field(slot))
-    }
-
-    #[inline]
-    fn message_of(self, held: Held<'a>, layout: &FieldLayout) -> Option<Self> {
-        match held {
-            Held::Received(Entry::Node(node)) => Some(self.inside(layout.inner, node, 0, 0)),
-            Held::Received(Entry::Value(at)) => Some(self.message_at(layout, at, Node::NONE).0),
+    pub(in crate::message) fn sub_message(self, slot: u16, layout: &FieldLayout) -> Option<Self> {
+        match self.held(slot) {
+            Held::Received(Entry::Node(node)) => Some(self.of_node(layout.inner, node)),
+            Held::Received(Entry::Value(at)) => {
+                let mut node = Node::NONE;
+                Some(self.message_at(layout, at, &mut node).0)
+            }
             Held::Set(Slot::Message(body)) => Some(self.in_slot(layout.inner, body)),
             Held::Unset | Held::Received(Entry::Unset) | Held::Set(_) => None,
         }
     }
 
-    /// The message or group that stands behind a key, and where it ends. `node` is taken for its own
-    /// if it begins where the message does.
+    /// The message or group that stands behind a key, and where it ends. `node` is its own if it begins
+    /// where the message does; then it moves on to the next.
+    #[inline]
     pub(in crate::message) fn message_at(
         self,
         layout: &FieldLayout,
         mut at: usize,
-        node: Node,
+        node: &mut Node,
     ) -> (Self, usize) {
         let bytes = self.view().bytes;
         let (start, end, after) = match layout.field_type {
@@ -150,39 +181,50 @@ impl<'a> MessageRef<'a> {
                 (at, end, end)
             }
         };
-        let own = node.exists() && self.view().range(node).0 == start;
-        let node = if own { node } else { Node::NONE };
-        (self.inside(layout.inner, node, start, end), after)
+        if node.exists() && self.view().range(*node).0 == start {
+            let message = self.of_node(layout.inner, *node);
+            *node = self.view().next(*node);
+            return (message, after);
+        }
+        (self.inside(layout.inner, start, end), after)
     }
 
     /// The value of a field of any type.
     pub(in crate::message) fn value(self, slot: u16) -> ValueRef<'a> {
-        let layout = self.layout.field(slot);
-        match layout.cardinality {
-            Cardinality::List => ValueRef::List(ListRef::new(self, slot)),
-            Cardinality::Map => ValueRef::Map(MapRef::new(self, slot)),
-            Cardinality::One => self.value_of(self.held(slot), slot, layout),
-        }
+        self.value_of(slot, self.layout.field(slot))
     }
 
-    /// The value of a field that holds one.
-    fn value_of(self, held: Held<'a>, slot: u16, layout: &FieldLayout) -> ValueRef<'a> {
-        match layout.field_type {
-            FieldType::String => ValueRef::Str(self.text_of(held, slot)),
-            FieldType::Bytes => ValueRef::Bytes(self.bytes_of(held, slot)),
-            FieldType::Message | FieldType::Group => {
-                let message = self.message_of(held, layout);
+    pub(in crate::message) fn value_of(self, slot: u16, layout: &FieldLayout) -> ValueRef<'a> {
+        match (layout.cardinality, layout.field_type) {
+            (Cardinality::List, _) => ValueRef::List(ListRef::new(self, slot)),
+            (Cardinality::Map, _) => ValueRef::Map(MapRef::new(self, slot)),
+            (_, FieldType::String) => ValueRef::Str(self.text(slot)),
+            (_, FieldType::Bytes) => ValueRef::Bytes(self.byte_string(slot)),
+            (_, FieldType::Message | FieldType::Group) => {
+                let message = self.sub_message(slot, layout);
                 ValueRef::Message(message.unwrap_or_else(|| self.empty(layout.inner)))
             }
-            number => ValueRef::of_bits(number, self.bits_of(held, slot, layout)),
+            (_, number) => ValueRef::of_bits(number, self.bits(slot, layout)),
         }
     }
 
     /// Whether a field is set, as [`has`](Self::has) says.
     pub(in crate::message) fn is_set(self, slot: u16) -> bool {
-        let layout = self.layout.field(slot);
+        self.is_set_of(slot, self.layout.field(slot))
+    }
+
+    pub(in crate::message) fn is_set_of(self, slot: u16, layout: &FieldLayout) -> bool {
         match layout.cardinality {
-            Cardinality::One => self.is_held(self.held(slot), slot, layout),
+            Cardinality::One => match self.held(slot) {
+                Held::Unset => false,
+                Held::Set(_) => true,
+                Held::Received(_) if layout.presence => true,
+                Held::Received(_) => match layout.field_type {
+                    FieldType::String | FieldType::Bytes => !self.byte_string(slot).is_empty(),
+                    FieldType::Message | FieldType::Group => true,
+                    _ => self.bits(slot, layout) != 0,
+                },
+            },
             Cardinality::List | Cardinality::Map => match self.held_run(slot) {
                 HeldRun::Received(run) => run.count > 0,
                 HeldRun::Set(value) => !value.is_default(),
@@ -190,29 +232,12 @@ impl<'a> MessageRef<'a> {
         }
     }
 
-    #[inline]
-    fn is_held(self, held: Held<'a>, slot: u16, layout: &FieldLayout) -> bool {
-        match held {
-            Held::Unset => false,
-            Held::Set(_) => true,
-            Held::Received(_) if layout.presence => true,
-            Held::Received(_) => match layout.field_type {
-                FieldType::String | FieldType::Bytes => !self.bytes_of(held, slot).is_empty(),
-                FieldType::Message | FieldType::Group => true,
-                _ => self.bits_of(held, slot, layout) != 0,
-            },
-        }
-    }
-
     /// The value of a field, if it is set.
+    #[inline]
     pub(in crate::message) fn set_value(self, slot: u16) -> Option<ValueRef<'a>> {
         let layout = self.layout.field(slot);
-        if layout.cardinality != Cardinality::One {
-            return self.is_set(slot).then(|| self.value(slot));
-        }
-        let held = self.held(slot);
-        self.is_held(held, slot, layout)
-            .then(|| self.value_of(held, slot, layout))
+        self.is_set_of(slot, layout)
+            .then(|| self.value_of(slot, layout))
     }
 
     /// The slots of all fields that are set, extensions included.
