@@ -9,14 +9,15 @@ use super::Status;
 /// The bytes before each message: one of flags, four of length, big-endian.
 pub(crate) const PREFIX_BYTES: usize = 5;
 
-/// One message as it travelled: not decoded, and not decompressed.
+/// One message that is not decoded.
 ///
-/// A handler that takes or answers with `RawMessage` sees the message's bytes as they are.
+/// A handler that is [raw](crate::ServerBuilder::raw) gets and gives it as it travels. Everywhere else
+/// it is decompressed: `compressed` then tells how it travelled, and of a reply how it is to travel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawMessage {
     /// The message without its prefix.
     pub bytes: Bytes,
-    /// The Compressed-Flag: whether `bytes` is in the call's Message-Encoding.
+    /// The Compressed-Flag: whether it travels in the call's Message-Encoding.
     pub compressed: bool,
 }
 

@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Instant};
 
-use bytes::Bytes;
 use tokio::task::AbortHandle;
 
 use super::{
@@ -32,11 +31,7 @@ pub(super) struct ActiveCall {
     started: Instant,
     stream: StreamId,
     content_type: ContentType,
-    /// Of the requests.
-    encoding: MessageEncoding,
     pub(super) route: Option<u32>,
-    /// Whether the handler takes messages as they travelled.
-    raw: bool,
     incoming: LengthPrefixed,
     receive_bytes_max: usize,
     send_bytes_max: usize,
@@ -102,16 +97,15 @@ impl ActiveCall {
         let method = admitted.route.method.clone();
         let deadline = admitted.deadline;
         let route = head.route;
-        let call = Call::new(method, head, peer, deadline, limits);
+        let messages = (admitted.encoding, handler.raw);
+        let call = Call::new(method, head, peer, deadline, limits, messages);
         Self {
             span: CallSpan::new(&call),
             call,
             started,
             stream,
             content_type: admitted.content_type,
-            encoding: admitted.encoding,
             route,
-            raw: handler.raw,
             incoming: LengthPrefixed::new(limits.receive_bytes_max),
             receive_bytes_max: limits.receive_bytes_max,
             send_bytes_max: limits.send_bytes_max,
@@ -256,10 +250,11 @@ impl ActiveCall {
             return Ok(None);
         };
         self.received.messages += 1;
-        if self.raw {
+        if self.call.is_raw() {
             return Ok(Some(message));
         }
-        self.encoding
+        self.call
+            .request_encoding()
             .decompress(message, self.receive_bytes_max)
             .map(Some)
     }
@@ -284,11 +279,7 @@ impl ActiveCall {
                 metadata.extend(added);
             }
             let mut head = ResponseHead::grpc(self.content_type, metadata);
-            head.encoding = if self.raw {
-                self.encoding
-            } else {
-                self.call.reply_encoding()
-            };
+            head.encoding = self.call.reply_encoding();
             http2.headers(self.stream, &head);
         }
     }
@@ -309,10 +300,9 @@ impl ActiveCall {
                 self.send_bytes_max
             )));
         }
-        let message = if message.compressed && !self.raw {
-            self.compress(message.bytes)?
-        } else {
-            message
+        let message = match message.compressed {
+            true => self.compress(message)?,
+            false => message,
         };
         account.charge_replies(http2.unsent_bytes() + message.bytes.len())?;
         self.send_headers(metadata, http2);
@@ -320,9 +310,15 @@ impl ActiveCall {
         Ok(())
     }
 
-    fn compress(&self, bytes: Bytes) -> Result<RawMessage, Status> {
-        let before = bytes.len();
-        let message = self.call.reply_encoding().compress(bytes)?;
+    fn compress(&self, message: RawMessage) -> Result<RawMessage, Status> {
+        let encoding = self.call.reply_encoding();
+        match (self.call.is_raw(), encoding) {
+            (true, MessageEncoding::Identity) => return Err(Status::internal(UNTOLD_ENCODING)),
+            (true, _) => return Ok(message),
+            (false, _) => {}
+        }
+        let before = message.bytes.len();
+        let message = encoding.compress(message.bytes)?;
         // The handler's room is counted in what it sent; less will leave.
         self.sent(before.saturating_sub(message.bytes.len()));
         Ok(message)
@@ -451,3 +447,5 @@ fn cardinality(what: &str) -> Status {
         "the method takes exactly one request; the client sent {what}"
     ))
 }
+
+const UNTOLD_ENCODING: &str = "a reply is marked as compressed, but the call has no grpc-encoding";

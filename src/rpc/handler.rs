@@ -350,14 +350,14 @@ impl Handler {
         }
     }
 
-    /// A handler of undecoded messages, for any kind of method or none.
+    /// A handler of messages as they travel, for any kind of method or none.
     pub(crate) fn raw<F, Fut>(handler: F) -> Self
     where
         F: Fn(Call, Streaming<RawMessage>, Replies<RawMessage>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), Status>> + Send + 'static,
     {
         let handler = Arc::new(handler);
-        Self::new(move || {
+        let mut raw = Self::new(move || {
             let decode: Decode<RawMessage> = Arc::new(|raw, _| Ok(raw));
             let encode: Encode<RawMessage> = Arc::new(Ok);
             let handler = Arc::clone(&handler);
@@ -367,7 +367,9 @@ impl Handler {
                 let running = handler(call, requests, replies);
                 Box::pin(async move { running.await.into() })
             }))
-        })
+        });
+        raw.raw = true;
+        raw
     }
 
     /// Whether it answers at once, and in no other way.
