@@ -121,7 +121,8 @@ pub const SHRINK_AFTER: Duration = Duration::from_secs(1);
 /// How often a connection reads and writes in one go, before others on its thread get their turn.
 pub const ROUNDS_PER_TURN: usize = 8;
 
-/// How many buffers a thread keeps for the connections that need one next.
+/// How many buffers a thread keeps for the connections, and the calls with many replies, that need one
+/// next.
 pub const BUFFERS_KEPT: usize = 16;
 
 /// How long a client may take for its TLS handshake, and then for its HTTP/2 preface, and for the

@@ -194,13 +194,13 @@ impl LengthPrefixed {
     }
 }
 
-/// The prefix of a message.
+/// The prefix of a message that is `bytes` long.
 ///
 /// A message of 4 GiB or more has no prefix; the send limit is checked before this is reached.
-pub(crate) fn prefix(message: &RawMessage) -> [u8; PREFIX_BYTES] {
-    let length = u32::try_from(message.bytes.len()).unwrap_or(u32::MAX);
+pub(crate) fn prefix(bytes: usize, compressed: bool) -> [u8; PREFIX_BYTES] {
+    let length = u32::try_from(bytes).unwrap_or(u32::MAX);
     let [a, b, c, d] = length.to_be_bytes();
-    [u8::from(message.compressed), a, b, c, d]
+    [u8::from(compressed), a, b, c, d]
 }
 
 #[cfg(test)]

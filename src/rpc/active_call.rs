@@ -10,6 +10,7 @@ use super::{
     budget::Account,
     call_end::Traffic,
     call_span::CallSpan,
+    conversion::too_long,
     handler::Outcome,
     interceptor::{Interceptors, Permission},
     replies::Room,
@@ -17,8 +18,8 @@ use super::{
 };
 use crate::{
     grpc::{
-        CallHead, Code, ContentType, LengthPrefixed, MessageEncoding, Metadata, PREFIX_BYTES,
-        RawMessage, ResponseHead, Status, Trailers,
+        CallHead, Code, ContentType, LengthPrefixed, Metadata, PREFIX_BYTES, RawMessage,
+        ResponseHead, Status, Trailers,
     },
     http2::{Commands, StreamId},
     limits,
@@ -34,7 +35,7 @@ pub(super) struct ActiveCall {
     pub(super) route: Option<u32>,
     incoming: LengthPrefixed,
     receive_bytes_max: usize,
-    send_bytes_max: usize,
+    pub(super) send_bytes_max: usize,
     /// Bytes of the stream's receive window that are held.
     pub(super) held_bytes: usize,
     /// Of the request that the handler of a unary call has.
@@ -284,51 +285,46 @@ impl ActiveCall {
         }
     }
 
-    /// Sends a reply, and before the first one the headers. One that is marked is compressed here,
-    /// if its handler has not done so itself.
-    pub(super) fn send(
+    /// Sends the replies that wait in the call's room, and before the first one the headers.
+    pub(super) fn send_waiting(
         &mut self,
-        message: RawMessage,
+        account: &mut Account,
+        http2: &mut impl Commands,
+    ) -> Result<(), Status> {
+        let Some(mut waiting) = self.room.as_deref().map(Room::take) else {
+            return Ok(());
+        };
+        let replies = &mut waiting.output;
+        account.charge_replies(http2.unsent_bytes() + replies.len())?;
+        self.send_headers(Metadata::default(), http2);
+        self.sent.messages += waiting.messages;
+        self.sent.add_bytes(replies.len());
+        self.sent(http2.messages(self.stream, replies));
+        replies.return_buffer();
+        Ok(())
+    }
+
+    /// Sends the one reply of a handler, and the headers. What is marked is compressed.
+    fn send(
+        &mut self,
+        mut message: RawMessage,
         metadata: Metadata,
         account: &mut Account,
         http2: &mut impl Commands,
     ) -> Result<(), Status> {
-        if message.bytes.len() > self.send_bytes_max {
-            return Err(Status::resource_exhausted(format!(
-                "the reply has {} bytes; at most {} are sent",
-                message.bytes.len(),
-                self.send_bytes_max
-            )));
+        let bytes = message.bytes.len();
+        if bytes > self.send_bytes_max {
+            return Err(too_long(bytes, self.send_bytes_max));
         }
-        let message = match message.compressed {
-            true => self.compress(message)?,
-            false => message,
-        };
+        if message.compressed {
+            message = self.call.compress(message)?;
+        }
         account.charge_replies(http2.unsent_bytes() + message.bytes.len())?;
         self.send_headers(metadata, http2);
-        self.send_message(message, http2);
-        Ok(())
-    }
-
-    fn compress(&self, message: RawMessage) -> Result<RawMessage, Status> {
-        let encoding = self.call.reply_encoding();
-        match (self.call.is_raw(), encoding) {
-            (true, MessageEncoding::Identity) => return Err(Status::internal(UNTOLD_ENCODING)),
-            (true, _) => return Ok(message),
-            (false, _) => {}
-        }
-        let before = message.bytes.len();
-        let message = encoding.compress(message.bytes)?;
-        // The handler's room is counted in what it sent; less will leave.
-        self.sent(before.saturating_sub(message.bytes.len()));
-        Ok(message)
-    }
-
-    fn send_message(&mut self, message: RawMessage, http2: &mut impl Commands) {
         self.sent.messages += 1;
         self.sent.add_bytes(PREFIX_BYTES + message.bytes.len());
-        let left = http2.message(self.stream, message);
-        self.sent(left);
+        http2.message(self.stream, message);
+        Ok(())
     }
 
     /// Does what is left to do for a handler that has ended; what the call ends with.
@@ -447,5 +443,3 @@ fn cardinality(what: &str) -> Status {
         "the method takes exactly one request; the client sent {what}"
     ))
 }
-
-const UNTOLD_ENCODING: &str = "a reply is marked as compressed, but the call has no grpc-encoding";

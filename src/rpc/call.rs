@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::{Peer, router::Limits};
 use crate::{
-    grpc::{CallHead, MessageEncoding, Metadata},
+    grpc::{CallHead, MessageEncoding, Metadata, RawMessage, Status},
     schema::Method,
 };
 
@@ -292,6 +292,18 @@ impl Call {
         }
     }
 
+    /// Compresses a reply that is marked so; a raw handler has done that itself.
+    pub(super) fn compress(&self, message: RawMessage) -> Result<RawMessage, Status> {
+        let encoding = self.reply_encoding();
+        if !self.is_raw() {
+            return encoding.compress(message.bytes);
+        }
+        match encoding {
+            MessageEncoding::Identity => Err(Status::internal(UNTOLD_ENCODING)),
+            _ => Ok(message),
+        }
+    }
+
     pub(crate) fn cancel(&self) {
         self.inner.cancelled.store(true, Ordering::Release);
         // Without another clone of the call nobody can wait for it.
@@ -309,3 +321,5 @@ impl fmt::Debug for Call {
             .finish()
     }
 }
+
+const UNTOLD_ENCODING: &str = "a reply is marked as compressed, but the call has no grpc-encoding";

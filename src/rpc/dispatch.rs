@@ -24,7 +24,7 @@ use super::{
     running::{self, HANDLER, INTERCEPTOR, Poll},
 };
 use crate::{
-    grpc::{CallHead, Metadata, Status},
+    grpc::{CallHead, Status},
     http2::{Commands, Event, StreamId, StreamMap},
 };
 
@@ -310,9 +310,7 @@ impl Dispatcher {
                 call.send_headers(metadata, http2);
                 Ok(())
             }
-            Post::Message(message) => {
-                call.send(message, Metadata::default(), &mut self.account, http2)
-            }
+            Post::Replies => call.send_waiting(&mut self.account, http2),
             Post::Trailers(metadata) => {
                 call.trailing.extend(metadata);
                 Ok(())

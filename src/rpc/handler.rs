@@ -6,6 +6,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     Call, FromMessage, IntoMessage, IntoReply, Replies, Response, Streaming,
+    conversion::Unwritten,
     replies::{Encode, Outbound},
     streaming::{Decode, Inbound},
 };
@@ -327,7 +328,7 @@ fn decode<T: FromMessage<Via>, Via>(input: MessageType) -> Decode<T> {
 }
 
 fn encode<T: IntoMessage<Via>, Via>(output: MessageType) -> Encode<T> {
-    Arc::new(move |reply: T| reply.into_raw(&output))
+    Arc::new(move |reply: T| reply.into_unwritten(&output))
 }
 
 impl Handler {
@@ -359,7 +360,7 @@ impl Handler {
         let handler = Arc::new(handler);
         let mut raw = Self::new(move || {
             let decode: Decode<RawMessage> = Arc::new(|raw, _| Ok(raw));
-            let encode: Encode<RawMessage> = Arc::new(Ok);
+            let encode: Encode<RawMessage> = Arc::new(|raw| Ok(Unwritten::Raw(raw)));
             let handler = Arc::clone(&handler);
             Form::RequestStreaming(Box::new(move |call, inbound, outbound| {
                 let requests = Streaming::new(inbound, Arc::clone(&decode));

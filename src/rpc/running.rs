@@ -37,10 +37,16 @@ pub(super) fn start(
     stream: StreamId,
 ) -> Result<Poll<Outcome>, Status> {
     let call = active.call.clone();
-    let room = &mut active.room;
+    let (room, send_bytes_max) = (&mut active.room, active.send_bytes_max);
     let mut outbound = |call: &Call| {
         let room = Arc::clone(room.get_or_insert_default());
-        Outbound::new(call.clone(), room, Arc::clone(outbox), stream)
+        Outbound::new(
+            call.clone(),
+            room,
+            Arc::clone(outbox),
+            stream,
+            send_bytes_max,
+        )
     };
     let poll_once = |running| poll_once(HANDLER, running);
     match (&handler.form, &mut active.requests) {
