@@ -241,8 +241,8 @@ pub const STORE_COMMIT_BYTES: usize = 16 * 1024 * 1024;
 /// Pages the durable store keeps in its own memory, in bytes; the operating system caches the rest.
 pub const STORE_CACHE_BYTES: usize = 64 * 1024 * 1024;
 
-/// A handler that keeps its thread for longer in one go is told of in the log: every other call of
-/// that thread waits for it.
+/// A handler that keeps its thread for longer in one go, alone or with up to seven others of the same
+/// read, is told of in the log: every other call of that thread waits for it.
 pub const BLOCKED_WARNING: Duration = Duration::from_millis(100);
 
 /// Deepest nesting of messages below the outermost one, and of brackets in JSON.

@@ -154,6 +154,14 @@ impl Message {
         }
     }
 
+    /// The same, with what is left of the message.
+    pub(crate) fn into_encoded(mut self) -> Bytes {
+        match self.inner.body.untouched().is_some() {
+            true => std::mem::take(&mut self.inner.body.received.bytes),
+            false => self.encode_to_vec().into(),
+        }
+    }
+
     /// The length of the message's protobuf encoding, in bytes.
     pub fn encoded_len(&self) -> usize {
         let flat = self.flat_len();

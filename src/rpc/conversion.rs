@@ -79,7 +79,7 @@ impl Unwritten {
     /// The encoded message.
     pub(super) fn encode(self) -> RawMessage {
         match self {
-            Self::Message(message) => RawMessage::new(message.encode_to_bytes()),
+            Self::Message(message) => RawMessage::new(message.into_encoded()),
             Self::Raw(raw) => raw,
         }
     }

@@ -373,9 +373,12 @@ impl Handler {
         raw
     }
 
-    /// Whether it answers at once, and in no other way.
-    pub(crate) fn is_sync(&self) -> bool {
-        matches!(self.form, Form::UnarySync(_))
+    /// Whether it can say anything to the connection before it ends.
+    pub(crate) fn may_post(&self) -> bool {
+        match self.form {
+            Form::UnarySync(_) | Form::Unary(_) => false,
+            Form::ServerStreaming(_) | Form::RequestStreaming(_) => true,
+        }
     }
 
     /// Whether it is given its requests as a stream, from the first one on.

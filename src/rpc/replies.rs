@@ -46,8 +46,10 @@ impl<T> Replies<T> {
     /// CANCELLED when the call is gone; INTERNAL if the value does not fit the method's reply type;
     /// RESOURCE_EXHAUSTED if it is too long to be sent. A handler passes them on with `?`.
     pub async fn send(&mut self, reply: T) -> Result<(), Status> {
-        let reply = (self.encode)(reply)?;
-        let reply = self.outbound.compress(reply)?;
+        let mut reply = (self.encode)(reply)?;
+        if self.outbound.is_to_compress(&reply) {
+            reply = self.outbound.compress(reply)?;
+        }
         std::future::poll_fn(|cx| self.outbound.poll_send(cx, &reply)).await
     }
 
@@ -90,12 +92,14 @@ impl Outbound {
         }
     }
 
-    /// Compresses what its handler has marked, or the call asks for.
+    /// Whether the handler has marked it so, or the call asks for it.
+    fn is_to_compress(&self, reply: &Unwritten) -> bool {
+        let marked = matches!(reply, Unwritten::Raw(raw) if raw.compressed);
+        marked || self.call.compresses_replies()
+    }
+
+    #[cold]
     fn compress(&self, reply: Unwritten) -> Result<Unwritten, Status> {
-        let marked = matches!(&reply, Unwritten::Raw(raw) if raw.compressed);
-        if !marked && !self.call.compresses_replies() {
-            return Ok(reply);
-        }
         let raw = RawMessage {
             compressed: true,
             ..reply.encode()
