@@ -121,7 +121,8 @@ pub const SHRINK_AFTER: Duration = Duration::from_secs(1);
 /// How often a connection reads and writes in one go, before others on its thread get their turn.
 pub const ROUNDS_PER_TURN: usize = 8;
 
-/// How many buffers a thread keeps for the connections that need one next.
+/// How many buffers a thread keeps for the connections, and the calls with many replies, that need one
+/// next.
 pub const BUFFERS_KEPT: usize = 16;
 
 /// How long a client may take for its TLS handshake, and then for its HTTP/2 preface, and for the
@@ -240,8 +241,8 @@ pub const STORE_COMMIT_BYTES: usize = 16 * 1024 * 1024;
 /// Pages the durable store keeps in its own memory, in bytes; the operating system caches the rest.
 pub const STORE_CACHE_BYTES: usize = 64 * 1024 * 1024;
 
-/// A handler that keeps its thread for longer in one go is told of in the log: every other call of
-/// that thread waits for it.
+/// A handler that keeps its thread for longer in one go, alone or with up to seven others of the same
+/// read, is told of in the log: every other call of that thread waits for it.
 pub const BLOCKED_WARNING: Duration = Duration::from_millis(100);
 
 /// Deepest nesting of messages below the outermost one, and of brackets in JSON.

@@ -137,6 +137,52 @@ async fn compressed_and_plain_messages_mix_on_one_stream() {
 }
 
 #[tokio::test]
+async fn a_raw_handler_sees_and_gives_messages_as_they_travel() {
+    let path = "/greeter.Greeter/GreetRepeatedly";
+    let address = start(|builder| {
+        builder
+            .compress_replies([MessageEncoding::Gzip])
+            .raw(path, give_back)
+            .fallback(give_back)
+    })
+    .await;
+    for path in [path, "/no.Such/Method"] {
+        for encoding in ENCODINGS {
+            // What a handler of another kind would never get: it is no message of the encoding.
+            let body = [flagged(b"as it is"), message(b"plain"), flagged(b"")].concat();
+            let more = [
+                ("grpc-encoding", encoding),
+                ("grpc-accept-encoding", "gzip"),
+            ];
+            let answer = call(address, path, &more, &body).await;
+            assert_eq!(answer.body, body, "{encoding}: {:?}", answer.trailers);
+            assert_eq!(answer.headers.get("grpc-encoding"), Some(encoding));
+        }
+        let answer = call(address, path, &[], &message(b"plain")).await;
+        assert_eq!(answer.body, message(b"plain"));
+        assert_eq!(answer.headers.get("grpc-encoding"), None);
+        // Nobody could read it.
+        let answer = call(address, path, &[], &flagged(b"of no encoding")).await;
+        assert_eq!(answer.status(), Some("13"));
+    }
+}
+
+/// Gives each request back; its flag and its bytes.
+async fn give_back(
+    call: Call,
+    mut requests: Streaming<RawMessage>,
+    mut replies: Replies<RawMessage>,
+) -> Result<(), Status> {
+    // In vain: that is what being raw means.
+    call.compress_replies(true);
+    while let Some(request) = requests.message().await? {
+        assert_eq!(request.compressed, requests.was_compressed());
+        replies.send(request).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_message_is_refused_when_it_grows_beyond_the_limit() {
     let address = start(|builder| builder).await;
     for encoding in ENCODINGS {

@@ -57,7 +57,7 @@ impl Sending {
 
     /// A message behind its prefix; a short one in one piece.
     fn write(&mut self, message: &RawMessage, end: bool) -> Result<(), h2::Error> {
-        let prefix = prefix(message);
+        let prefix = prefix(message.bytes.len(), message.compressed);
         if message.bytes.len() > COPIED_BYTES_MAX {
             self.long = true;
             let prefix = Bytes::copy_from_slice(&prefix);

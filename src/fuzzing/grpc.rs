@@ -38,7 +38,13 @@ pub fn length_prefixed(input: &[u8]) {
     }
     let again: Vec<u8> = expected
         .iter()
-        .flat_map(|message| [&prefix(message)[..], &message.bytes].concat())
+        .flat_map(|message| {
+            [
+                &prefix(message.bytes.len(), message.compressed)[..],
+                &message.bytes,
+            ]
+            .concat()
+        })
         .collect();
     assert!(wire.starts_with(&again));
 }

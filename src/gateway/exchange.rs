@@ -16,7 +16,7 @@ use tokio::time::{Sleep, sleep_until};
 use super::{call_head, plain_text, response_of, write_trailers};
 use crate::{
     grpc::{RawMessage, ResponseHead, Trailers, prefix},
-    http2::{Commands, Event, StreamId},
+    http2::{Commands, Event, Output, StreamId},
     limits,
     rpc::{Budget, Dispatcher, Peer, Router},
 };
@@ -168,13 +168,18 @@ impl Commands for Outgoing {
     }
 
     fn message(&mut self, _: StreamId, message: RawMessage) -> usize {
-        let prefix = prefix(&message);
+        let prefix = prefix(message.bytes.len(), message.compressed);
         if message.bytes.len() <= COPIED_BYTES_MAX {
             self.push([&prefix, &message.bytes[..]].concat().into());
         } else {
             self.push(Bytes::copy_from_slice(&prefix));
             self.push(message.bytes);
         }
+        0
+    }
+
+    fn messages(&mut self, _: StreamId, messages: &mut Output) -> usize {
+        messages.drain(|bytes| self.push(bytes));
         0
     }
 

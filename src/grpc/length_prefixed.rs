@@ -9,14 +9,15 @@ use super::Status;
 /// The bytes before each message: one of flags, four of length, big-endian.
 pub(crate) const PREFIX_BYTES: usize = 5;
 
-/// One message as it travelled: not decoded, and not decompressed.
+/// One message that is not decoded.
 ///
-/// A handler that takes or answers with `RawMessage` sees the message's bytes as they are.
+/// A handler that is [raw](crate::ServerBuilder::raw) gets and gives it as it travels. Everywhere else
+/// it is decompressed: `compressed` then tells how it travelled, and of a reply how it is to travel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RawMessage {
     /// The message without its prefix.
     pub bytes: Bytes,
-    /// The Compressed-Flag: whether `bytes` is in the call's Message-Encoding.
+    /// The Compressed-Flag: whether it travels in the call's Message-Encoding.
     pub compressed: bool,
 }
 
@@ -193,13 +194,13 @@ impl LengthPrefixed {
     }
 }
 
-/// The prefix of a message.
+/// The prefix of a message that is `bytes` long.
 ///
 /// A message of 4 GiB or more has no prefix; the send limit is checked before this is reached.
-pub(crate) fn prefix(message: &RawMessage) -> [u8; PREFIX_BYTES] {
-    let length = u32::try_from(message.bytes.len()).unwrap_or(u32::MAX);
+pub(crate) fn prefix(bytes: usize, compressed: bool) -> [u8; PREFIX_BYTES] {
+    let length = u32::try_from(bytes).unwrap_or(u32::MAX);
     let [a, b, c, d] = length.to_be_bytes();
-    [u8::from(message.compressed), a, b, c, d]
+    [u8::from(compressed), a, b, c, d]
 }
 
 #[cfg(test)]

@@ -210,19 +210,14 @@ impl Connection {
         self.output.advance(bytes);
     }
 
-    /// Whether there is a buffer to gather output in.
-    pub(crate) fn has_buffer(&self) -> bool {
-        self.output.has_buffer()
-    }
-
-    /// Takes a buffer to gather output in, if there is none.
-    pub(crate) fn lend(&mut self, buffer: Vec<u8>) {
-        self.output.lend(buffer);
+    /// Takes a buffer of the thread to gather output in, if there is none.
+    pub(crate) fn borrow_buffer(&mut self) {
+        self.output.borrow_buffer();
     }
 
     /// Gives back the buffer, if there is nothing in it.
-    pub(crate) fn reclaim(&mut self) -> Option<Vec<u8>> {
-        self.output.reclaim()
+    pub(crate) fn return_buffer(&mut self) {
+        self.output.return_buffer();
     }
 
     /// Gives back the memory that is not needed while no stream is open.
@@ -282,7 +277,7 @@ impl Connection {
         let stalled: Vec<_> = streams
             .filter_map(|(id, stream)| {
                 let moved = std::mem::take(&mut stream.moved);
-                (stream.unsent_bytes > 0 && !moved).then_some(id)
+                (!stream.unsent.is_empty() && !moved).then_some(id)
             })
             .collect();
         for stream in stalled {

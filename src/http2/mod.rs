@@ -27,6 +27,7 @@ mod stream_map;
 
 pub(crate) use connection::{Config, Connection};
 pub(crate) use error::Error;
+pub(crate) use output::{Output, SHARED_BYTES_MIN};
 pub(crate) use stream_map::StreamMap;
 
 use bytes::Bytes;
@@ -117,7 +118,8 @@ pub(crate) enum Event<'a> {
     },
     /// The peer gave the stream up, or the connection is gone.
     Reset { stream: StreamId },
-    /// That many bytes of [`Commands::message`] have left, later than at once.
+    /// That many bytes of [`Commands::message`] and [`Commands::messages`] have left, later than at
+    /// once.
     Writable { stream: StreamId, sent: usize },
 }
 
@@ -130,6 +132,9 @@ pub(crate) trait Commands {
     /// Sends or queues a Length-Prefixed-Message. How many bytes of it have left at once; for the
     /// others [`Event::Writable`] will tell.
     fn message(&mut self, stream: StreamId, message: RawMessage) -> usize;
+
+    /// The same for any number of them, prefixes and all, which are taken out of `messages`.
+    fn messages(&mut self, stream: StreamId, messages: &mut Output) -> usize;
 
     /// Ends the response, after all its data. If the request has not ended, the stream is then reset
     /// with NO_ERROR (RFC 9113, 8.1), so that the client stops sending.

@@ -1,13 +1,16 @@
-//! The bytes that a connection has to send.
+//! The bytes that are to be sent, on their way from a call to the socket.
 
-use std::{collections::VecDeque, io::IoSlice};
+use std::{cell::RefCell, collections::VecDeque, io::IoSlice};
 
 use bytes::Bytes;
 
+use crate::limits;
+
 /// What is to be written: small things copied one behind the other, large ones between them as they
-/// are.
+/// are. A call gathers its messages in one, a stream what it may not send yet, the connection its
+/// frames.
 #[derive(Debug, Default)]
-pub(super) struct Output {
+pub(crate) struct Output {
     copied: Vec<u8>,
     /// How much of `copied` has been written.
     written: usize,
@@ -17,21 +20,21 @@ pub(super) struct Output {
 }
 
 impl Output {
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.copied.len() - self.written + self.shared_bytes
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Where frames are written; only added to.
-    pub(super) fn copied(&mut self) -> &mut Vec<u8> {
+    /// Where small things are written; only added to.
+    pub(crate) fn copied(&mut self) -> &mut Vec<u8> {
         &mut self.copied
     }
 
     /// Adds bytes without a copy, if they are worth a slice of their own.
-    pub(super) fn push(&mut self, bytes: Bytes) {
+    pub(crate) fn push(&mut self, bytes: Bytes) {
         if bytes.len() < SHARED_BYTES_MIN {
             return self.copied.extend_from_slice(&bytes);
         }
@@ -67,22 +70,46 @@ impl Output {
     }
 
     /// That many bytes have been written.
-    pub(super) fn advance(&mut self, mut bytes: usize) {
+    pub(super) fn advance(&mut self, bytes: usize) {
+        self.consume(bytes, |_| {});
+    }
+
+    /// Moves that many bytes to the end of another.
+    pub(super) fn move_to(&mut self, other: &mut Self, bytes: usize) {
+        self.consume(bytes, |part| match part {
+            Part::Copied(bytes) => other.copied.extend_from_slice(bytes),
+            Part::Shared(bytes) => other.push(bytes),
+        });
+    }
+
+    /// Gives all there is away, in parts.
+    pub(crate) fn drain(&mut self, mut take: impl FnMut(Bytes)) {
+        self.consume(self.len(), |part| match part {
+            Part::Copied(bytes) => take(Bytes::copy_from_slice(bytes)),
+            Part::Shared(bytes) => take(bytes),
+        });
+    }
+
+    /// Takes that many bytes from the front.
+    fn consume(&mut self, mut bytes: usize, mut take: impl FnMut(Part<'_>)) {
         while bytes > 0 {
             let until = self.shared.front().map_or(self.copied.len(), |(at, _)| *at);
-            let step = bytes.min(until - self.written);
-            self.written += step;
-            bytes -= step;
+            let end = until.min(self.written + bytes);
+            if let Some(part) = self.copied.get(self.written..end).filter(|p| !p.is_empty()) {
+                take(Part::Copied(part));
+            }
+            bytes -= end - self.written;
+            self.written = end;
             let Some((_, shared)) = self.shared.front_mut().filter(|_| bytes > 0) else {
                 break;
             };
-            let step = bytes.min(shared.len());
-            bytes::Buf::advance(shared, step);
-            self.shared_bytes -= step;
-            bytes -= step;
+            let part = shared.split_to(bytes.min(shared.len()));
             if shared.is_empty() {
                 self.shared.pop_front();
             }
+            bytes -= part.len();
+            self.shared_bytes -= part.len();
+            take(Part::Shared(part));
         }
         self.tidy();
     }
@@ -101,29 +128,42 @@ impl Output {
         }
     }
 
-    pub(super) fn has_buffer(&self) -> bool {
-        self.copied.capacity() > 0
-    }
-
-    /// Uses a buffer that others have used, unless there is one.
-    pub(super) fn lend(&mut self, buffer: Vec<u8>) {
-        if !self.has_buffer() {
-            self.copied = buffer;
+    /// Takes one of the thread's buffers, unless it has one.
+    pub(crate) fn borrow_buffer(&mut self) {
+        if self.copied.capacity() == 0 {
+            self.copied = BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_default();
         }
     }
 
-    /// The buffer, if it is not needed now.
-    pub(super) fn reclaim(&mut self) -> Option<Vec<u8>> {
-        let spare = self.is_empty() && self.copied.capacity() > 0;
-        spare.then(|| {
-            self.shared.shrink_to_fit();
-            std::mem::take(&mut self.copied)
-        })
+    /// Gives the buffer to the thread, if there is nothing in it.
+    pub(crate) fn return_buffer(&mut self) {
+        if !self.is_empty() || self.copied.capacity() == 0 {
+            return;
+        }
+        self.shared.shrink_to_fit();
+        let buffer = std::mem::take(&mut self.copied);
+        BUFFERS.with_borrow_mut(|buffers| {
+            if buffers.len() < limits::BUFFERS_KEPT && buffer.capacity() <= limits::OUTPUT_BYTES_MAX
+            {
+                buffers.push(buffer);
+            }
+        });
     }
 }
 
+/// What is taken in one piece.
+enum Part<'a> {
+    Copied(&'a [u8]),
+    Shared(Bytes),
+}
+
+thread_local! {
+    /// Those that nobody uses now: an idle connection has none, nor a call that sends nothing.
+    static BUFFERS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
+}
+
 /// Below that a copy costs less than a slice more.
-const SHARED_BYTES_MIN: usize = 4 * 1024;
+pub(crate) const SHARED_BYTES_MIN: usize = 4 * 1024;
 
 const TIDY_BYTES_MIN: usize = 16 * 1024;
 
@@ -154,6 +194,14 @@ mod tests {
                 let write = write.min(all.len());
                 written.extend_from_slice(&all[..write]);
                 output.advance(write);
+                if share {
+                    // By way of another, in two parts.
+                    let mut other = Output::default();
+                    output.move_to(&mut other, write.min(output.len()));
+                    output.move_to(&mut other, output.len());
+                    prop_assert!(output.is_empty());
+                    output = other;
+                }
             }
             while !output.is_empty() {
                 let mut slices = [IoSlice::new(&[]); 3];
@@ -163,8 +211,10 @@ mod tests {
                 written.extend(first);
             }
             prop_assert_eq!(written, expected);
-            prop_assert!(output.reclaim().is_none_or(|buffer| buffer.is_empty()));
-            prop_assert!(!output.has_buffer());
+            output.return_buffer();
+            prop_assert_eq!(output.copied.capacity(), 0);
+            output.borrow_buffer();
+            prop_assert!(output.is_empty());
         }
     }
 }

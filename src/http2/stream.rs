@@ -1,10 +1,9 @@
 //! A stream and its states.
 
-use std::collections::VecDeque;
-
-use bytes::Bytes;
-
-use super::flow_control::{ReceiveWindow, SendWindow};
+use super::{
+    flow_control::{ReceiveWindow, SendWindow},
+    output::Output,
+};
 use crate::grpc::Trailers;
 
 /// RFC 9113, 5.1, without what push has to do with:
@@ -64,8 +63,7 @@ pub(super) struct Stream {
     pub(super) send_window: SendWindow,
     /// What is left of the `content-length`, if there was one.
     pub(super) content_length: Option<u64>,
-    pub(super) unsent: VecDeque<Bytes>,
-    pub(super) unsent_bytes: usize,
+    pub(super) unsent: Output,
     /// Whether some of it has left since the last sweep, or was added to nothing.
     pub(super) moved: bool,
     /// What ends the stream, once all data has left.
@@ -100,13 +98,7 @@ impl Stream {
         self.content_length.is_none_or(|left| left == 0)
     }
 
-    pub(super) fn queue(&mut self, bytes: Bytes) {
-        self.moved |= self.unsent_bytes == 0;
-        self.unsent_bytes += bytes.len();
-        self.unsent.push_back(bytes);
-    }
-
     pub(super) fn is_sending(&self) -> bool {
-        self.unsent_bytes > 0 || self.end.is_some()
+        !self.unsent.is_empty() || self.end.is_some()
     }
 }

@@ -111,11 +111,54 @@ impl Message {
         encoded
     }
 
+    /// Appends the encoding to a buffer, or gives it, if it has `shared_bytes_min` or more.
+    pub(crate) fn encode_or_share(
+        &self,
+        buffer: &mut Vec<u8>,
+        shared_bytes_min: usize,
+    ) -> Option<Bytes> {
+        let flat = self.flat_len();
+        if flat.is_some_and(|length| length < shared_bytes_min) {
+            let (message_type, body) = (self.message_type(), &self.inner.body);
+            append(
+                buffer,
+                message_type.tables(),
+                message_type.layout(),
+                &body.slots,
+            );
+            return None;
+        }
+        if flat.is_some()
+            || self
+                .inner
+                .body
+                .untouched()
+                .is_some_and(|b| b.len() >= shared_bytes_min)
+        {
+            return Some(self.encode_to_bytes());
+        }
+        self.with_encoded(|encoded| {
+            if encoded.len() >= shared_bytes_min {
+                return Some(Bytes::copy_from_slice(encoded));
+            }
+            buffer.extend_from_slice(encoded);
+            None
+        })
+    }
+
     /// The message's protobuf encoding, to share.
     pub fn encode_to_bytes(&self) -> Bytes {
         match self.inner.body.untouched() {
             Some(bytes) => bytes.clone(),
             None => self.encode_to_vec().into(),
+        }
+    }
+
+    /// The same, with what is left of the message.
+    pub(crate) fn into_encoded(mut self) -> Bytes {
+        match self.inner.body.untouched().is_some() {
+            true => std::mem::take(&mut self.inner.body.received.bytes),
+            false => self.encode_to_vec().into(),
         }
     }
 

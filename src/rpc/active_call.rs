@@ -2,7 +2,6 @@
 
 use std::{sync::Arc, time::Instant};
 
-use bytes::Bytes;
 use tokio::task::AbortHandle;
 
 use super::{
@@ -11,6 +10,7 @@ use super::{
     budget::Account,
     call_end::Traffic,
     call_span::CallSpan,
+    conversion::too_long,
     handler::Outcome,
     interceptor::{Interceptors, Permission},
     replies::Room,
@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     grpc::{
-        CallHead, Code, ContentType, LengthPrefixed, MessageEncoding, Metadata, PREFIX_BYTES,
-        RawMessage, ResponseHead, Status, Trailers,
+        CallHead, Code, ContentType, LengthPrefixed, Metadata, PREFIX_BYTES, RawMessage,
+        ResponseHead, Status, Trailers,
     },
     http2::{Commands, StreamId},
     limits,
@@ -32,14 +32,10 @@ pub(super) struct ActiveCall {
     started: Instant,
     stream: StreamId,
     content_type: ContentType,
-    /// Of the requests.
-    encoding: MessageEncoding,
     pub(super) route: Option<u32>,
-    /// Whether the handler takes messages as they travelled.
-    raw: bool,
     incoming: LengthPrefixed,
     receive_bytes_max: usize,
-    send_bytes_max: usize,
+    pub(super) send_bytes_max: usize,
     /// Bytes of the stream's receive window that are held.
     pub(super) held_bytes: usize,
     /// Of the request that the handler of a unary call has.
@@ -102,16 +98,15 @@ impl ActiveCall {
         let method = admitted.route.method.clone();
         let deadline = admitted.deadline;
         let route = head.route;
-        let call = Call::new(method, head, peer, deadline, limits);
+        let messages = (admitted.encoding, handler.raw);
+        let call = Call::new(method, head, peer, deadline, limits, messages);
         Self {
             span: CallSpan::new(&call),
             call,
             started,
             stream,
             content_type: admitted.content_type,
-            encoding: admitted.encoding,
             route,
-            raw: handler.raw,
             incoming: LengthPrefixed::new(limits.receive_bytes_max),
             receive_bytes_max: limits.receive_bytes_max,
             send_bytes_max: limits.send_bytes_max,
@@ -256,10 +251,11 @@ impl ActiveCall {
             return Ok(None);
         };
         self.received.messages += 1;
-        if self.raw {
+        if self.call.is_raw() {
             return Ok(Some(message));
         }
-        self.encoding
+        self.call
+            .request_encoding()
             .decompress(message, self.receive_bytes_max)
             .map(Some)
     }
@@ -284,55 +280,51 @@ impl ActiveCall {
                 metadata.extend(added);
             }
             let mut head = ResponseHead::grpc(self.content_type, metadata);
-            head.encoding = if self.raw {
-                self.encoding
-            } else {
-                self.call.reply_encoding()
-            };
+            head.encoding = self.call.reply_encoding();
             http2.headers(self.stream, &head);
         }
     }
 
-    /// Sends a reply, and before the first one the headers. One that is marked is compressed here,
-    /// if its handler has not done so itself.
-    pub(super) fn send(
+    /// Sends the replies that wait in the call's room, and before the first one the headers.
+    pub(super) fn send_waiting(
         &mut self,
-        message: RawMessage,
+        account: &mut Account,
+        http2: &mut impl Commands,
+    ) -> Result<(), Status> {
+        let Some(mut waiting) = self.room.as_deref().map(Room::take) else {
+            return Ok(());
+        };
+        let replies = &mut waiting.output;
+        account.charge_replies(http2.unsent_bytes() + replies.len())?;
+        self.send_headers(Metadata::default(), http2);
+        self.sent.messages += waiting.messages;
+        self.sent.add_bytes(replies.len());
+        self.sent(http2.messages(self.stream, replies));
+        replies.return_buffer();
+        Ok(())
+    }
+
+    /// Sends the one reply of a handler, and the headers. What is marked is compressed.
+    fn send(
+        &mut self,
+        mut message: RawMessage,
         metadata: Metadata,
         account: &mut Account,
         http2: &mut impl Commands,
     ) -> Result<(), Status> {
-        if message.bytes.len() > self.send_bytes_max {
-            return Err(Status::resource_exhausted(format!(
-                "the reply has {} bytes; at most {} are sent",
-                message.bytes.len(),
-                self.send_bytes_max
-            )));
+        let bytes = message.bytes.len();
+        if bytes > self.send_bytes_max {
+            return Err(too_long(bytes, self.send_bytes_max));
         }
-        let message = if message.compressed && !self.raw {
-            self.compress(message.bytes)?
-        } else {
-            message
-        };
+        if message.compressed {
+            message = self.call.compress(message)?;
+        }
         account.charge_replies(http2.unsent_bytes() + message.bytes.len())?;
         self.send_headers(metadata, http2);
-        self.send_message(message, http2);
-        Ok(())
-    }
-
-    fn compress(&self, bytes: Bytes) -> Result<RawMessage, Status> {
-        let before = bytes.len();
-        let message = self.call.reply_encoding().compress(bytes)?;
-        // The handler's room is counted in what it sent; less will leave.
-        self.sent(before.saturating_sub(message.bytes.len()));
-        Ok(message)
-    }
-
-    fn send_message(&mut self, message: RawMessage, http2: &mut impl Commands) {
         self.sent.messages += 1;
         self.sent.add_bytes(PREFIX_BYTES + message.bytes.len());
-        let left = http2.message(self.stream, message);
-        self.sent(left);
+        http2.message(self.stream, message);
+        Ok(())
     }
 
     /// Does what is left to do for a handler that has ended; what the call ends with.

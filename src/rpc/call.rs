@@ -13,7 +13,7 @@ use tokio::sync::Notify;
 
 use super::{Peer, router::Limits};
 use crate::{
-    grpc::{CallHead, MessageEncoding, Metadata},
+    grpc::{CallHead, MessageEncoding, Metadata, RawMessage, Status},
     schema::Method,
 };
 
@@ -32,6 +32,10 @@ struct Inner {
     deadline: Option<Instant>,
     /// What one of its requests may take in memory.
     decode_bytes_max: usize,
+    /// Of the requests.
+    encoding: MessageEncoding,
+    /// Whether the handler takes and gives messages as they travel.
+    raw: bool,
     /// Made from the head when it is first asked for.
     metadata: OnceLock<Metadata>,
     extensions: Mutex<http::Extensions>,
@@ -61,6 +65,7 @@ impl Call {
         peer: Peer,
         deadline: Option<Instant>,
         limits: &Limits,
+        (encoding, raw): (MessageEncoding, bool),
     ) -> Self {
         let accept = head.accept_encoding;
         let configured = MessageEncoding::choose(&limits.compression, accept);
@@ -80,6 +85,8 @@ impl Call {
             peer,
             deadline,
             decode_bytes_max: limits.decode_bytes_max(),
+            encoding,
+            raw,
             metadata: OnceLock::new(),
             extensions: Mutex::default(),
             added: OnceLock::new(),
@@ -233,8 +240,9 @@ impl Call {
 
     /// Compresses the replies that are sent from now on, or stops to, whatever the server's default.
     ///
-    /// Without effect where the client reads no encoding that this server writes, and on a stream
-    /// whose headers have gone out without an encoding.
+    /// Without effect where the client reads no encoding that this server writes, on a stream whose
+    /// headers have gone out without an encoding, and for a handler that is
+    /// [raw](crate::ServerBuilder::raw).
     pub fn compress_replies(&self, compress: bool) {
         self.inner
             .compress_replies
@@ -248,6 +256,17 @@ impl Call {
         self.inner.request_compressed.load(Ordering::Relaxed)
     }
 
+    /// The Message-Encoding of the requests. A handler that is [raw](crate::ServerBuilder::raw) gets
+    /// those that are marked as compressed in it, and gives replies that are marked so in it.
+    pub fn request_encoding(&self) -> MessageEncoding {
+        self.inner.encoding
+    }
+
+    /// Whether the handler takes and gives messages as they travel.
+    pub(crate) fn is_raw(&self) -> bool {
+        self.inner.raw
+    }
+
     pub(crate) fn set_request_compressed(&self) {
         self.inner.request_compressed.store(true, Ordering::Relaxed);
     }
@@ -259,15 +278,29 @@ impl Call {
 
     /// Whether the next reply is to be compressed.
     pub(crate) fn compresses_replies(&self) -> bool {
-        self.inner.compress_replies.load(Ordering::Relaxed)
+        self.inner.compress_replies.load(Ordering::Relaxed) && !self.inner.raw
     }
 
     /// What `grpc-encoding` has to say when the headers are sent.
     pub(crate) fn reply_encoding(&self) -> MessageEncoding {
-        if self.inner.tells_encoding.load(Ordering::Relaxed) {
+        if self.inner.raw {
+            self.inner.encoding
+        } else if self.inner.tells_encoding.load(Ordering::Relaxed) {
             self.inner.reply_encoding
         } else {
             MessageEncoding::Identity
+        }
+    }
+
+    /// Compresses a reply that is marked so; a raw handler has done that itself.
+    pub(super) fn compress(&self, message: RawMessage) -> Result<RawMessage, Status> {
+        let encoding = self.reply_encoding();
+        if !self.is_raw() {
+            return encoding.compress(message.bytes);
+        }
+        match encoding {
+            MessageEncoding::Identity => Err(Status::internal(UNTOLD_ENCODING)),
+            _ => Ok(message),
         }
     }
 
@@ -288,3 +321,5 @@ impl fmt::Debug for Call {
             .finish()
     }
 }
+
+const UNTOLD_ENCODING: &str = "a reply is marked as compressed, but the call has no grpc-encoding";

@@ -109,7 +109,14 @@ pub(super) fn tell_refusal(
 ) {
     if let Some(status) = refusal.status() {
         let method = router.method(head.route).cloned();
-        let call = Call::new(method, head, peer, None, router.limits());
+        let call = Call::new(
+            method,
+            head,
+            peer,
+            None,
+            router.limits(),
+            Default::default(),
+        );
         let span = CallSpan::new(&call);
         CallEnd::new(&call, Some(status), started, Default::default())
             .tell(&span, router.interceptors());

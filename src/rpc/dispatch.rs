@@ -24,8 +24,10 @@ use super::{
     running::{self, HANDLER, INTERCEPTOR, Poll},
 };
 use crate::{
-    grpc::{CallHead, Metadata, Status},
+    grpc::{CallHead, Status},
     http2::{Commands, Event, StreamId, StreamMap},
+    limits,
+    schema::Method,
 };
 
 /// The calls of one connection.
@@ -42,8 +44,10 @@ pub(crate) struct Dispatcher {
     deadlines: Deadlines,
     outbox: Arc<Outbox>,
     account: Account,
-    /// When the handler that ran last had ended, or the run began.
+    /// When the run began, or the clock was looked at last.
     clock: Instant,
+    /// Routes of the handlers that have run since.
+    ran: Vec<Option<u32>>,
     /// Kept to be filled again.
     posts: Vec<(StreamId, Post)>,
 }
@@ -61,6 +65,7 @@ impl Dispatcher {
             outbox: Arc::default(),
             account: Account::new(budget),
             clock: Instant::now(),
+            ran: Vec::new(),
             posts: Vec::new(),
         }
     }
@@ -92,6 +97,9 @@ impl Dispatcher {
             while let Some(stream) = self.ready.get(done).copied() {
                 done += 1;
                 self.proceed(stream, http2);
+            }
+            if !self.ran.is_empty() {
+                self.look_at_clock();
             }
             // What is delivered may let further calls proceed.
             self.deliver(http2);
@@ -132,7 +140,7 @@ impl Dispatcher {
     }
 
     /// Ends the calls whose clients owe the rest of a message and do not send it; to be asked every
-    /// [`STALL_TIMEOUT`](crate::limits::STALL_TIMEOUT).
+    /// [`STALL_TIMEOUT`](limits::STALL_TIMEOUT).
     pub(crate) fn sweep(&mut self, http2: &mut impl Commands) {
         let calls = self.calls.iter_mut();
         let stalled: Vec<_> = calls
@@ -267,11 +275,10 @@ impl Dispatcher {
         let span = active.span.clone();
         let started =
             span.in_scope(|| running::start(&route.handler, active, &self.outbox, stream));
-        self.clock = running::warn_if_blocked(&active.call, self.clock);
-        let may_have_posted = !route.handler.is_sync();
+        self.ran.push(active.route);
         match started {
             Ok(Poll::Ready(outcome)) => {
-                if may_have_posted {
+                if route.handler.may_post() {
                     self.deliver(http2);
                 }
                 self.finish(stream, outcome, http2);
@@ -284,6 +291,24 @@ impl Dispatcher {
                 active.task = Some(running::spawn(HANDLER, running, call, outbox, post));
             }
             Err(status) => self.fail(stream, status, http2),
+        }
+        if self.ran.len() == HANDLERS_PER_LOOK {
+            self.look_at_clock();
+        }
+    }
+
+    /// Tells of handlers that kept their thread, and all other calls of that thread, waiting.
+    fn look_at_clock(&mut self) {
+        let before = std::mem::replace(&mut self.clock, Instant::now());
+        let ran = self.ran.drain(..);
+        let blocked = self.clock.saturating_duration_since(before);
+        if blocked > limits::BLOCKED_WARNING {
+            let path = |route| {
+                self.router
+                    .method(route)
+                    .map_or("the fallback", Method::path)
+            };
+            running::warn_blocked(&ran.map(path).collect(), blocked);
         }
     }
 
@@ -310,9 +335,7 @@ impl Dispatcher {
                 call.send_headers(metadata, http2);
                 Ok(())
             }
-            Post::Message(message) => {
-                call.send(message, Metadata::default(), &mut self.account, http2)
-            }
+            Post::Replies => call.send_waiting(&mut self.account, http2),
             Post::Trailers(metadata) => {
                 call.trailing.extend(metadata);
                 Ok(())
@@ -361,6 +384,7 @@ impl Dispatcher {
         if self.calls.is_empty() {
             self.calls.shrink();
             self.ready.shrink_to_fit();
+            self.ran.shrink_to_fit();
             self.new_deadlines.shrink_to_fit();
             self.posts.shrink_to_fit();
             self.outbox.shrink();
@@ -386,5 +410,8 @@ impl Drop for Dispatcher {
         }
     }
 }
+
+/// The clock costs as much as a small handler does.
+const HANDLERS_PER_LOOK: usize = 8;
 
 const LATE: &str = "the deadline passed";

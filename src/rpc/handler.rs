@@ -6,6 +6,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     Call, FromMessage, IntoMessage, IntoReply, Replies, Response, Streaming,
+    conversion::Unwritten,
     replies::{Encode, Outbound},
     streaming::{Decode, Inbound},
 };
@@ -327,7 +328,7 @@ fn decode<T: FromMessage<Via>, Via>(input: MessageType) -> Decode<T> {
 }
 
 fn encode<T: IntoMessage<Via>, Via>(output: MessageType) -> Encode<T> {
-    Arc::new(move |reply: T| reply.into_raw(&output))
+    Arc::new(move |reply: T| reply.into_unwritten(&output))
 }
 
 impl Handler {
@@ -350,16 +351,16 @@ impl Handler {
         }
     }
 
-    /// A handler of undecoded messages, for any kind of method or none.
+    /// A handler of messages as they travel, for any kind of method or none.
     pub(crate) fn raw<F, Fut>(handler: F) -> Self
     where
         F: Fn(Call, Streaming<RawMessage>, Replies<RawMessage>) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<(), Status>> + Send + 'static,
     {
         let handler = Arc::new(handler);
-        Self::new(move || {
+        let mut raw = Self::new(move || {
             let decode: Decode<RawMessage> = Arc::new(|raw, _| Ok(raw));
-            let encode: Encode<RawMessage> = Arc::new(Ok);
+            let encode: Encode<RawMessage> = Arc::new(|raw| Ok(Unwritten::Raw(raw)));
             let handler = Arc::clone(&handler);
             Form::RequestStreaming(Box::new(move |call, inbound, outbound| {
                 let requests = Streaming::new(inbound, Arc::clone(&decode));
@@ -367,12 +368,17 @@ impl Handler {
                 let running = handler(call, requests, replies);
                 Box::pin(async move { running.await.into() })
             }))
-        })
+        });
+        raw.raw = true;
+        raw
     }
 
-    /// Whether it answers at once, and in no other way.
-    pub(crate) fn is_sync(&self) -> bool {
-        matches!(self.form, Form::UnarySync(_))
+    /// Whether it can say anything to the connection before it ends.
+    pub(crate) fn may_post(&self) -> bool {
+        match self.form {
+            Form::UnarySync(_) | Form::Unary(_) => false,
+            Form::ServerStreaming(_) | Form::RequestStreaming(_) => true,
+        }
     }
 
     /// Whether it is given its requests as a stream, from the first one on.

@@ -7,7 +7,7 @@ use std::{
 
 use super::handler::Outcome;
 use crate::{
-    grpc::{Metadata, RawMessage, Status},
+    grpc::{Metadata, Status},
     http2::StreamId,
 };
 
@@ -18,8 +18,8 @@ pub(crate) enum Post {
     Permission(Result<(), Status>),
     /// The initial metadata is to be sent now.
     Headers(Metadata),
-    /// One message of a reply stream.
-    Message(RawMessage),
+    /// Replies wait in the call's [`Room`](super::replies::Room).
+    Replies,
     /// Metadata to be sent with the status.
     Trailers(Metadata),
     /// A request was taken; there is room for the next.

@@ -2,17 +2,18 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
-    task::{Context, Poll, Waker},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker, ready},
 };
 
 use super::{
     Call,
+    conversion::{Unwritten, too_long},
     outbox::{Outbox, Post},
 };
 use crate::{
-    grpc::{Metadata, PREFIX_BYTES, RawMessage, Status},
-    http2::StreamId,
+    grpc::{Metadata, RawMessage, Status},
+    http2::{Output, StreamId},
     limits,
 };
 
@@ -25,8 +26,8 @@ pub struct Replies<T> {
     encode: Encode<T>,
 }
 
-/// How a reply is written; made once for a method, shared by its calls.
-pub(super) type Encode<T> = Arc<dyn Fn(T) -> Result<RawMessage, Status> + Send + Sync>;
+/// What a reply is written from; made once for a method, shared by its calls.
+pub(super) type Encode<T> = Arc<dyn Fn(T) -> Result<Unwritten, Status> + Send + Sync>;
 
 impl<T> Replies<T> {
     pub(super) fn new(outbound: Outbound, encode: Encode<T>) -> Self {
@@ -42,15 +43,14 @@ impl<T> Replies<T> {
     /// Waits until there is room (at most 64 KiB wait to be sent), then sends a reply.
     ///
     /// # Errors
-    /// CANCELLED when the call is gone; INTERNAL if the value does not fit the method's reply type.
-    /// A handler passes both on with `?`.
+    /// CANCELLED when the call is gone; INTERNAL if the value does not fit the method's reply type;
+    /// RESOURCE_EXHAUSTED if it is too long to be sent. A handler passes them on with `?`.
     pub async fn send(&mut self, reply: T) -> Result<(), Status> {
-        let mut raw = (self.encode)(reply)?;
-        // The connection compresses what is marked so; a raw handler's mark says it did so itself.
-        raw.compressed |= self.outbound.call.compresses_replies();
-        std::future::poll_fn(|cx| self.outbound.room.poll_room(cx)).await?;
-        self.outbound.send(raw);
-        Ok(())
+        let mut reply = (self.encode)(reply)?;
+        if self.outbound.is_to_compress(&reply) {
+            reply = self.outbound.compress(reply)?;
+        }
+        std::future::poll_fn(|cx| self.outbound.poll_send(cx, &reply)).await
     }
 
     /// Adds metadata that is sent with the status, when the handler has ended.
@@ -72,21 +72,52 @@ pub(crate) struct Outbound {
     room: Arc<Room>,
     outbox: Arc<Outbox>,
     stream: StreamId,
+    send_bytes_max: usize,
 }
 
 impl Outbound {
-    pub(super) fn new(call: Call, room: Arc<Room>, outbox: Arc<Outbox>, stream: StreamId) -> Self {
+    pub(super) fn new(
+        call: Call,
+        room: Arc<Room>,
+        outbox: Arc<Outbox>,
+        stream: StreamId,
+        send_bytes_max: usize,
+    ) -> Self {
         Self {
             call,
             room,
             outbox,
             stream,
+            send_bytes_max,
         }
     }
 
-    fn send(&self, message: RawMessage) {
-        self.room.fill(PREFIX_BYTES + message.bytes.len());
-        self.post(Post::Message(message));
+    /// Whether the handler has marked it so, or the call asks for it.
+    fn is_to_compress(&self, reply: &Unwritten) -> bool {
+        let marked = matches!(reply, Unwritten::Raw(raw) if raw.compressed);
+        marked || self.call.compresses_replies()
+    }
+
+    #[cold]
+    fn compress(&self, reply: Unwritten) -> Result<Unwritten, Status> {
+        let raw = RawMessage {
+            compressed: true,
+            ..reply.encode()
+        };
+        if raw.bytes.len() > self.send_bytes_max {
+            return Err(too_long(raw.bytes.len(), self.send_bytes_max));
+        }
+        self.call.compress(raw).map(Unwritten::Raw)
+    }
+
+    /// Adds a reply to those that wait for the connection, once there is room. It is told of the first
+    /// alone: the others are there when it comes for that one.
+    fn poll_send(&self, cx: &Context<'_>, reply: &Unwritten) -> Poll<Result<(), Status>> {
+        let first = ready!(self.room.poll_add(cx, reply, self.send_bytes_max))?;
+        if first {
+            self.post(Post::Replies);
+        }
+        Poll::Ready(Ok(()))
     }
 
     fn post(&self, post: Post) {
@@ -94,7 +125,8 @@ impl Outbound {
     }
 }
 
-/// How much of a call's replies waits to be sent.
+/// A call's replies that wait for the connection to take them, and how much it has not sent of those
+/// that it took.
 #[derive(Debug, Default)]
 pub(crate) struct Room {
     state: Mutex<RoomState>,
@@ -102,12 +134,26 @@ pub(crate) struct Room {
 
 #[derive(Debug, Default)]
 struct RoomState {
+    waiting: Waiting,
+    /// Those that wait, and those that the connection has taken.
     unsent_bytes: usize,
     closed: bool,
     handler: Option<Waker>,
 }
 
+/// Length-Prefixed-Messages, one behind the other.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    pub(super) output: Output,
+    pub(super) messages: u64,
+}
+
 impl Room {
+    /// All replies that wait.
+    pub(super) fn take(&self) -> Waiting {
+        std::mem::take(&mut self.lock().waiting)
+    }
+
     /// That many bytes have left.
     pub(crate) fn sent(&self, bytes: usize) {
         self.change(|state| state.unsent_bytes = state.unsent_bytes.saturating_sub(bytes));
@@ -118,33 +164,44 @@ impl Room {
         self.change(|state| state.closed = true);
     }
 
-    fn fill(&self, bytes: usize) {
-        self.state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .unsent_bytes += bytes;
-    }
-
-    fn poll_room(&self, cx: &Context<'_>) -> Poll<Result<(), Status>> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+    /// Adds a reply, once there is room; whether it is the first that waits.
+    fn poll_add(
+        &self,
+        cx: &Context<'_>,
+        reply: &Unwritten,
+        bytes_max: usize,
+    ) -> Poll<Result<bool, Status>> {
+        let mut state = self.lock();
         if state.closed {
             return Poll::Ready(Err(Status::cancelled("the call is gone")));
         }
-        if state.unsent_bytes < limits::REPLIES_UNSENT_BYTES {
-            return Poll::Ready(Ok(()));
+        if state.unsent_bytes >= limits::REPLIES_UNSENT_BYTES {
+            state.handler = Some(cx.waker().clone());
+            return Poll::Pending;
         }
-        state.handler = Some(cx.waker().clone());
-        Poll::Pending
+        let waiting = &mut state.waiting;
+        let first = waiting.messages == 0;
+        if first {
+            waiting.output.borrow_buffer();
+        }
+        let bytes = reply.write(&mut waiting.output, bytes_max)?;
+        waiting.messages += 1;
+        state.unsent_bytes += bytes;
+        Poll::Ready(Ok(first))
     }
 
     fn change(&self, change: impl FnOnce(&mut RoomState)) {
         let handler = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut state = self.lock();
             change(&mut state);
             state.handler.take()
         };
         if let Some(handler) = handler {
             handler.wake();
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, RoomState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -3,11 +3,12 @@
 
 use std::{
     any::Any,
+    collections::BTreeSet,
     future::{Future, poll_fn},
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{self, Context, Waker},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::task::{AbortHandle, coop::unconstrained};
@@ -37,10 +38,16 @@ pub(super) fn start(
     stream: StreamId,
 ) -> Result<Poll<Outcome>, Status> {
     let call = active.call.clone();
-    let room = &mut active.room;
+    let (room, send_bytes_max) = (&mut active.room, active.send_bytes_max);
     let mut outbound = |call: &Call| {
         let room = Arc::clone(room.get_or_insert_default());
-        Outbound::new(call.clone(), room, Arc::clone(outbox), stream)
+        Outbound::new(
+            call.clone(),
+            room,
+            Arc::clone(outbox),
+            stream,
+            send_bytes_max,
+        )
     };
     let poll_once = |running| poll_once(HANDLER, running);
     match (&handler.form, &mut active.requests) {
@@ -108,7 +115,10 @@ pub(super) fn spawn<T: 'static>(
         let caught = poll_fn(|cx| {
             let started = Instant::now();
             let polled = catch(who, || running.as_mut().poll(cx));
-            warn_if_blocked(&call, started);
+            let blocked = started.elapsed();
+            if blocked > limits::BLOCKED_WARNING {
+                warn_blocked(&BTreeSet::from([call.path()]), blocked);
+            }
             match polled {
                 Ok(polled) => polled.map(Ok),
                 Err(status) => task::Poll::Ready(Err(status)),
@@ -120,19 +130,15 @@ pub(super) fn spawn<T: 'static>(
     tokio::spawn(span.instrument(task)).abort_handle()
 }
 
-/// Tells of a handler that kept its thread, and all other calls of that thread, waiting. Returns the
-/// time.
-pub(super) fn warn_if_blocked(call: &Call, started: Instant) -> Instant {
-    let now = Instant::now();
-    let blocked = now.saturating_duration_since(started);
-    if blocked > limits::BLOCKED_WARNING {
-        tracing::warn!(
-            path = call.path(),
-            ?blocked,
-            "a handler blocked its thread; register it with .blocking(…)"
-        );
-    }
-    now
+/// Tells of a handler that kept its thread, and all other calls of that thread, waiting; it is of one of
+/// these paths.
+pub(super) fn warn_blocked(paths: &BTreeSet<&str>, blocked: Duration) {
+    let path = paths.iter().copied().collect::<Vec<_>>().join(" or ");
+    tracing::warn!(
+        path,
+        ?blocked,
+        "a handler blocked its thread; register it with .blocking(…)"
+    );
 }
 
 fn panicked(who: &'static str, panic: &(dyn Any + Send)) -> Status {

@@ -140,7 +140,9 @@ impl ServerBuilder {
         })
     }
 
-    /// Answers a method of any kind with its messages undecoded, as a proxy or a recorder does.
+    /// Answers a method of any kind with its messages as they travel, as a proxy or a recorder does:
+    /// undecoded, and those that are marked as compressed in the call's
+    /// [encoding](Call::request_encoding), requests and replies.
     pub fn raw<F, Running>(self, path: &str, handler: F) -> Self
     where
         F: Fn(Call, Streaming<RawMessage>, Replies<RawMessage>) -> Running + Send + Sync + 'static,
@@ -149,7 +151,8 @@ impl ServerBuilder {
         self.add(path, ALL_KINDS, |_| Ok(Handler::raw(handler)))
     }
 
-    /// Answers every call that nothing else answers, whether the schema has its method or not.
+    /// Answers every call that nothing else answers, whether the schema has its method or not, in the
+    /// way of [`raw`](Self::raw).
     pub fn fallback<F, Running>(mut self, handler: F) -> Self
     where
         F: Fn(Call, Streaming<RawMessage>, Replies<RawMessage>) -> Running + Send + Sync + 'static,

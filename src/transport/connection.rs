@@ -150,7 +150,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
 
     /// Does what can be done now. Ready when the connection is closed, or the timer must fire sooner.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<State>> {
-        buffers::lend(&mut self.http2);
+        self.http2.borrow_buffer();
         for _ in 0..limits::ROUNDS_PER_TURN {
             if self.http2.is_over() {
                 return Poll::Ready(Ok(State::Closed));
@@ -174,7 +174,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
 
     /// The turn is over, and what the connection does not need is given back.
     fn rest(&mut self) -> Poll<io::Result<State>> {
-        buffers::reclaim(&mut self.http2);
+        self.http2.return_buffer();
         self.told.tell(self.dispatcher.open_calls());
         let now = self.read_at.take().unwrap_or_else(Instant::now);
         self.see(now);

@@ -47,6 +47,83 @@ async fn a_slow_reader_holds_its_handler_back_and_gets_everything() {
 }
 
 #[tokio::test]
+async fn replies_of_any_length_come_in_order_and_short_ones_share_frames() {
+    // From one that fits in a prefix's frame to one that takes several; those around 4 KiB are where
+    // copying ends, those around 16 KiB where a frame does.
+    const LENGTHS: [usize; 11] = [0, 1, 100, 4_091, 4_096, 5_000, 7, 16_379, 16_384, 40_000, 3];
+    let address = serve(|builder| {
+        builder.server_streaming(
+            REPEAT,
+            async |_: RawMessage, mut replies: Replies<RawMessage>| {
+                for round in 0..30_u8 {
+                    for (index, length) in LENGTHS.into_iter().enumerate() {
+                        let reply = vec![round ^ index as u8; length];
+                        replies.send(RawMessage::new(reply)).await?;
+                    }
+                    if round < 10 {
+                        // What was sent is on its way, though the handler waits.
+                        tokio::time::sleep(Duration::from_millis(1)).await;
+                    }
+                }
+                Ok(())
+            },
+        )
+    })
+    .await;
+    let expected: Vec<u8> = (0..30_u8)
+        .flat_map(|round| {
+            let replies = LENGTHS.into_iter().enumerate();
+            replies.flat_map(move |(index, length)| message(&vec![round ^ index as u8; length]))
+        })
+        .collect();
+    let mut peer = Peer::connect(address).await;
+    for stream in [0, 1] {
+        if stream == 1 {
+            peer.send_request(1, REPEAT, &[], false).await;
+            peer.send_data(1, &message(b""), true).await;
+        }
+        let grant = 1_000_003_u32.to_be_bytes();
+        peer.send_frame(peer::WINDOW_UPDATE, 0, stream, &grant)
+            .await;
+    }
+    let (mut body, mut credit) = (Vec::new(), 0);
+    loop {
+        match peer.recv().await.unwrap() {
+            Frame::Data { bytes, .. } => {
+                credit += bytes.len();
+                body.extend(bytes);
+                if credit > 500_000 {
+                    let grant = (std::mem::take(&mut credit) as u32).to_be_bytes();
+                    for stream in [0, 1] {
+                        peer.send_frame(peer::WINDOW_UPDATE, 0, stream, &grant)
+                            .await;
+                    }
+                }
+            }
+            Frame::Headers {
+                headers, end: true, ..
+            } => {
+                assert_eq!(headers.get("grpc-status"), Some("0"));
+                break;
+            }
+            _ => {}
+        }
+    }
+    assert!(body == expected);
+
+    // 100 of them in one go.
+    let (address, _) = start().await;
+    let mut peer = Peer::connect(address).await;
+    peer.send_request(1, REPEAT, &[], false).await;
+    peer.send_data(1, &message(&[5; 100]), true).await;
+    let data = |frame: &Frame| matches!(frame, Frame::Data { .. });
+    let Frame::Data { bytes, .. } = peer.recv_until(data).await else {
+        panic!("it was DATA");
+    };
+    assert_eq!(bytes, message(&[5; 100]).repeat(100));
+}
+
+#[tokio::test]
 async fn a_client_that_sends_faster_than_it_is_read_is_held_back() {
     let (address, _) = start().await;
     let mut peer = Peer::connect(address).await;

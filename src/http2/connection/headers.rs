@@ -171,7 +171,6 @@ impl Connection {
             send_window: SendWindow::new(self.peer.initial_window_bytes),
             content_length,
             unsent: Default::default(),
-            unsent_bytes: 0,
             moved: true,
             end: None,
             queued: false,

@@ -8,6 +8,7 @@ use crate::{
     http2::{
         Commands, Error, ErrorCode, StreamId,
         frame::{Data, PAYLOAD_BYTES_MAX, RstStream, WindowUpdate, write_block},
+        output::Output,
         response,
         stream::{End, Stream},
     },
@@ -27,7 +28,8 @@ impl Commands for Connection {
         let Some(stream) = self.streams.get_mut(id) else {
             return 0;
         };
-        let (prefix, bytes) = (prefix(&message), message.bytes);
+        let bytes = message.bytes;
+        let prefix = prefix(bytes.len(), message.compressed);
         let length = PREFIX_BYTES + bytes.len();
         let room = stream
             .send_window
@@ -35,7 +37,10 @@ impl Commands for Connection {
             .min(self.send_window.available())
             .min(PAYLOAD_BYTES_MAX);
         if stream.is_sending() || length > room || self.output.len() >= limits::OUTPUT_BYTES {
-            self.queue(id, &prefix, bytes);
+            self.queue(id, |unsent| {
+                unsent.copied().extend_from_slice(&prefix);
+                unsent.push(bytes);
+            });
             return 0;
         }
         stream.send_window.send(length);
@@ -49,11 +54,38 @@ impl Commands for Connection {
         length
     }
 
+    fn messages(&mut self, id: StreamId, messages: &mut Output) -> usize {
+        let Some(stream) = self.streams.get_mut(id) else {
+            messages.drain(|_| {});
+            return 0;
+        };
+        let before = messages.len();
+        while !stream.is_sending() && self.output.len() < limits::OUTPUT_BYTES {
+            let room = stream.send_window.available();
+            let room = room.min(self.send_window.available());
+            let length = messages.len().min(room).min(PAYLOAD_BYTES_MAX);
+            if length == 0 {
+                break;
+            }
+            stream.send_window.send(length);
+            stream.moved = true;
+            self.send_window.send(length);
+            Data::write_head(id, length, false, self.output.copied());
+            messages.move_to(&mut self.output, length);
+            self.calm.sent();
+        }
+        let left = messages.len();
+        if left > 0 {
+            self.queue(id, |unsent| messages.move_to(unsent, left));
+        }
+        before - left
+    }
+
     fn trailers(&mut self, id: StreamId, trailers: Trailers) {
         let Some(stream) = self.streams.get_mut(id) else {
             return;
         };
-        if stream.unsent_bytes > 0 {
+        if !stream.unsent.is_empty() {
             stream.end = Some(Box::new(End::Trailers(trailers)));
         } else {
             self.write_trailers(id, &trailers);
@@ -62,7 +94,7 @@ impl Commands for Connection {
 
     fn abort(&mut self, id: StreamId, trailers: Trailers) {
         match self.streams.get(id) {
-            Some(stream) if stream.unsent_bytes > 0 => self.reset_stream(id, ErrorCode::Cancel),
+            Some(stream) if !stream.unsent.is_empty() => self.reset_stream(id, ErrorCode::Cancel),
             _ => self.trailers(id, trailers),
         }
     }
@@ -96,7 +128,7 @@ impl Commands for Connection {
         if empty {
             return self.end(id);
         }
-        self.queue(id, &[], text);
+        self.queue(id, |unsent| unsent.push(text));
         if let Some(stream) = self.streams.get_mut(id) {
             stream.end = Some(Box::new(End::Data));
         }
@@ -143,23 +175,14 @@ impl Connection {
         let room = window
             .min(self.send_window.available())
             .min(PAYLOAD_BYTES_MAX)
-            .min(stream.unsent_bytes);
+            .min(stream.unsent.len());
         if room == 0 {
             return false;
         }
-        let last = room == stream.unsent_bytes;
+        let last = room == stream.unsent.len();
         let end = last && matches!(stream.end.as_deref(), Some(End::Data));
         Data::write_head(id, room, end, self.output.copied());
-        let mut left = room;
-        while let Some(first) = stream.unsent.front_mut().filter(|_| left > 0) {
-            let part = first.split_to(left.min(first.len()));
-            left -= part.len();
-            self.output.push(part);
-            if first.is_empty() {
-                stream.unsent.pop_front();
-            }
-        }
-        stream.unsent_bytes -= room;
+        stream.unsent.move_to(&mut self.output, room);
         stream.moved = true;
         stream.send_window.send(room);
         self.send_window.send(room);
@@ -180,7 +203,7 @@ impl Connection {
         let Some(stream) = self.streams.get_mut(id) else {
             return;
         };
-        stream.unsent.shrink_to_fit();
+        stream.unsent = Output::default();
         match stream.end.take().map(|end| *end) {
             Some(End::Trailers(trailers)) => self.write_trailers(id, &trailers),
             Some(End::Data) => self.end(id),
@@ -188,27 +211,22 @@ impl Connection {
         }
     }
 
-    fn queue(&mut self, id: StreamId, prefix: &[u8], bytes: Bytes) {
-        let Some(stream) = self.streams.get_mut(id) else {
-            return;
-        };
-        self.unsent_bytes += prefix.len() + bytes.len();
-        if bytes.len() <= COPIED_BYTES_MAX {
-            stream.queue([prefix, &bytes].concat().into());
-        } else {
-            if !prefix.is_empty() {
-                stream.queue(Bytes::copy_from_slice(prefix));
-            }
-            stream.queue(bytes);
+    /// Has `add` add to what a stream is to send when it can.
+    fn queue(&mut self, id: StreamId, add: impl FnOnce(&mut Output)) {
+        if let Some(stream) = self.streams.get_mut(id) {
+            let before = stream.unsent.len();
+            stream.moved |= before == 0;
+            add(&mut stream.unsent);
+            self.unsent_bytes += stream.unsent.len() - before;
+            self.enqueue(id);
         }
-        self.enqueue(id);
     }
 
     /// Puts a stream where those wait that can send.
     fn enqueue(&mut self, id: StreamId) {
         if let Some(stream) = self.streams.get_mut(id)
             && !stream.queued
-            && stream.unsent_bytes > 0
+            && !stream.unsent.is_empty()
             && stream.send_window.available() > 0
         {
             stream.queued = true;
@@ -243,7 +261,7 @@ impl Connection {
         let mut opened = Vec::new();
         for (id, stream) in self.streams.iter_mut() {
             stream.send_window.grow(by).map_err(overflow)?;
-            if stream.unsent_bytes > 0 {
+            if !stream.unsent.is_empty() {
                 opened.push(id);
             }
         }
@@ -304,10 +322,7 @@ impl Connection {
 
     pub(super) fn remove(&mut self, id: StreamId) -> Option<Stream> {
         let stream = self.streams.remove(id)?;
-        self.unsent_bytes -= stream.unsent_bytes;
+        self.unsent_bytes -= stream.unsent.len();
         Some(stream)
     }
 }
-
-/// Up to here a copy costs less than a slice more.
-const COPIED_BYTES_MAX: usize = 4 * 1024;
