@@ -4,12 +4,12 @@ use std::future::poll_fn;
 
 use bytes::Bytes;
 use h2::{RecvStream, client::ResponseFuture};
-use http::{HeaderMap, HeaderName, Response, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, Response, StatusCode};
 
 use super::failure::{Failure, Reach};
 use crate::grpc::{
     Code, ContentType, LengthPrefixed, MessageEncoding, Metadata, RawMessage, Status,
-    code_of_http_status, malformed_bin, received_status,
+    code_of_http_status, field, malformed_bin, received_status,
 };
 
 /// What a server sends in answer to one attempt.
@@ -83,7 +83,10 @@ impl Receiving {
     async fn receive(&mut self) -> Result<Option<RawMessage>, Failure> {
         self.head().await?;
         loop {
-            if let Some(message) = self.incoming.next_of(&mut self.data)? {
+            // What waits is no message: only more data makes one of it.
+            if !self.data.is_empty()
+                && let Some(message) = self.incoming.next_of(&mut self.data)?
+            {
                 return Ok(Some(self.decompress(message)?));
             }
             let State::Open(body) = &mut self.state else {
@@ -144,8 +147,8 @@ impl Receiving {
             true => State::Ended,
             false => State::Open(body),
         };
-        let content_type = self.head.get(CONTENT_TYPE);
-        let content_type = content_type.and_then(|value| ContentType::parse(value.as_bytes()));
+        let said = field(&self.head, "content-type");
+        let content_type = said.and_then(|value| ContentType::parse(value.as_bytes()));
         if head.status != StatusCode::OK {
             return Err(not_ok(head.status, content_type, &self.head).into());
         }
@@ -155,7 +158,6 @@ impl Receiving {
                 return Err(Status::internal("the server answers in another codec").into());
             }
             None => {
-                let said = self.head.get(CONTENT_TYPE);
                 let status =
                     format!("the server's answer is not gRPC: its content-type is {said:?}");
                 return Err(Status::unknown(status).into());
@@ -234,7 +236,7 @@ fn pushback(trailers: &HeaderMap) -> Option<String> {
 }
 
 fn encoding(head: &HeaderMap) -> Encoding {
-    let Some(name) = head.get(GRPC_ENCODING) else {
+    let Some(name) = field(head, "grpc-encoding") else {
         return Encoding::Known(MessageEncoding::Identity);
     };
     match MessageEncoding::parse(Some(name.as_bytes())) {
@@ -250,5 +252,3 @@ pub(super) fn cardinality(what: &str) -> Status {
         format!("the method answers with exactly one message; the server sent {what}"),
     )
 }
-
-const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");
