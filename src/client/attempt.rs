@@ -49,7 +49,7 @@ impl Attempt {
         channel: &Channel,
         head: &Head,
         previous: u32,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, Box<Failure>> {
         let inner = &channel.inner;
         loop {
             // Most often there is a connection that has room: then nothing is waited for. The waits

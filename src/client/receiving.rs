@@ -61,7 +61,7 @@ impl Receiving {
 
     /// Waits for Response-Headers, which commit the call: it cannot be made anew after them (gRFC
     /// A6). Not for those of Trailers-Only.
-    pub(super) async fn head(&mut self) -> Result<(), Failure> {
+    pub(super) async fn head(&mut self) -> Result<(), Box<Failure>> {
         if let State::Waiting(response) = &mut self.state {
             let response = response.await?;
             self.open(response)?;
@@ -70,7 +70,7 @@ impl Receiving {
     }
 
     /// Waits for the next message; `None`: the call has ended with OK.
-    pub(super) async fn message(&mut self) -> Result<Option<RawMessage>, Failure> {
+    pub(super) async fn message(&mut self) -> Result<Option<RawMessage>, Box<Failure>> {
         let mut received = self.receive().await;
         if let Err(failure) = &mut received
             && self.answered
@@ -80,7 +80,7 @@ impl Receiving {
         received
     }
 
-    async fn receive(&mut self) -> Result<Option<RawMessage>, Failure> {
+    async fn receive(&mut self) -> Result<Option<RawMessage>, Box<Failure>> {
         self.head().await?;
         loop {
             // What waits is no message: only more data makes one of it.
@@ -139,7 +139,7 @@ impl Receiving {
         Metadata::from(std::mem::take(&mut self.trailers))
     }
 
-    fn open(&mut self, response: Response<RecvStream>) -> Result<(), Failure> {
+    fn open(&mut self, response: Response<RecvStream>) -> Result<(), Box<Failure>> {
         let (head, body) = response.into_parts();
         self.head = head.headers;
         let over = body.is_end_stream();
@@ -174,7 +174,7 @@ impl Receiving {
     }
 
     /// Judges how the call ended.
-    fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Failure> {
+    fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Box<Failure>> {
         let said = match &trailers {
             Some(trailers) => {
                 check_bin(trailers)?;
@@ -187,10 +187,11 @@ impl Receiving {
         self.trailers = trailers.unwrap_or_default();
         match said {
             Some(Ok(())) => Ok(self.incoming.end()?),
-            Some(Err(status)) => Err(Failure {
-                pushback: pushback(&self.trailers),
-                ..Failure::from(status)
-            }),
+            Some(Err(status)) => {
+                let mut failure: Box<Failure> = status.into();
+                failure.pushback = pushback(&self.trailers);
+                Err(failure)
+            }
             None => Err(Status::internal("the server ended the call without a grpc-status").into()),
         }
     }
