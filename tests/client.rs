@@ -309,7 +309,14 @@ async fn nobody_there_is_told_at_once_and_the_state_can_be_watched() {
     let client = Client::new(channel.clone(), schema());
     let failed = greets(&client).await.unwrap_err();
     assert_eq!(failed.code(), Code::Unavailable);
+    assert!(
+        failed.message().starts_with("cannot connect to 127.0.0.1:"),
+        "{failed}"
+    );
     assert!(failed.message().contains("refused"), "{failed}");
+    let stream = client.call(EACH).bidi::<Person, Greeting, _, _>();
+    let not_opened = stream.await.unwrap_err();
+    assert_eq!(not_opened.message(), failed.message());
     let state = channel.state_changed(ConnectivityState::Connecting);
     let state = soon("the state", state).await;
     assert_eq!(state, ConnectivityState::TransientFailure);

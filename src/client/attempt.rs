@@ -1,11 +1,14 @@
 //! One attempt at a call: a request on a connection, and the halves of its stream.
 
-use std::{sync::PoisonError, time::Duration};
+use std::{
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use bytes::Bytes;
 use h2::{SendStream, client::ResponseFuture};
 use http::{
-    HeaderMap, HeaderName, HeaderValue, Request, Uri,
+    HeaderMap, HeaderValue, Request, Uri,
     header::{CONTENT_TYPE, TE, USER_AGENT},
     uri::{self, PathAndQuery},
 };
@@ -46,7 +49,7 @@ impl Attempt {
         channel: &Channel,
         head: &Head,
         previous: u32,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, Box<Failure>> {
         let inner = &channel.inner;
         loop {
             // Most often there is a connection that has room: then nothing is waited for. The waits
@@ -94,13 +97,10 @@ fn request(
     *request.method_mut() = http::Method::POST;
     *request.uri_mut() = uri;
     let headers = request.headers_mut();
-    *headers = match timeout(channel, head)? {
+    *headers = match time(head)? {
         None => options.headers.clone(),
-        Some(timeout) => {
-            let mut headers = options.headers_with_timeout.clone();
-            headers.insert(GRPC_TIMEOUT, timeout);
-            headers
-        }
+        Some(Time::Given(given)) => headers_given(channel, given)?.as_ref().clone(),
+        Some(Time::Left(left)) => with_timeout(&options.headers, left)?,
     };
     if head.encoding != MessageEncoding::Identity {
         let name = HeaderValue::from_static(head.encoding.name());
@@ -115,11 +115,17 @@ fn request(
     Ok(request)
 }
 
-/// What is left of a call's time, for `grpc-timeout`.
+/// What `grpc-timeout` says.
+enum Time {
+    Given(Duration),
+    Left(Duration),
+}
+
+/// The time that a call has; `None`: it has no end.
 ///
 /// A call that leaves at once says the time it was given: values that are alike from call to call
 /// are a byte each in HPACK's table, and those that differ push everything else out of it.
-fn timeout(channel: &Channel, head: &Head) -> Result<Option<HeaderValue>, Status> {
+fn time(head: &Head) -> Result<Option<Time>, Status> {
     let (Some(deadline), Some(given)) = (head.deadline, head.timeout) else {
         return Ok(None);
     };
@@ -127,41 +133,40 @@ fn timeout(channel: &Channel, head: &Head) -> Result<Option<HeaderValue>, Status
     if left.is_zero() {
         return Err(deadline_exceeded());
     }
-    if given.saturating_sub(left) >= (given / 1000).min(AT_ONCE) {
-        return timeout_value(left).map(Some);
-    }
-    let mut last = channel
-        .inner
-        .last_timeout
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
+    let at_once = given.saturating_sub(left) < (given / 1000).min(AT_ONCE);
+    Ok(Some(match at_once {
+        true => Time::Given(given),
+        false => Time::Left(left),
+    }))
+}
+
+/// The headers of a call that has all of its time: most often those of the call before.
+fn headers_given(channel: &Channel, given: Duration) -> Result<Arc<HeaderMap>, Status> {
+    let inner = &channel.inner;
+    let last = inner.last_headers.lock();
+    let mut last = last.unwrap_or_else(PoisonError::into_inner);
     match &*last {
-        Some((timeout, value)) if *timeout == given => Ok(Some(value.clone())),
+        Some((timeout, headers)) if *timeout == given => Ok(Arc::clone(headers)),
         _ => {
-            let value = timeout_value(given)?;
-            *last = Some((given, value.clone()));
-            Ok(Some(value))
+            let headers = Arc::new(with_timeout(&inner.options.headers, given)?);
+            *last = Some((given, Arc::clone(&headers)));
+            Ok(headers)
         }
     }
 }
 
-fn timeout_value(timeout: Duration) -> Result<HeaderValue, Status> {
-    HeaderValue::try_from(format_timeout(timeout))
-        .map_err(|_| Status::internal("grpc-timeout cannot be sent"))
-}
-
-/// The headers that all calls of a channel have, and those with a timeout: right after the
-/// pseudo-headers.
-pub(super) fn both_headers(user_agent: HeaderValue) -> [HeaderMap; 2] {
-    let headers = headers(user_agent);
-    let mut with_timeout = HeaderMap::new();
-    with_timeout.insert(GRPC_TIMEOUT, HeaderValue::from_static("0n"));
-    with_timeout.extend(headers.clone());
-    [headers, with_timeout]
+/// "Timeout" stands right behind the pseudo-headers.
+fn with_timeout(headers: &HeaderMap, timeout: Duration) -> Result<HeaderMap, Status> {
+    let value = HeaderValue::try_from(format_timeout(timeout))
+        .map_err(|_| Status::internal("grpc-timeout cannot be sent"))?;
+    let mut whole = HeaderMap::with_capacity(headers.len() + 1);
+    whole.insert("grpc-timeout", value);
+    whole.extend(headers.clone());
+    Ok(whole)
 }
 
 /// The headers that all calls of a channel have.
-fn headers(user_agent: HeaderValue) -> HeaderMap {
+pub(super) fn headers(user_agent: HeaderValue) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(TE, HeaderValue::from_static("trailers"));
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
@@ -172,8 +177,6 @@ fn headers(user_agent: HeaderValue) -> HeaderMap {
     }
     headers
 }
-
-const GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// Nobody waited for the call to leave.
 const AT_ONCE: Duration = Duration::from_millis(1);

@@ -47,8 +47,6 @@ pub(super) struct Options {
     pub(super) authority: Option<Authority>,
     /// What all requests have.
     pub(super) headers: HeaderMap,
-    /// The same behind a place for `grpc-timeout`.
-    pub(super) headers_with_timeout: HeaderMap,
     pub(super) encoding: MessageEncoding,
     pub(super) timeout: Option<Duration>,
     pub(super) interceptors: Vec<Interceptor>,
@@ -62,8 +60,6 @@ pub(super) type Interceptor = Arc<dyn Fn(&str, &mut Metadata) -> Result<(), Stat
 
 impl Default for Options {
     fn default() -> Self {
-        let user_agent = HeaderValue::from_static(USER_AGENT);
-        let [headers, headers_with_timeout] = attempt::both_headers(user_agent);
         Self {
             balance: Balance::default(),
             pool_min: 1,
@@ -82,8 +78,7 @@ impl Default for Options {
             stream_window_bytes: limits::CLIENT_STREAM_WINDOW_BYTES,
             connection_window_bytes: limits::CLIENT_CONNECTION_WINDOW_BYTES,
             authority: None,
-            headers,
-            headers_with_timeout,
+            headers: attempt::headers(HeaderValue::from_static(USER_AGENT)),
             encoding: MessageEncoding::Identity,
             timeout: None,
             interceptors: Vec::new(),
@@ -300,7 +295,7 @@ impl ChannelBuilder {
             let value = HeaderValue::from_str(user_agent).map_err(|_| {
                 Error::configuration(format!("{user_agent:?} cannot be sent as user-agent"))
             })?;
-            [options.headers, options.headers_with_timeout] = attempt::both_headers(value);
+            options.headers = attempt::headers(value);
         }
         if let Some(json) = &self.service_config {
             options.service_config = Arc::new(ServiceConfig::parse(json)?);

@@ -10,7 +10,7 @@ use std::{
 };
 
 use http::{
-    HeaderValue,
+    HeaderMap,
     uri::{Authority, Scheme},
 };
 use tokio::{sync::watch, time::Instant};
@@ -46,8 +46,8 @@ pub(super) struct Inner {
     subchannels: Vec<Arc<Subchannel>>,
     pub(super) options: Options,
     pub(super) throttle: Option<Arc<Throttle>>,
-    /// The last `grpc-timeout` that was written: calls of a channel often have the same.
-    pub(super) last_timeout: Mutex<Option<(Duration, HeaderValue)>>,
+    /// The headers of the last timeout: calls of a channel often have the same.
+    pub(super) last_headers: Mutex<Option<(Duration, Arc<HeaderMap>)>>,
     next: AtomicUsize,
     changes: watch::Sender<u64>,
 }
@@ -134,7 +134,7 @@ impl Channel {
                 subchannels,
                 options,
                 throttle,
-                last_timeout: Mutex::default(),
+                last_headers: Mutex::default(),
                 next: AtomicUsize::new(0),
                 changes,
             }),

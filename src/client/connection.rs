@@ -212,7 +212,7 @@ impl Place {
     pub(super) fn start(
         &self,
         request: Request<()>,
-    ) -> Result<(ResponseFuture, SendStream<Bytes>), Failure> {
+    ) -> Result<(ResponseFuture, SendStream<Bytes>), Box<Failure>> {
         // A clone has no request that waits to be opened, so there is nothing to wait for before.
         let mut requests = self.connection.requests.clone();
         let opened = requests.send_request(request, false);
@@ -226,7 +226,7 @@ impl Place {
 
 /// Why no stream was opened: a connection that can open none any more is told from a request that
 /// cannot be sent.
-fn unopened(requests: &mut SendRequest<Bytes>, error: &h2::Error) -> Failure {
+fn unopened(requests: &mut SendRequest<Bytes>, error: &h2::Error) -> Box<Failure> {
     let mut context = Context::from_waker(Waker::noop());
     match requests.poll_ready(&mut context) {
         Poll::Ready(Err(error)) => Failure::unsent(&error.to_string()),

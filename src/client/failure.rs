@@ -28,16 +28,16 @@ pub(super) enum Reach {
 
 impl Failure {
     /// The connection could not take the call.
-    pub(super) fn unsent(why: &str) -> Self {
-        Self {
+    pub(super) fn unsent(why: &str) -> Box<Self> {
+        Box::new(Self {
             status: Status::unavailable(format!("the connection is gone: {why}")),
             reach: Reach::Unsent,
             pushback: None,
-        }
+        })
     }
 
     /// HTTP/2 did not open a stream: for the connection's sake, or because of the request.
-    pub(super) fn unopened(error: &h2::Error) -> Self {
+    pub(super) fn unopened(error: &h2::Error) -> Box<Self> {
         if error.is_io() || error.is_go_away() || error.is_reset() || error.is_library() {
             return Self::unsent(&error.to_string());
         }
@@ -45,18 +45,19 @@ impl Failure {
     }
 }
 
-impl From<Status> for Failure {
+/// Boxed, so that what succeeds is not moved about in the space of a failure.
+impl From<Status> for Box<Failure> {
     fn from(status: Status) -> Self {
-        Self {
+        Self::new(Failure {
             status,
             reach: Reach::Processed,
             pushback: None,
-        }
+        })
     }
 }
 
 /// What broke a stream that had been opened.
-impl From<h2::Error> for Failure {
+impl From<h2::Error> for Box<Failure> {
     fn from(error: h2::Error) -> Self {
         if error.is_go_away() && !error.is_remote() {
             let message = format!("the connection is closed, the server broke HTTP/2: {error}");
@@ -64,11 +65,11 @@ impl From<h2::Error> for Failure {
         }
         if error.is_go_away() {
             // Streams up to the GOAWAY's last one go on; this was above it (RFC 9113, 6.8).
-            return Self {
+            return Self::new(Failure {
                 status: Status::unavailable(format!("the server goes away: {error}")),
                 reach: Reach::Unprocessed,
                 pushback: None,
-            };
+            });
         }
         let Some(reason) = error.reason() else {
             return Status::unavailable(format!("the connection is lost: {error}")).into();
@@ -85,19 +86,19 @@ impl From<h2::Error> for Failure {
             CANCEL => "the server cancelled the call".to_owned(),
             _ => format!("the server reset the call: {error}"),
         };
-        Self {
+        Self::new(Failure {
             status: Status::new(code, message),
             reach: match reason {
                 REFUSED_STREAM => Reach::Unprocessed,
                 _ => Reach::Processed,
             },
             pushback: None,
-        }
+        })
     }
 }
 
 /// A server that gives up at the deadline says CANCEL; it is the deadline that has passed.
-pub(super) fn at_deadline(mut failure: Failure, deadline: Option<Instant>) -> Failure {
+pub(super) fn at_deadline(mut failure: Box<Failure>, deadline: Option<Instant>) -> Box<Failure> {
     let passed = deadline.is_some_and(|deadline| deadline <= Instant::now());
     if passed && failure.status.code() == Code::Cancelled {
         failure.status = deadline_exceeded();

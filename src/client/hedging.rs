@@ -19,7 +19,7 @@ use super::{
 };
 use crate::grpc::{RawMessage, Status};
 
-type Running<'a> = Pin<Box<dyn Future<Output = Result<Reply, Failure>> + Send + 'a>>;
+type Running<'a> = Pin<Box<dyn Future<Output = Result<Reply, Box<Failure>>> + Send + 'a>>;
 
 /// Makes attempts until one is answered, or fails in a way that the others would, too.
 pub(super) async fn hedged(
@@ -76,7 +76,7 @@ async fn replayed(
     head: &Head,
     message: &RawMessage,
     previous: u32,
-) -> Result<Reply, Failure> {
+) -> Result<Reply, Box<Failure>> {
     match attempt(channel, head, message, previous).await {
         Err(failure) if failure.reach == Reach::Unprocessed => {
             attempt(channel, head, message, previous).await
@@ -90,7 +90,7 @@ async fn replayed(
 async fn first(
     running: &mut Vec<Running<'_>>,
     next: Option<Instant>,
-) -> Option<Result<Reply, Failure>> {
+) -> Option<Result<Reply, Box<Failure>>> {
     let ended = poll_fn(|cx| {
         for index in 0..running.len() {
             if let Poll::Ready(ended) = running[index].as_mut().poll(cx) {

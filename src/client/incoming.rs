@@ -146,7 +146,7 @@ impl Incoming {
         }
     }
 
-    async fn attempt(&mut self) -> Result<(), Failure> {
+    async fn attempt(&mut self) -> Result<(), Box<Failure>> {
         if let Some(due) = self.due {
             sleep_until(due).await;
             self.due = None;
@@ -160,7 +160,7 @@ impl Incoming {
     }
 
     /// Whether, and when, the call may be made again.
-    fn again(&mut self, failure: Failure) -> Result<(), Status> {
+    fn again(&mut self, failure: Box<Failure>) -> Result<(), Status> {
         let failure = at_deadline(failure, self.head.deadline);
         let mut by_server = false;
         if let Some((receiving, mut placed)) = self.current.take() {

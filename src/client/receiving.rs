@@ -4,12 +4,12 @@ use std::future::poll_fn;
 
 use bytes::Bytes;
 use h2::{RecvStream, client::ResponseFuture};
-use http::{HeaderMap, HeaderName, Response, StatusCode, header::CONTENT_TYPE};
+use http::{HeaderMap, Response, StatusCode};
 
 use super::failure::{Failure, Reach};
 use crate::grpc::{
     Code, ContentType, LengthPrefixed, MessageEncoding, Metadata, RawMessage, Status,
-    code_of_http_status, malformed_bin, received_status,
+    code_of_http_status, field, malformed_bin, received_status,
 };
 
 /// What a server sends in answer to one attempt.
@@ -61,7 +61,7 @@ impl Receiving {
 
     /// Waits for Response-Headers, which commit the call: it cannot be made anew after them (gRFC
     /// A6). Not for those of Trailers-Only.
-    pub(super) async fn head(&mut self) -> Result<(), Failure> {
+    pub(super) async fn head(&mut self) -> Result<(), Box<Failure>> {
         if let State::Waiting(response) = &mut self.state {
             let response = response.await?;
             self.open(response)?;
@@ -70,7 +70,7 @@ impl Receiving {
     }
 
     /// Waits for the next message; `None`: the call has ended with OK.
-    pub(super) async fn message(&mut self) -> Result<Option<RawMessage>, Failure> {
+    pub(super) async fn message(&mut self) -> Result<Option<RawMessage>, Box<Failure>> {
         let mut received = self.receive().await;
         if let Err(failure) = &mut received
             && self.answered
@@ -80,10 +80,13 @@ impl Receiving {
         received
     }
 
-    async fn receive(&mut self) -> Result<Option<RawMessage>, Failure> {
+    async fn receive(&mut self) -> Result<Option<RawMessage>, Box<Failure>> {
         self.head().await?;
         loop {
-            if let Some(message) = self.incoming.next_of(&mut self.data)? {
+            // What waits is no message: only more data makes one of it.
+            if !self.data.is_empty()
+                && let Some(message) = self.incoming.next_of(&mut self.data)?
+            {
                 return Ok(Some(self.decompress(message)?));
             }
             let State::Open(body) = &mut self.state else {
@@ -136,7 +139,7 @@ impl Receiving {
         Metadata::from(std::mem::take(&mut self.trailers))
     }
 
-    fn open(&mut self, response: Response<RecvStream>) -> Result<(), Failure> {
+    fn open(&mut self, response: Response<RecvStream>) -> Result<(), Box<Failure>> {
         let (head, body) = response.into_parts();
         self.head = head.headers;
         let over = body.is_end_stream();
@@ -144,8 +147,8 @@ impl Receiving {
             true => State::Ended,
             false => State::Open(body),
         };
-        let content_type = self.head.get(CONTENT_TYPE);
-        let content_type = content_type.and_then(|value| ContentType::parse(value.as_bytes()));
+        let said = field(&self.head, "content-type");
+        let content_type = said.and_then(|value| ContentType::parse(value.as_bytes()));
         if head.status != StatusCode::OK {
             return Err(not_ok(head.status, content_type, &self.head).into());
         }
@@ -155,7 +158,6 @@ impl Receiving {
                 return Err(Status::internal("the server answers in another codec").into());
             }
             None => {
-                let said = self.head.get(CONTENT_TYPE);
                 let status =
                     format!("the server's answer is not gRPC: its content-type is {said:?}");
                 return Err(Status::unknown(status).into());
@@ -172,7 +174,7 @@ impl Receiving {
     }
 
     /// Judges how the call ended.
-    fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Failure> {
+    fn end(&mut self, trailers: Option<HeaderMap>) -> Result<(), Box<Failure>> {
         let said = match &trailers {
             Some(trailers) => {
                 check_bin(trailers)?;
@@ -185,10 +187,11 @@ impl Receiving {
         self.trailers = trailers.unwrap_or_default();
         match said {
             Some(Ok(())) => Ok(self.incoming.end()?),
-            Some(Err(status)) => Err(Failure {
-                pushback: pushback(&self.trailers),
-                ..Failure::from(status)
-            }),
+            Some(Err(status)) => {
+                let mut failure: Box<Failure> = status.into();
+                failure.pushback = pushback(&self.trailers);
+                Err(failure)
+            }
             None => Err(Status::internal("the server ended the call without a grpc-status").into()),
         }
     }
@@ -234,7 +237,7 @@ fn pushback(trailers: &HeaderMap) -> Option<String> {
 }
 
 fn encoding(head: &HeaderMap) -> Encoding {
-    let Some(name) = head.get(GRPC_ENCODING) else {
+    let Some(name) = field(head, "grpc-encoding") else {
         return Encoding::Known(MessageEncoding::Identity);
     };
     match MessageEncoding::parse(Some(name.as_bytes())) {
@@ -250,5 +253,3 @@ pub(super) fn cardinality(what: &str) -> Status {
         format!("the method answers with exactly one message; the server sent {what}"),
     )
 }
-
-const GRPC_ENCODING: HeaderName = HeaderName::from_static("grpc-encoding");

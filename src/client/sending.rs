@@ -49,7 +49,7 @@ impl Sending {
 
     /// Sends the only message of a call, and that it is the last: what the server has no room for
     /// yet is kept.
-    pub(super) fn send_only(&mut self, message: &RawMessage) -> Result<(), Failure> {
+    pub(super) fn send_only(&mut self, message: &RawMessage) -> Result<(), Box<Failure>> {
         self.write(message, true)?;
         self.closed = true;
         Ok(())

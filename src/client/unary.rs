@@ -77,7 +77,7 @@ pub(super) async fn attempt(
     head: &Head,
     message: &RawMessage,
     previous: u32,
-) -> Result<Reply, Failure> {
+) -> Result<Reply, Box<Failure>> {
     let attempt = Attempt::start(channel, head, previous).await?;
     let mut placed = attempt.placed;
     let mut receiving = Receiving::new(attempt.response, head.receive_bytes_max);
@@ -88,7 +88,7 @@ pub(super) async fn attempt(
     if receiving.has_ended() {
         sending.finish();
     }
-    placed.judge(received.as_ref().err());
+    placed.judge(received.as_ref().err().map(Box::as_ref));
     match received {
         Ok(message) => Ok(Reply {
             message,
@@ -104,7 +104,7 @@ pub(super) async fn attempt(
     }
 }
 
-async fn receive(receiving: &mut Receiving) -> Result<RawMessage, Failure> {
+async fn receive(receiving: &mut Receiving) -> Result<RawMessage, Box<Failure>> {
     let Some(reply) = receiving.message().await? else {
         return Err(cardinality("none").into());
     };

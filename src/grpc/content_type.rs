@@ -16,6 +16,9 @@ impl ContentType {
     ///
     /// Parameters after `;` are ignored; the type is compared without case (RFC 9110, 8.3.1).
     pub(crate) fn parse(value: &[u8]) -> Option<Self> {
+        if value == BASE {
+            return Some(Self::Grpc);
+        }
         let (base, rest) = value.split_at_checked(BASE.len())?;
         if !base.eq_ignore_ascii_case(BASE) {
             return None;

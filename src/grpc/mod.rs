@@ -38,7 +38,7 @@ pub(crate) use timeout::parse_timeout;
 pub(crate) use {
     http_status::code_of_http_status,
     metadata::malformed_bin,
-    received_status::received_status,
+    received_status::{field, received_status},
     reset::{CANCEL, REFUSED_STREAM, code_of_reset},
     timeout::format_timeout,
 };

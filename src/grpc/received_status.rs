@@ -1,7 +1,7 @@
 //! Status → `grpc-status` `grpc-message` `grpc-status-details-bin`, as a client reads it.
 
 use bytes::Bytes;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderValue};
 use percent_encoding::percent_decode;
 use prost::{
     DecodeError,
@@ -13,7 +13,10 @@ use super::{Code, Metadata, Status, metadata::decode_bin};
 /// What a server says of a call's end, in trailers or in the head of a response; `None` if it says
 /// nothing. OK is `Ok(())`.
 pub(crate) fn received_status(headers: &HeaderMap) -> Option<Result<(), Status>> {
-    let value = headers.get(GRPC_STATUS)?;
+    let value = field(headers, "grpc-status")?;
+    if value == "0" {
+        return Some(Ok(()));
+    }
     let number = std::str::from_utf8(value.as_bytes())
         .ok()
         .and_then(|digits| digits.parse().ok());
@@ -30,6 +33,14 @@ pub(crate) fn received_status(headers: &HeaderMap) -> Option<Result<(), Status>>
         status = status.with_detail_bytes(type_url, value);
     }
     Some(Err(status))
+}
+
+/// The first value of a name. A response has few fields: to look at them costs less than to hash the
+/// name.
+pub(crate) fn field<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a HeaderValue> {
+    let mut fields = headers.iter();
+    let found = fields.find(|(other, _)| other.as_str() == name);
+    found.map(|(_, value)| value)
 }
 
 fn metadata(headers: &HeaderMap) -> Metadata {
@@ -87,9 +98,6 @@ fn for_each_bytes(
     }
     Ok(())
 }
-
-/// A text would be checked and made a name at each look.
-const GRPC_STATUS: HeaderName = HeaderName::from_static("grpc-status");
 
 #[cfg(test)]
 mod tests {

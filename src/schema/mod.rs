@@ -17,7 +17,6 @@ mod print;
 mod source;
 
 use std::{
-    collections::HashMap,
     path::Path,
     sync::{Arc, LazyLock},
 };
@@ -47,8 +46,8 @@ struct Inner {
     tables: Arc<Tables>,
     files: FileIndex,
     services: Vec<Service>,
-    /// `/package.Service/Method` → (service, method).
-    methods_by_path: HashMap<Box<str>, Method>,
+    /// In the order of their paths: a service's few are found sooner so than by a hash.
+    methods_by_path: Box<[Method]>,
     notes: Diagnostics,
 }
 
@@ -97,7 +96,9 @@ impl Schema {
 
     /// The method of a gRPC path, `/package.Service/Method`. Case matters.
     pub fn method(&self, path: &str) -> Option<&Method> {
-        self.inner.methods_by_path.get(path)
+        let methods = &self.inner.methods_by_path;
+        let found = methods.binary_search_by(|method| method.path().cmp(path));
+        found.ok().map(|index| &methods[index])
     }
 
     /// A message type by its full name, `package.Message`.
@@ -231,11 +232,9 @@ impl Schema {
             .flat_map(|file| file.descriptor().services().collect::<Vec<_>>())
             .map(Service::new)
             .collect();
-        let methods_by_path = services
-            .iter()
-            .flat_map(Service::methods)
-            .map(|method| (Box::from(method.path()), method.clone()))
-            .collect();
+        let methods = services.iter().flat_map(Service::methods);
+        let mut methods_by_path: Box<[Method]> = methods.cloned().collect();
+        methods_by_path.sort_by(|one, other| one.path().cmp(other.path()));
         Self {
             inner: Arc::new(Inner {
                 tables,

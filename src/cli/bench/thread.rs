@@ -11,7 +11,7 @@ use std::{
 use reflectd::client::{ChannelBuilder, Client};
 use tokio::{
     sync::{mpsc::UnboundedSender, watch},
-    task::JoinSet,
+    task::{JoinSet, LocalSet},
 };
 
 use super::{load::Shared, record::Record};
@@ -73,7 +73,7 @@ impl Thread {
         let started = started.unwrap_or_else(Instant::now);
         let plan = &self.shared.plan;
         let record = Arc::new(Mutex::new(self.record));
-        let mut callers = JoinSet::new();
+        let (mut callers, portions) = (JoinSet::new(), LocalSet::new());
         let share = plan.share(plan.concurrency, self.index);
         for client in clients.iter().cycle().take(share) {
             let caller = Caller {
@@ -82,12 +82,22 @@ impl Thread {
                 client: client.clone(),
                 record: Arc::clone(&record),
             };
-            callers.spawn(caller.run(started));
+            let run = caller.run(started);
+            // Over one connection calls are made in portions, which a LocalSet cuts: their requests
+            // leave while others are made, and the server does not wait for the last of them.
+            // Several connections have their turns in between anyway.
+            match clients {
+                [_] => callers.spawn_local_on(run, &portions),
+                _ => callers.spawn(run),
+            };
         }
-        tokio::select! {
-            () = async { while callers.join_next().await.is_some() {} } => {}
-            _ = self.abandon.wait_for(|abandoned| *abandoned) => callers.shutdown().await,
-        }
+        let ended = portions.run_until(async {
+            tokio::select! {
+                () = async { while callers.join_next().await.is_some() {} } => {}
+                _ = self.abandon.wait_for(|abandoned| *abandoned) => callers.shutdown().await,
+            }
+        });
+        ended.await;
         drop(callers);
         Arc::into_inner(record)
             .expect("no caller is left that holds it")
