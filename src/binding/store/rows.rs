@@ -1,20 +1,21 @@
 //! The rows of one resource in the store.
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 use bytes::Bytes;
 
 use super::{
     failure::from_store,
-    key::{Key, internal},
+    field_bytes::{key_room, put_key},
+    key::Key,
     resource::Resource,
 };
 use crate::{
     grpc::Status,
     limits,
-    message::Message,
+    message::{Message, MessageRef},
     schema::{Field, MessageType},
-    store::{Batch, KeyRange, Page, Precondition, Revision, Row, Store, StoreError},
+    store::{KeyRange, Page, Precondition, Revision, Row, Store},
 };
 
 /// The rows of one resource.
@@ -83,7 +84,7 @@ impl Rows {
     }
 
     /// `user.User with id "7"`: how a status names a resource.
-    pub(super) fn named(&self, key: &Key) -> String {
+    pub(super) fn named(&self, key: &Key<'_>) -> String {
         let (of, field) = (self.message_type().full_name(), self.resource.key().name());
         format!("{of} with {field} {key}")
     }
@@ -92,7 +93,11 @@ impl Rows {
     ///
     /// # Errors
     /// INVALID_ARGUMENT if it is not set.
-    pub(super) fn key_in(&self, request: &Message, field: &Field) -> Result<Key, Status> {
+    pub(super) fn key_in<'a>(
+        &self,
+        request: &'a Message,
+        field: &Field,
+    ) -> Result<Key<'a>, Status> {
         Key::read(request.as_ref(), field)?.ok_or_else(|| {
             Status::invalid_argument(format!(
                 "`{}` of {} is not set; it is the key of the {} that is meant",
@@ -104,7 +109,7 @@ impl Rows {
     }
 
     /// The next key of the counter.
-    pub(super) async fn next_key(&self, prefix: &str) -> Result<Key, Status> {
+    pub(super) async fn next_key(&self, prefix: &str) -> Result<Key<'static>, Status> {
         let count = self.store.next(&self.sequence).await.map_err(from_store)?;
         Key::counted(&self.resource.key().kind(), prefix, count).ok_or_else(|| {
             let key = self.resource.key();
@@ -116,20 +121,29 @@ impl Rows {
         })
     }
 
-    /// A resource as it is stored under a key: with its key field set to it.
+    /// A resource as it is stored under a key: as it came, with its key field set, be it by the caller
+    /// or behind what came. Of a field that comes twice the last one counts.
     ///
     /// # Errors
     /// INVALID_ARGUMENT if a field is missing that proto2 requires.
-    pub(super) fn encode(&self, row: &mut Message, key: &Key) -> Result<Bytes, Status> {
-        row.set(self.resource.key(), key.to_value())
-            .map_err(internal)?;
-        match row.missing_required().first() {
-            None => Ok(row.encode_to_bytes()),
-            Some(missing) => Err(Status::invalid_argument(format!(
+    pub(super) fn encode(&self, row: MessageRef<'_>, key: &Key<'_>) -> Result<Bytes, Status> {
+        let field = self.resource.key();
+        let has_key = Key::read(row, field)?.is_some();
+        let missing = row.missing_required();
+        if let Some(missing) = missing.iter().find(|path| has_key || *path != field.name()) {
+            return Err(Status::invalid_argument(format!(
                 "`{missing}` of {} is required and not set",
                 self.message_type().full_name()
-            ))),
+            )));
         }
+        if has_key {
+            return Ok(row.encode_to_bytes());
+        }
+        let encoded = row.encode_to_bytes();
+        let mut with_key = Vec::with_capacity(encoded.len() + key_room(field, key));
+        with_key.extend_from_slice(&encoded);
+        put_key(field, key, &mut with_key);
+        Ok(with_key.into())
     }
 
     /// # Errors
@@ -142,9 +156,9 @@ impl Rows {
 
     /// # Errors
     /// NOT_FOUND if there is none.
-    pub(super) async fn get(&self, key: &Key) -> Result<Row, Status> {
-        let row = self.store.get(&self.bytes(key)).await.map_err(from_store)?;
-        row.ok_or_else(|| self.not_found(key))
+    pub(super) async fn get(&self, key: &Key<'_>) -> Result<Row, Status> {
+        let row = self.with_bytes(key, |bytes| self.store.get(bytes)).await;
+        row.map_err(from_store)?.ok_or_else(|| self.not_found(key))
     }
 
     /// At most `rows_max` rows after a key, of those whose keys begin with `prefix`.
@@ -160,7 +174,7 @@ impl Rows {
     }
 
     /// Stores a new row; `false` if the key is taken.
-    pub(super) async fn insert(&self, key: &Key, value: Bytes) -> Result<bool, Status> {
+    pub(super) async fn insert(&self, key: &Key<'_>, value: &[u8]) -> Result<bool, Status> {
         self.put(key, value, Precondition::Absent).await
     }
 
@@ -168,7 +182,7 @@ impl Rows {
     ///
     /// # Errors
     /// NOT_FOUND if there is none.
-    pub(super) async fn replace(&self, key: &Key, value: Bytes) -> Result<(), Status> {
+    pub(super) async fn replace(&self, key: &Key<'_>, value: &[u8]) -> Result<(), Status> {
         match self.put(key, value, Precondition::Present).await? {
             true => Ok(()),
             false => Err(self.not_found(key)),
@@ -178,8 +192,8 @@ impl Rows {
     /// Puts a row in the place of one that was read; `false` if that was changed since.
     pub(super) async fn replace_if(
         &self,
-        key: &Key,
-        value: Bytes,
+        key: &Key<'_>,
+        value: &[u8],
         read: Revision,
     ) -> Result<bool, Status> {
         self.put(key, value, Precondition::Revision(read)).await
@@ -189,12 +203,14 @@ impl Rows {
     ///
     /// # Errors
     /// NOT_FOUND if there is none.
-    pub(super) async fn delete(&self, key: &Key) -> Result<Row, Status> {
+    pub(super) async fn delete(&self, key: &Key<'_>) -> Result<Row, Status> {
         for _ in 0..limits::UPDATE_ATTEMPTS_MAX {
             let row = self.get(key).await?;
             // What is deleted must be what is answered with.
-            let batch = Batch::new().delete(self.bytes(key), Precondition::Revision(row.revision));
-            if applied(self.store.commit(batch).await)? {
+            if self
+                .commit(key, None, Precondition::Revision(row.revision))
+                .await?
+            {
                 return Ok(row);
             }
         }
@@ -202,7 +218,7 @@ impl Rows {
     }
 
     /// ABORTED: others were always faster.
-    pub(super) fn contended(&self, key: &Key) -> Status {
+    pub(super) fn contended(&self, key: &Key<'_>) -> Status {
         let what = self.named(key);
         Status::aborted(format!(
             "{what} is being changed by many calls at once; try again"
@@ -211,22 +227,42 @@ impl Rows {
 
     async fn put(
         &self,
-        key: &Key,
-        value: Bytes,
+        key: &Key<'_>,
+        value: &[u8],
         precondition: Precondition,
     ) -> Result<bool, Status> {
-        let batch = Batch::new().put(self.bytes(key), value, precondition);
-        applied(self.store.commit(batch).await)
+        self.commit(key, Some(value), precondition).await
     }
 
-    fn bytes(&self, key: &Key) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.prefix.len() + key.len_hint());
+    /// Writes a row; `false` if the precondition did not hold.
+    async fn commit(
+        &self,
+        key: &Key<'_>,
+        value: Option<&[u8]>,
+        precondition: Precondition,
+    ) -> Result<bool, Status> {
+        let commit = self.with_bytes(key, |bytes| {
+            self.store.commit_one(bytes, value, precondition)
+        });
+        match commit.await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_precondition_failed().is_some() => Ok(false),
+            Err(error) => Err(from_store(error)),
+        }
+    }
+
+    /// Has `read` see a key's bytes in the store, which are in a buffer of the thread.
+    fn with_bytes<T>(&self, key: &Key<'_>, read: impl FnOnce(&[u8]) -> T) -> T {
+        let mut bytes = BYTES.take();
+        bytes.clear();
         bytes.extend_from_slice(&self.prefix);
         key.encode(&mut bytes);
-        bytes
+        let answer = read(&bytes);
+        BYTES.set(bytes);
+        answer
     }
 
-    fn not_found(&self, key: &Key) -> Status {
+    fn not_found(&self, key: &Key<'_>) -> Status {
         Status::not_found(format!("no {}", self.named(key)))
     }
 
@@ -235,13 +271,9 @@ impl Rows {
     }
 }
 
-/// Whether a commit was made; `false` if its precondition did not hold.
-fn applied(commit: Result<Revision, StoreError>) -> Result<bool, Status> {
-    match commit {
-        Ok(_) => Ok(true),
-        Err(error) if error.is_precondition_failed().is_some() => Ok(false),
-        Err(error) => Err(from_store(error)),
-    }
+thread_local! {
+    /// Of one key at a time; keys are limited, and so is what this keeps.
+    static BYTES: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// The first byte of a row's key.

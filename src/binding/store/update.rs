@@ -14,7 +14,7 @@ use super::{
 use crate::{
     grpc::{RawMessage, Status},
     limits,
-    message::Message,
+    message::{Message, MessageRef},
     schema::{Field, Method},
 };
 
@@ -76,28 +76,33 @@ impl Update {
             .as_ref()
             .map(|key| Key::read(request.as_ref(), key));
         let beside = beside.transpose()?.flatten();
-        let mut new = self.carrier.unpack(request)?;
-        let key = which(rows.resource(), &new, beside)?;
+        let new = self.carrier.unpack(&request)?;
+        let key = which(rows.resource(), new, beside)?;
         let stored = match mask {
             None => {
-                let encoded = rows.encode(&mut new, &key)?;
-                rows.replace(&key, encoded.clone()).await?;
+                let encoded = rows.encode(new, &key)?;
+                rows.replace(&key, &encoded).await?;
                 encoded
             }
-            Some(mask) => merge(rows, &key, &new, &mask).await?,
+            Some(mask) => merge(rows, &key, &new.to_owned(), &mask).await?,
         };
-        self.reply.make(&key, stored)
+        Ok(self.reply.make(&key, stored))
     }
 }
 
 /// Reads, replaces the fields of the mask, and commits if nobody else was faster; else again.
-async fn merge(rows: &Rows, key: &Key, new: &Message, mask: &FieldMask) -> Result<Bytes, Status> {
+async fn merge(
+    rows: &Rows,
+    key: &Key<'_>,
+    new: &Message,
+    mask: &FieldMask,
+) -> Result<Bytes, Status> {
     for _ in 0..limits::UPDATE_ATTEMPTS_MAX {
         let old = rows.get(key).await?;
         let mut merged = rows.decode(&old)?;
         mask.apply(new, &mut merged)?;
-        let encoded = rows.encode(&mut merged, key)?;
-        if rows.replace_if(key, encoded.clone(), old.revision).await? {
+        let encoded = rows.encode(merged.as_ref(), key)?;
+        if rows.replace_if(key, &encoded, old.revision).await? {
             return Ok(encoded);
         }
     }
@@ -105,9 +110,13 @@ async fn merge(rows: &Rows, key: &Key, new: &Message, mask: &FieldMask) -> Resul
 }
 
 /// The key of the resource that is meant: in the new one, beside it, or alike in both.
-fn which(resource: &Resource, new: &Message, beside: Option<Key>) -> Result<Key, Status> {
+fn which<'a>(
+    resource: &Resource,
+    new: MessageRef<'a>,
+    beside: Option<Key<'a>>,
+) -> Result<Key<'a>, Status> {
     let name = resource.key().name();
-    match (Key::read(new.as_ref(), resource.key())?, beside) {
+    match (Key::read(new, resource.key())?, beside) {
         (Some(own), Some(beside)) if own != beside => Err(Status::invalid_argument(format!(
             "`{name}` is {own}, but the request is for {beside}"
         ))),
