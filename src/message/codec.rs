@@ -186,7 +186,8 @@ impl MessageRef<'_> {
         Backward::with(|out| write_deterministic(out, self), <[u8]>::to_vec)
     }
 
-    fn with_encoded<T>(self, take: impl FnOnce(&[u8]) -> T) -> T {
+    /// Has `take` see the message's protobuf encoding: where it is, if it was received.
+    pub(crate) fn with_encoded<T>(self, take: impl FnOnce(&[u8]) -> T) -> T {
         let (start, end) = self.range();
         if self.slots().is_empty() {
             return take(&self.view().bytes[start..end]);

@@ -85,12 +85,13 @@ impl MemoryStore {
         precondition: Precondition,
     ) -> Result<Revision, StoreError> {
         check_size(key.len() + value.map_or(0, <[u8]>::len))?;
-        let record = Record::new(key, value);
-        let logged = record.clone();
+        let mut record = Record::new(key, value);
         let Home { shard, hash } = self.home(key);
+        record.hash = hash;
+        let logged = record.clone();
         let mut rows = self.write(shard);
         rows.check_room(1)?;
-        rows.write(hash, record, |found| {
+        rows.write(record, |found| {
             precondition.check(0, found)?;
             // Deleting what is not there changes nothing.
             let changes = logged.has_value() || found.is_some();
@@ -109,15 +110,15 @@ impl MemoryStore {
             let found = rows.revision(home.hash, &write.key);
             write.precondition.check(position, found)?;
             if write.value.is_some() || found.is_some() {
-                changes.push((home, Record::of(write)));
+                let mut record = Record::of(write);
+                record.hash = home.hash;
+                changes.push((home, record));
             }
         }
         let records = changes.iter().map(|(_, record)| record.clone());
         let revision = self.change_log.begin().append(records);
         for (home, record) in changes {
-            locked
-                .rows(home)
-                .write(home.hash, record, |_| Ok(revision))?;
+            locked.rows(home).write(record, |_| Ok(revision))?;
         }
         Ok(revision)
     }

@@ -14,17 +14,20 @@ use super::Write;
 pub(super) struct Record {
     /// The key, and behind it the value.
     bytes: Bytes,
-    key_bytes: u32,
-    has_value: bool,
+    /// Where the value begins; [`NONE`] without one.
+    value_at: u32,
+    /// Of the key: room for a store to keep it in.
+    pub(super) hash: u32,
 }
 
 impl Record {
     pub(super) fn new(key: &[u8], value: Option<&[u8]>) -> Self {
+        // Batches are limited to far less than a u32 can say.
+        let value_at = value.map_or(NONE, |_| key.len() as u32);
         Self {
             bytes: joined(key, value.unwrap_or_default()),
-            // Batches are limited to far less.
-            key_bytes: u32::try_from(key.len()).unwrap_or(u32::MAX),
-            has_value: value.is_some(),
+            value_at,
+            hash: 0,
         }
     }
 
@@ -33,21 +36,22 @@ impl Record {
     }
 
     pub(super) fn key(&self) -> &[u8] {
-        &self.bytes[..self.key_bytes as usize]
+        let before = self.bytes.get(..self.value_at as usize);
+        before.unwrap_or(&self.bytes)
     }
 
     pub(super) fn to_key(&self) -> Bytes {
-        self.bytes.slice(..self.key_bytes as usize)
+        self.bytes.slice(..self.key().len())
     }
 
     pub(super) fn has_value(&self) -> bool {
-        self.has_value
+        self.value_at != NONE
     }
 
     /// The row's bytes; `None` if it was deleted.
     pub(super) fn to_value(&self) -> Option<Bytes> {
-        let value = || self.bytes.slice(self.key_bytes as usize..);
-        self.has_value.then(value)
+        let value = || self.bytes.slice(self.value_at as usize..);
+        self.has_value().then(value)
     }
 
     /// The bytes of key and value.
@@ -104,6 +108,8 @@ impl<const N: usize> AsRef<[u8]> for Short<N> {
         &self.bytes[..self.length.into()]
     }
 }
+
+const NONE: u32 = u32::MAX;
 
 #[cfg(test)]
 mod tests {

@@ -85,9 +85,8 @@ impl Create {
         row: MessageRef<'_>,
         key: &Key<'_>,
     ) -> Result<RawMessage, Status> {
-        let encoded = rows.encode(row, key)?;
-        if rows.insert(key, &encoded).await? {
-            return Ok(self.reply.make(key, encoded));
+        if rows.insert(key, row).await? {
+            return self.reply.make(key, || rows.encode(row, key));
         }
         let what = rows.named(key);
         Err(Status::already_exists(format!("{what} exists already")))
@@ -101,10 +100,10 @@ impl Create {
         prefix: &str,
     ) -> Result<RawMessage, Status> {
         loop {
-            let key = rows.next_key(prefix).await?;
-            let encoded = rows.encode(row, &key)?;
-            if rows.insert(&key, &encoded).await? {
-                return Ok(self.reply.make(&key, encoded));
+            let mut digits = itoa::Buffer::new();
+            let key = rows.next_key(prefix, &mut digits).await?;
+            if rows.insert(&key, row).await? {
+                return self.reply.make(&key, || rows.encode(row, &key));
             }
         }
     }

@@ -60,3 +60,59 @@ fn put_number(field: &Field, bits: u64, message: &mut Vec<u8>) {
 }
 
 const VARINT_BYTES_MAX: usize = 10;
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::{Schema, message::Message};
+
+    #[test]
+    fn a_key_of_every_type_is_written_as_the_codec_writes_it() {
+        let integers = "int32 int64 sint32 sint64 sfixed32 sfixed64 uint32 uint64 fixed32 fixed64";
+        let types = || {
+            integers
+                .split(' ')
+                .chain(["string"])
+                .zip([1, 2, 15, 16, 2047].repeat(3))
+        };
+        let fields: String = types()
+            .map(|(name, number)| format!("message M_{name} {{ {name} key = {number}; }}"))
+            .collect();
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("k.proto");
+        fs::write(&file, format!("syntax = \"proto3\"; {fields}")).unwrap();
+        let schema = Schema::compile([&file], [""; 0]).unwrap();
+        for (name, _) in types() {
+            let message_type = schema.message(&format!("M_{name}")).unwrap();
+            let field = message_type.field("key").unwrap();
+            let long = "x".repeat(300);
+            let texts = ["7", "shelves/7", &long].map(|text| Key::Text(text.into()));
+            let signed = [1, -1, 63, 64, -64, -65, 300, i64::from(i32::MIN), i64::MIN];
+            let unsigned = [1, 127, 128, u64::from(u32::MAX), u64::MAX];
+            let keys = texts
+                .into_iter()
+                .chain(signed.map(Key::Signed))
+                .chain(unsigned.map(Key::Unsigned));
+            let mut checked = 0;
+            for key in keys {
+                let mut expected = Message::new(&message_type);
+                let set = match &key {
+                    Key::Text(text) => expected.set(&field, &**text),
+                    Key::Signed(number) => expected.set(&field, *number),
+                    Key::Unsigned(number) => expected.set(&field, *number),
+                };
+                if set.is_err() {
+                    continue;
+                }
+                let mut written = Vec::new();
+                put_key(&field, &key, &mut written);
+                assert_eq!(written, expected.encode_to_vec(), "{key} as {name}");
+                assert!(written.len() <= key_room(&field, &key));
+                checked += 1;
+            }
+            assert!(checked >= 3, "{name}");
+        }
+    }
+}

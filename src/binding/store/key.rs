@@ -50,12 +50,20 @@ impl<'a> Key<'a> {
 
     /// The key for the `count`th resource (from 0) that came without one: a string counts from
     /// `"0"`, an integer from 1 because its 0 means "not set". `None` if the type has no more.
-    pub(super) fn counted(kind: &Kind, prefix: &str, count: u64) -> Option<Self> {
+    pub(super) fn counted(
+        kind: &Kind,
+        prefix: &str,
+        count: u64,
+        digits: &'a mut itoa::Buffer,
+    ) -> Option<Self> {
         let number = count.checked_add(1)?;
         match kind {
             Kind::String => {
-                let mut digits = itoa::Buffer::new();
-                Some(Self::Text([prefix, digits.format(count)].concat().into()))
+                let digits = digits.format(count);
+                Some(Self::Text(match prefix {
+                    "" => digits.into(),
+                    prefix => [prefix, digits].concat().into(),
+                }))
             }
             Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => {
                 i32::try_from(number).ok().map(|n| Self::Signed(n.into()))

@@ -162,3 +162,14 @@ impl Operation {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_does_not_answer_at_once_although_it_says_so_fails_the_call() {
+        let waits = at_once(std::future::pending::<Result<(), Status>>());
+        assert_eq!(waits.unwrap_err().code(), crate::grpc::Code::Internal);
+    }
+}

@@ -3,13 +3,13 @@
 use bytes::Bytes;
 
 use super::{
-    field_bytes::{put_bytes, put_key, put_true},
+    field_bytes::{key_room, put_bytes, put_key, put_true},
     key::Key,
     request::{Told, is_message, is_one},
     resource::Resource,
 };
 use crate::{
-    grpc::RawMessage,
+    grpc::{RawMessage, Status},
     schema::{Field, Kind, MessageType},
 };
 
@@ -82,16 +82,23 @@ impl Reply {
     }
 
     /// The reply for one stored row.
-    pub(super) fn make(&self, key: &Key<'_>, row: Bytes) -> RawMessage {
+    pub(super) fn make(
+        &self,
+        key: &Key<'_>,
+        row: impl FnOnce() -> Result<Bytes, Status>,
+    ) -> Result<RawMessage, Status> {
         let mut reply = Vec::new();
         match self {
-            Self::Row => return RawMessage::new(row),
-            Self::RowIn(field) => put_bytes(field, &row, &mut reply),
-            Self::Key(field) => put_key(field, key, &mut reply),
+            Self::Row => return row().map(RawMessage::new),
+            Self::RowIn(field) => put_bytes(field, &row()?, &mut reply),
+            Self::Key(field) => {
+                reply.reserve_exact(key_room(field, key));
+                put_key(field, key, &mut reply);
+            }
             Self::Done(field) => put_true(field, &mut reply),
             Self::Empty => {}
         }
-        RawMessage::new(reply)
+        Ok(RawMessage::new(reply))
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
     limits,
     message::{Message, MessageRef},
     schema::{Field, MessageType},
-    store::{KeyRange, Page, Precondition, Revision, Row, Store},
+    store::{KeyRange, Page, Precondition, Revision, Row, Store, StoreError},
 };
 
 /// The rows of one resource.
@@ -108,10 +108,14 @@ impl Rows {
         })
     }
 
-    /// The next key of the counter.
-    pub(super) async fn next_key(&self, prefix: &str) -> Result<Key<'static>, Status> {
+    /// The next key of the counter, written to `digits` if it is a string.
+    pub(super) async fn next_key<'a>(
+        &self,
+        prefix: &str,
+        digits: &'a mut itoa::Buffer,
+    ) -> Result<Key<'a>, Status> {
         let count = self.store.next(&self.sequence).await.map_err(from_store)?;
-        Key::counted(&self.resource.key().kind(), prefix, count).ok_or_else(|| {
+        Key::counted(&self.resource.key().kind(), prefix, count, digits).ok_or_else(|| {
             let key = self.resource.key();
             Status::resource_exhausted(format!(
                 "`{}` is {}, and there is no free one left to count to; set it yourself",
@@ -123,27 +127,23 @@ impl Rows {
 
     /// A resource as it is stored under a key: as it came, with its key field set, be it by the caller
     /// or behind what came. Of a field that comes twice the last one counts.
-    ///
-    /// # Errors
-    /// INVALID_ARGUMENT if a field is missing that proto2 requires.
     pub(super) fn encode(&self, row: MessageRef<'_>, key: &Key<'_>) -> Result<Bytes, Status> {
-        let field = self.resource.key();
-        let has_key = Key::read(row, field)?.is_some();
-        let missing = row.missing_required();
-        if let Some(missing) = missing.iter().find(|path| has_key || *path != field.name()) {
-            return Err(Status::invalid_argument(format!(
-                "`{missing}` of {} is required and not set",
-                self.message_type().full_name()
-            )));
-        }
-        if has_key {
+        if self.is_keyed(row)? {
             return Ok(row.encode_to_bytes());
         }
-        let encoded = row.encode_to_bytes();
-        let mut with_key = Vec::with_capacity(encoded.len() + key_room(field, key));
-        with_key.extend_from_slice(&encoded);
-        put_key(field, key, &mut with_key);
-        Ok(with_key.into())
+        let room = row.encoded_len() + key_room(self.resource.key(), key);
+        let mut encoded = Vec::with_capacity(room);
+        self.append_keyed(row, key, &mut encoded);
+        Ok(encoded.into())
+    }
+
+    fn is_keyed(&self, row: MessageRef<'_>) -> Result<bool, Status> {
+        Ok(Key::read(row, self.resource.key())?.is_some())
+    }
+
+    fn append_keyed(&self, row: MessageRef<'_>, key: &Key<'_>, buffer: &mut Vec<u8>) {
+        row.with_encoded(|encoded| buffer.extend_from_slice(encoded));
+        put_key(self.resource.key(), key, buffer);
     }
 
     /// # Errors
@@ -174,16 +174,16 @@ impl Rows {
     }
 
     /// Stores a new row; `false` if the key is taken.
-    pub(super) async fn insert(&self, key: &Key<'_>, value: &[u8]) -> Result<bool, Status> {
-        self.put(key, value, Precondition::Absent).await
+    pub(super) async fn insert(&self, key: &Key<'_>, row: MessageRef<'_>) -> Result<bool, Status> {
+        self.put(key, row, Precondition::Absent).await
     }
 
     /// Puts a row in the place of another.
     ///
     /// # Errors
     /// NOT_FOUND if there is none.
-    pub(super) async fn replace(&self, key: &Key<'_>, value: &[u8]) -> Result<(), Status> {
-        match self.put(key, value, Precondition::Present).await? {
+    pub(super) async fn replace(&self, key: &Key<'_>, row: MessageRef<'_>) -> Result<(), Status> {
+        match self.put(key, row, Precondition::Present).await? {
             true => Ok(()),
             false => Err(self.not_found(key)),
         }
@@ -193,10 +193,10 @@ impl Rows {
     pub(super) async fn replace_if(
         &self,
         key: &Key<'_>,
-        value: &[u8],
+        row: MessageRef<'_>,
         read: Revision,
     ) -> Result<bool, Status> {
-        self.put(key, value, Precondition::Revision(read)).await
+        self.put(key, row, Precondition::Revision(read)).await
     }
 
     /// Deletes a row, and tells what it was.
@@ -207,10 +207,10 @@ impl Rows {
         for _ in 0..limits::UPDATE_ATTEMPTS_MAX {
             let row = self.get(key).await?;
             // What is deleted must be what is answered with.
-            if self
-                .commit(key, None, Precondition::Revision(row.revision))
-                .await?
-            {
+            let unchanged = Precondition::Revision(row.revision);
+            let commit =
+                self.with_bytes(key, |bytes| self.store.commit_one(bytes, None, unchanged));
+            if applied(commit.await)? {
                 return Ok(row);
             }
         }
@@ -225,40 +225,54 @@ impl Rows {
         ))
     }
 
+    /// Stores a resource; `false` if the precondition does not hold.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT if a field is missing that proto2 requires.
     async fn put(
         &self,
         key: &Key<'_>,
-        value: &[u8],
+        row: MessageRef<'_>,
         precondition: Precondition,
     ) -> Result<bool, Status> {
-        self.commit(key, Some(value), precondition).await
+        let is_keyed = self.is_keyed(row)?;
+        self.check_required(row, is_keyed)?;
+        let put = |key: &[u8], value: &[u8]| self.store.commit_one(key, Some(value), precondition);
+        let commit = self.with_bytes(key, |bytes| {
+            if is_keyed {
+                return row.with_encoded(|value| put(bytes, value));
+            }
+            let key_bytes = bytes.len();
+            self.append_keyed(row, key, bytes);
+            let (key, value) = bytes.split_at(key_bytes);
+            put(key, value)
+        });
+        applied(commit.await)
     }
 
-    /// Writes a row; `false` if the precondition did not hold.
-    async fn commit(
-        &self,
-        key: &Key<'_>,
-        value: Option<&[u8]>,
-        precondition: Precondition,
-    ) -> Result<bool, Status> {
-        let commit = self.with_bytes(key, |bytes| {
-            self.store.commit_one(bytes, value, precondition)
-        });
-        match commit.await {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_precondition_failed().is_some() => Ok(false),
-            Err(error) => Err(from_store(error)),
+    /// What is not there must not be required, save for the key that it is given.
+    fn check_required(&self, row: MessageRef<'_>, is_keyed: bool) -> Result<(), Status> {
+        let key = self.resource.key().name();
+        let missing = row.missing_required();
+        match missing.iter().find(|path| is_keyed || *path != key) {
+            None => Ok(()),
+            Some(missing) => Err(Status::invalid_argument(format!(
+                "`{missing}` of {} is required and not set",
+                self.message_type().full_name()
+            ))),
         }
     }
 
-    /// Has `read` see a key's bytes in the store, which are in a buffer of the thread.
-    fn with_bytes<T>(&self, key: &Key<'_>, read: impl FnOnce(&[u8]) -> T) -> T {
+    /// Has `then` see a key's bytes in the store, in a buffer of the thread.
+    fn with_bytes<T>(&self, key: &Key<'_>, then: impl FnOnce(&mut Vec<u8>) -> T) -> T {
         let mut bytes = BYTES.take();
         bytes.clear();
         bytes.extend_from_slice(&self.prefix);
         key.encode(&mut bytes);
-        let answer = read(&bytes);
-        BYTES.set(bytes);
+        let answer = then(&mut bytes);
+        if bytes.capacity() <= limits::MESSAGE_POOL_BUFFER_BYTES_MAX {
+            BYTES.set(bytes);
+        }
         answer
     }
 
@@ -271,8 +285,16 @@ impl Rows {
     }
 }
 
+/// Whether a commit was made; `false` if its precondition did not hold.
+fn applied(commit: Result<Revision, StoreError>) -> Result<bool, Status> {
+    match commit {
+        Ok(_) => Ok(true),
+        Err(error) if error.is_precondition_failed().is_some() => Ok(false),
+        Err(error) => Err(from_store(error)),
+    }
+}
+
 thread_local! {
-    /// Of one key at a time; keys are limited, and so is what this keeps.
     static BYTES: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 

@@ -1,7 +1,5 @@
 //! update: a resource in, in the place of the one with its key.
 
-use bytes::Bytes;
-
 use super::{
     Rows,
     field_mask::FieldMask,
@@ -78,15 +76,12 @@ impl Update {
         let beside = beside.transpose()?.flatten();
         let new = self.carrier.unpack(&request)?;
         let key = which(rows.resource(), new, beside)?;
-        let stored = match mask {
-            None => {
-                let encoded = rows.encode(new, &key)?;
-                rows.replace(&key, &encoded).await?;
-                encoded
-            }
-            Some(mask) => merge(rows, &key, &new.to_owned(), &mask).await?,
+        let Some(mask) = mask else {
+            rows.replace(&key, new).await?;
+            return self.reply.make(&key, || rows.encode(new, &key));
         };
-        Ok(self.reply.make(&key, stored))
+        let merged = merge(rows, &key, &new.to_owned(), &mask).await?;
+        self.reply.make(&key, || rows.encode(merged.as_ref(), &key))
     }
 }
 
@@ -96,14 +91,14 @@ async fn merge(
     key: &Key<'_>,
     new: &Message,
     mask: &FieldMask,
-) -> Result<Bytes, Status> {
+) -> Result<Message, Status> {
     for _ in 0..limits::UPDATE_ATTEMPTS_MAX {
         let old = rows.get(key).await?;
         let mut merged = rows.decode(&old)?;
         mask.apply(new, &mut merged)?;
-        let encoded = rows.encode(merged.as_ref(), key)?;
-        if rows.replace_if(key, &encoded, old.revision).await? {
-            return Ok(encoded);
+        let row = merged.as_ref();
+        if rows.replace_if(key, row, old.revision).await? {
+            return Ok(merged);
         }
     }
     Err(rows.contended(key))

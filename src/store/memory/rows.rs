@@ -18,7 +18,7 @@ pub(super) struct Rows {
     /// By number. Numbers that are free hold no bytes.
     kept: Vec<Kept>,
     free: Vec<u32>,
-    by_hash: HashTable<Numbered>,
+    by_hash: HashTable<u32>,
     in_order: Order,
 }
 
@@ -26,13 +26,6 @@ pub(super) struct Rows {
 struct Kept {
     record: Record,
     revision: Revision,
-}
-
-/// Half of the hash of a row's key, which tells most rows apart, and the row's number.
-#[derive(Clone, Copy, Debug)]
-struct Numbered {
-    hash: u32,
-    row: u32,
 }
 
 impl Rows {
@@ -45,9 +38,9 @@ impl Rows {
     }
 
     fn find(&self, hash: u32, key: &[u8]) -> Option<&Kept> {
-        let is_it = |other: &Numbered| other.is_of(hash, key, &self.kept);
-        let found = self.by_hash.find(spread(hash), is_it)?;
-        Some(&self.kept[found.row as usize])
+        let is_it = |row: &u32| self.kept[*row as usize].is_of(hash, key);
+        let row = self.by_hash.find(spread(hash), is_it)?;
+        Some(&self.kept[*row as usize])
     }
 
     /// Whether so many more rows can be numbered.
@@ -64,17 +57,19 @@ impl Rows {
     /// is there, and gives the new one, or says why it stays. There must be [room](Self::check_room).
     pub(super) fn write(
         &mut self,
-        hash: u32,
         record: Record,
         commit: impl FnOnce(Option<Revision>) -> Result<Revision, StoreError>,
     ) -> Result<Revision, StoreError> {
-        let is_it = |other: &Numbered| other.is_of(hash, record.key(), &self.kept);
-        let entry = self
-            .by_hash
-            .entry(spread(hash), is_it, |other| spread(other.hash));
+        let hash = record.hash;
+        let kept = &self.kept;
+        let entry = self.by_hash.entry(
+            spread(hash),
+            |row| kept[*row as usize].is_of(hash, record.key()),
+            |row| spread(kept[*row as usize].record.hash),
+        );
         match entry {
             Entry::Occupied(found) => {
-                let row = found.get().row;
+                let row = *found.get();
                 let kept = &mut self.kept[row as usize];
                 let revision = commit(Some(kept.revision))?;
                 if record.has_value() {
@@ -89,7 +84,7 @@ impl Rows {
             Entry::Vacant(place) => {
                 let revision = commit(None)?;
                 let row = self.free.pop().unwrap_or(self.kept.len() as u32);
-                place.insert(Numbered { hash, row });
+                place.insert(row);
                 self.take_in(row, Kept { record, revision });
                 Ok(revision)
             }
@@ -155,17 +150,15 @@ impl<'a> RowRef<'a> {
 }
 
 impl Kept {
+    fn is_of(&self, hash: u32, key: &[u8]) -> bool {
+        self.record.hash == hash && self.record.key() == key
+    }
+
     fn to_row(&self) -> Row {
         Row {
             value: self.record.to_value().unwrap_or_default(),
             revision: self.revision,
         }
-    }
-}
-
-impl Numbered {
-    fn is_of(self, hash: u32, key: &[u8], kept: &[Kept]) -> bool {
-        self.hash == hash && kept[self.row as usize].record.key() == key
     }
 }
 
@@ -207,12 +200,13 @@ mod tests {
                 let (revision, key) = (Revision(number as u64), key.to_be_bytes());
                 // Hashes are shared, as they are now and then.
                 let hash = u32::from(key[1]);
-                let record = Record::new(&key, puts.then_some(&key[..1]));
+                let mut record = Record::new(&key, puts.then_some(&key[..1]));
+                record.hash = hash;
                 let before = match puts {
                     true => model.insert(key, revision),
                     false => model.remove(&key),
                 };
-                let written = rows.write(hash, record, |found| {
+                let written = rows.write(record, |found| {
                     assert_eq!(found, before);
                     Ok(revision)
                 });
