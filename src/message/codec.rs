@@ -210,6 +210,15 @@ impl MessageRef<'_> {
         self.with_encoded(<[u8]>::to_vec)
     }
 
+    /// The message's protobuf encoding, to share: that of a received message shares its bytes.
+    pub fn encode_to_bytes(self) -> Bytes {
+        if !self.slots().is_empty() {
+            return self.encode_to_vec().into();
+        }
+        let (start, end) = self.range();
+        self.received().bytes.slice(start..end)
+    }
+
     /// The length of the message's protobuf encoding, in bytes.
     pub fn encoded_len(self) -> usize {
         self.with_encoded(<[u8]>::len)
@@ -220,7 +229,8 @@ impl MessageRef<'_> {
         Backward::with(|out| write_deterministic(out, self), <[u8]>::to_vec)
     }
 
-    fn with_encoded<T>(self, take: impl FnOnce(&[u8]) -> T) -> T {
+    /// Has `take` see the message's protobuf encoding: where it is, if it was received.
+    pub(crate) fn with_encoded<T>(self, take: impl FnOnce(&[u8]) -> T) -> T {
         let (start, end) = self.range();
         if self.slots().is_empty() {
             return take(&self.view().bytes[start..end]);

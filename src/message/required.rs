@@ -11,8 +11,15 @@ impl Message {
     /// The paths of the `required` fields (proto2) that are not set: `address.zip`,
     /// `phones[2].number`.
     pub fn missing_required(&self) -> Vec<String> {
+        self.as_ref().missing_required()
+    }
+}
+
+impl MessageRef<'_> {
+    /// As for [`Message::missing_required`].
+    pub fn missing_required(self) -> Vec<String> {
         let mut missing = Vec::new();
-        collect_missing(self.as_ref(), "", &mut missing);
+        collect_missing(self, "", &mut missing);
         missing
     }
 }

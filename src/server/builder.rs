@@ -278,17 +278,15 @@ impl ServerBuilder {
 
     /// Answers a unary method with what `make` makes, again for each worker, so that workers need not
     /// share what a handler counts references to.
-    pub(crate) fn unary_for_each_worker<Shape, H: UnaryHandler<Shape>>(
+    pub(crate) fn unary_for_each_worker(
         self,
         path: &str,
-        make: impl Fn() -> H + Send + Sync + 'static,
+        make: impl Fn() -> Result<Handler, String> + Send + Sync + 'static,
     ) -> Self {
-        self.add(path, &[MethodKind::Unary], |method| {
-            let method = method.clone();
-            make().into_handler(&method)?;
+        self.add(path, &[MethodKind::Unary], |_| {
+            make()?;
             Ok(Handler::new(move || {
-                let handler = make().into_handler(&method);
-                handler.expect("what has fitted once fits again").form
+                make().expect("what has fitted once fits again").form
             }))
         })
     }

@@ -79,18 +79,6 @@ pub struct Write {
     pub precondition: Precondition,
 }
 
-impl Write {
-    /// A copy with bytes of its own: keys and values are often small slices of a large buffer that
-    /// was received, and would keep all of it in memory.
-    pub(super) fn tightly(&self) -> Self {
-        Self {
-            key: Bytes::copy_from_slice(&self.key),
-            value: self.value.as_deref().map(Bytes::copy_from_slice),
-            precondition: self.precondition,
-        }
-    }
-}
-
 /// Writes that are applied together or not at all. A key may be named once.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
@@ -149,13 +137,7 @@ impl Batch {
     /// Refuses a batch that no store can apply, so that it does not spoil the commit it shares with
     /// others.
     pub(super) fn validate(&self) -> Result<(), StoreError> {
-        if self.size_bytes() > limits::STORE_BATCH_BYTES {
-            let limit = limits::STORE_BATCH_BYTES;
-            return Err(StoreError::invalid(format!(
-                "one batch has {} bytes of keys and values, more than {limit}; split it",
-                self.size_bytes()
-            )));
-        }
+        check_size(self.size_bytes())?;
         if self.writes.len() < 2 {
             return Ok(());
         }
@@ -168,5 +150,16 @@ impl Batch {
                 twice.key
             ))),
         }
+    }
+}
+
+/// Refuses to write so many bytes of keys and values at once.
+pub(super) fn check_size(bytes: usize) -> Result<(), StoreError> {
+    let limit = limits::STORE_BATCH_BYTES;
+    match bytes > limit {
+        false => Ok(()),
+        true => Err(StoreError::invalid(format!(
+            "one batch has {bytes} bytes of keys and values, more than {limit}; split it"
+        ))),
     }
 }

@@ -11,7 +11,7 @@ use std::{
 use bytes::Bytes;
 use futures_core::Stream;
 
-use super::{Revision, Write};
+use super::{Revision, record::Record};
 use crate::limits;
 
 /// A row was put or deleted.
@@ -75,7 +75,7 @@ pub(super) struct ChangeLog {
 
 #[derive(Debug, Default)]
 struct History {
-    changes: VecDeque<Change>,
+    changes: VecDeque<(Revision, Record)>,
     bytes: usize,
     /// Every change after this revision is in `changes`.
     complete_after: Revision,
@@ -159,17 +159,14 @@ impl Appending<'_> {
     /// Adds a commit whose revision follows the last one, and tells that revision.
     ///
     /// The log is the point at which commits get their order.
-    pub(super) fn append<'a>(&mut self, writes: impl Iterator<Item = &'a Write>) -> Revision {
+    pub(super) fn append(&mut self, records: impl IntoIterator<Item = Record>) -> Revision {
         let history = &mut *self.0;
         let revision = history.last.following();
         history.last = revision;
         let first_new = history.changes.len();
-        for write in writes {
-            history.push(Change {
-                revision,
-                key: write.key.clone(),
-                value: write.value.clone(),
-            });
+        for record in records {
+            history.bytes += record.size_bytes();
+            history.changes.push_back((revision, record));
         }
         history.tell(first_new);
         history.trim();
@@ -178,16 +175,11 @@ impl Appending<'_> {
 }
 
 impl History {
-    fn push(&mut self, change: Change) {
-        self.bytes += size(&change);
-        self.changes.push_back(change);
-    }
-
     /// Wakes who waits for one of the changes from `first_new` on; the others have seen them all.
     fn tell(&mut self, first_new: usize) {
         for watcher in self.watchers.values_mut() {
             let mut new = self.changes.range(first_new..);
-            if new.any(|change| change.key.starts_with(&watcher.prefix)) {
+            if new.any(|(_, record)| record.key().starts_with(&watcher.prefix)) {
                 watcher.wake();
             } else if watcher.parked.is_some() {
                 watcher.seen = self.last;
@@ -202,13 +194,13 @@ impl History {
             || self
                 .changes
                 .front()
-                .is_some_and(|oldest| oldest.revision <= self.complete_after)
+                .is_some_and(|(oldest, _)| *oldest <= self.complete_after)
         {
-            let Some(oldest) = self.changes.pop_front() else {
+            let Some((revision, oldest)) = self.changes.pop_front() else {
                 break;
             };
-            self.bytes -= size(&oldest);
-            self.complete_after = oldest.revision;
+            self.bytes -= oldest.size_bytes();
+            self.complete_after = revision;
         }
     }
 
@@ -227,16 +219,20 @@ impl History {
         }
         let unseen = self
             .changes
-            .partition_point(|change| change.revision <= watcher.seen);
+            .partition_point(|(revision, _)| *revision <= watcher.seen);
         watcher.seen = self.last;
-        for change in self.changes.range(unseen..) {
+        for (revision, record) in self.changes.range(unseen..) {
             let last_taken = taken.back().map(|taken: &Change| taken.revision);
-            if taken.len() >= TAKEN_AT_ONCE && last_taken != Some(change.revision) {
+            if taken.len() >= TAKEN_AT_ONCE && last_taken != Some(*revision) {
                 watcher.seen = last_taken.unwrap_or_default();
                 break;
             }
-            if change.key.starts_with(&watcher.prefix) {
-                taken.push_back(change.clone());
+            if record.key().starts_with(&watcher.prefix) {
+                taken.push_back(Change {
+                    revision: *revision,
+                    key: record.to_key(),
+                    value: record.to_value(),
+                });
             }
         }
         watcher.parked = taken.is_empty().then(|| waker.clone());
@@ -292,10 +288,6 @@ fn lock(history: &Mutex<History>) -> MutexGuard<'_, History> {
     history
         .lock()
         .expect("no code that can panic runs while the history is locked")
-}
-
-fn size(change: &Change) -> usize {
-    change.key.len() + change.value.as_ref().map_or(0, Bytes::len)
 }
 
 /// Changes that a watcher takes under one lock: few enough that commits do not wait for long.

@@ -1,4 +1,4 @@
-//! A fast hash of bytes: spreads keys over shards, and tells a row that was damaged on disk.
+//! A fast hash of bytes: tells a row that was damaged on disk.
 
 /// The hash of `parts`, one after the other; where one part ends and the next begins counts.
 ///

@@ -1,19 +1,23 @@
 //! A store in memory: gone with the process.
 
+mod order;
+mod rows;
+
 use std::{
     cmp::Reverse,
-    collections::{BTreeSet, BinaryHeap, HashMap, btree_set::Range},
+    collections::{BTreeMap, BinaryHeap},
+    hash::{BuildHasher, RandomState},
+    iter::Peekable,
     sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
 use bytes::Bytes;
 use tokio::sync::watch;
 
+use self::rows::{RowRef, Rows};
 use super::{
-    Batch, Changes, Health, KeyRange, Page, Revision, Row, Store, StoreError, StoreFuture, Write,
-    change_log::ChangeLog,
-    checksum::checksum,
-    scan::{Bounds, PageBuilder},
+    Batch, Changes, Health, KeyRange, Page, Precondition, Revision, Row, Store, StoreError,
+    StoreFuture, batch::check_size, change_log::ChangeLog, record::Record, scan::PageBuilder,
 };
 
 /// A store in memory: gone with the process. Every answer is ready when the method returns.
@@ -25,8 +29,10 @@ use super::{
 #[derive(Debug)]
 pub struct MemoryStore {
     shards: Box<[Shard]>,
+    /// Of keys. With a seed of its own: callers choose keys.
+    hasher: RandomState,
     change_log: ChangeLog,
-    sequences: Mutex<HashMap<Box<str>, u64>>,
+    sequences: Mutex<BTreeMap<Box<str>, u64>>,
     health: watch::Sender<Health>,
 }
 
@@ -37,29 +43,11 @@ struct Shard {
     rows: RwLock<Rows>,
 }
 
-/// The rows of one shard.
-///
-/// A `get` finds its row through the hash map: in the sorted set alone it would compare a dozen keys,
-/// each of them somewhere else in memory.
-#[derive(Debug, Default)]
-struct Rows {
-    by_key: HashMap<Bytes, Row>,
-    /// The same keys.
-    sorted: BTreeSet<Bytes>,
-}
-
-impl Rows {
-    fn insert(&mut self, key: Bytes, row: Row) {
-        if self.by_key.insert(key.clone(), row).is_none() {
-            self.sorted.insert(key);
-        }
-    }
-
-    fn remove(&mut self, key: &[u8]) {
-        if self.by_key.remove(key).is_some() {
-            self.sorted.remove(key);
-        }
-    }
+/// Where a key belongs.
+#[derive(Clone, Copy)]
+struct Home {
+    shard: usize,
+    hash: u32,
 }
 
 impl MemoryStore {
@@ -67,9 +55,18 @@ impl MemoryStore {
     pub fn new() -> Self {
         Self {
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
+            hasher: RandomState::new(),
             change_log: ChangeLog::starting_after(Revision::default()),
             sequences: Mutex::default(),
             health: watch::Sender::new(Health::Available),
+        }
+    }
+
+    fn home(&self, key: &[u8]) -> Home {
+        let hash = self.hasher.hash_one(key);
+        Home {
+            shard: (hash >> 32) as usize % SHARDS,
+            hash: hash as u32,
         }
     }
 
@@ -77,34 +74,62 @@ impl MemoryStore {
         self.shards[shard].rows.read().expect(NOT_POISONED)
     }
 
-    /// Locks the shards of the batch's keys, always in the same order.
-    fn write(&self, batch: &Batch) -> Locked<'_> {
-        let mut shards: Vec<_> = batch
-            .writes()
-            .iter()
-            .map(|write| shard_of(&write.key))
-            .collect();
-        shards.sort_unstable();
-        shards.dedup();
-        let lock = |shard: usize| (shard, self.shards[shard].rows.write().expect(NOT_POISONED));
-        Locked(shards.into_iter().map(lock).collect())
+    fn write(&self, shard: usize) -> RwLockWriteGuard<'_, Rows> {
+        self.shards[shard].rows.write().expect(NOT_POISONED)
+    }
+
+    fn commit_one_now(
+        &self,
+        key: &[u8],
+        value: Option<&[u8]>,
+        precondition: Precondition,
+    ) -> Result<Revision, StoreError> {
+        check_size(key.len() + value.map_or(0, <[u8]>::len))?;
+        let mut record = Record::new(key, value);
+        let Home { shard, hash } = self.home(key);
+        record.hash = hash;
+        let logged = record.clone();
+        let mut rows = self.write(shard);
+        rows.check_room(1)?;
+        rows.write(record, |found| {
+            precondition.check(0, found)?;
+            // Deleting what is not there changes nothing.
+            let changes = logged.has_value() || found.is_some();
+            Ok(self.change_log.begin().append(changes.then_some(logged)))
+        })
     }
 
     fn commit_now(&self, batch: &Batch) -> Result<Revision, StoreError> {
         batch.validate()?;
-        let mut locked = self.write(batch);
-        for (position, write) in batch.writes().iter().enumerate() {
-            let found = locked.row(&write.key).map(|row| row.revision);
+        let homes: Vec<_> = batch.writes().iter().map(|w| self.home(&w.key)).collect();
+        let mut locked = self.lock(&homes);
+        let mut changes = Vec::with_capacity(homes.len());
+        for (position, (write, home)) in batch.writes().iter().zip(homes).enumerate() {
+            let rows = locked.rows(home);
+            rows.check_room(batch.writes().len())?;
+            let found = rows.revision(home.hash, &write.key);
             write.precondition.check(position, found)?;
+            if write.value.is_some() || found.is_some() {
+                let mut record = Record::of(write);
+                record.hash = home.hash;
+                changes.push((home, record));
+            }
         }
-        let mut writes: Vec<_> = batch.writes().iter().map(Write::tightly).collect();
-        // Deleting what is not there changes nothing.
-        writes.retain(|write| write.value.is_some() || locked.row(&write.key).is_some());
-        let revision = self.change_log.begin().append(writes.iter());
-        for write in writes {
-            locked.apply(write, revision);
+        let records = changes.iter().map(|(_, record)| record.clone());
+        let revision = self.change_log.begin().append(records);
+        for (home, record) in changes {
+            locked.rows(home).write(record, |_| Ok(revision))?;
         }
         Ok(revision)
+    }
+
+    /// Locks the shards of a batch's keys, always in the same order.
+    fn lock(&self, homes: &[Home]) -> Locked<'_> {
+        let mut shards: Vec<_> = homes.iter().map(|home| home.shard).collect();
+        shards.sort_unstable();
+        shards.dedup();
+        let lock = |shard| (shard, self.write(shard));
+        Locked(shards.into_iter().map(lock).collect())
     }
 
     fn scan_now(&self, range: &KeyRange, after: Option<&[u8]>, limit: usize) -> Page {
@@ -113,9 +138,9 @@ impl MemoryStore {
         let revision = self.change_log.last();
         let mut page = PageBuilder::new(limit, revision);
         if let Some(bounds) = range.behind(after) {
-            let mut rows = Merged::new(shards.iter().map(|rows| &**rows), bounds);
+            let mut rows = Merged::new(shards.iter().map(|rows| rows.range(bounds)));
             // `all` stops at the first row for which there is no room.
-            rows.all(|(key, row)| page.push(key.clone(), row.clone()));
+            rows.all(|row| page.push(row.to_key(), row.to_row()));
         }
         page.finish()
     }
@@ -129,7 +154,8 @@ impl Default for MemoryStore {
 
 impl Store for MemoryStore {
     fn get(&self, key: &[u8]) -> StoreFuture<'_, Option<Row>> {
-        StoreFuture::ready(Ok(self.read(shard_of(key)).by_key.get(key).cloned()))
+        let Home { shard, hash } = self.home(key);
+        StoreFuture::ready(Ok(self.read(shard).get(hash, key)))
     }
 
     fn scan(&self, range: &KeyRange, after: Option<&[u8]>, limit: usize) -> StoreFuture<'_, Page> {
@@ -138,6 +164,19 @@ impl Store for MemoryStore {
 
     fn commit(&self, batch: Batch) -> StoreFuture<'_, Revision> {
         StoreFuture::ready(self.commit_now(&batch))
+    }
+
+    fn commit_one(
+        &self,
+        key: &[u8],
+        value: Option<&[u8]>,
+        precondition: Precondition,
+    ) -> StoreFuture<'_, Revision> {
+        StoreFuture::ready(self.commit_one_now(key, value, precondition))
+    }
+
+    fn answers_at_once(&self) -> bool {
+        true
     }
 
     fn next(&self, name: &str) -> StoreFuture<'_, u64> {
@@ -167,39 +206,26 @@ impl Store for MemoryStore {
 /// The shards of one batch, locked for writing.
 struct Locked<'a>(Vec<(usize, RwLockWriteGuard<'a, Rows>)>);
 
-impl Locked<'_> {
-    fn rows(&mut self, key: &[u8]) -> &mut Rows {
-        let shard = shard_of(key);
+impl<'a> Locked<'a> {
+    fn rows(&mut self, home: Home) -> &mut RwLockWriteGuard<'a, Rows> {
+        let shard = home.shard;
         let locked = self.0.iter_mut().find(|(locked, _)| *locked == shard);
         &mut locked
             .expect("the shards of all the batch's keys are locked")
             .1
     }
-
-    fn row(&mut self, key: &[u8]) -> Option<&Row> {
-        self.rows(key).by_key.get(key)
-    }
-
-    fn apply(&mut self, write: Write, revision: Revision) {
-        let rows = self.rows(&write.key);
-        match write.value {
-            Some(value) => rows.insert(write.key, Row { value, revision }),
-            None => rows.remove(&write.key),
-        }
-    }
 }
 
 /// The rows of all shards in the order of their keys.
-struct Merged<'a> {
-    shards: Vec<(&'a Rows, Range<'a, Bytes>)>,
+struct Merged<'a, I: Iterator<Item = RowRef<'a>>> {
+    shards: Vec<Peekable<I>>,
     /// The next key of each shard that has one; the keys of two shards are never equal.
-    next: BinaryHeap<Reverse<(&'a Bytes, usize)>>,
+    next: BinaryHeap<Reverse<(&'a [u8], usize)>>,
 }
 
-impl<'a> Merged<'a> {
-    fn new(shards: impl Iterator<Item = &'a Rows>, bounds: Bounds<'_>) -> Self {
-        let range = |rows: &'a Rows| (rows, rows.sorted.range::<[u8], _>(bounds));
-        let shards: Vec<_> = shards.map(range).collect();
+impl<'a, I: Iterator<Item = RowRef<'a>>> Merged<'a, I> {
+    fn new(shards: impl Iterator<Item = I>) -> Self {
+        let shards: Vec<_> = shards.map(Iterator::peekable).collect();
         let mut merged = Self {
             next: BinaryHeap::with_capacity(shards.len()),
             shards,
@@ -209,25 +235,21 @@ impl<'a> Merged<'a> {
     }
 
     fn advance(&mut self, shard: usize) {
-        if let Some(key) = self.shards[shard].1.next() {
-            self.next.push(Reverse((key, shard)));
+        if let Some(row) = self.shards[shard].peek() {
+            self.next.push(Reverse((row.key(), shard)));
         }
     }
 }
 
-impl<'a> Iterator for Merged<'a> {
-    type Item = (&'a Bytes, &'a Row);
+impl<'a, I: Iterator<Item = RowRef<'a>>> Iterator for Merged<'a, I> {
+    type Item = RowRef<'a>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let Reverse((key, shard)) = self.next.pop()?;
+        let Reverse((_, shard)) = self.next.pop()?;
+        let row = self.shards[shard].next();
         self.advance(shard);
-        let row = self.shards[shard].0.by_key.get(key);
-        Some((key, row.expect("a sorted key has a row")))
+        row
     }
-}
-
-fn shard_of(key: &[u8]) -> usize {
-    (checksum(&[key]) % SHARDS as u64) as usize
 }
 
 /// Several times the workers of a large machine, a power of two; a scan visits them all.

@@ -10,10 +10,12 @@
 
 mod batch;
 mod change_log;
+#[cfg(feature = "store-redb")]
 mod checksum;
 mod error;
 mod future;
 mod memory;
+mod record;
 #[cfg(feature = "store-redb")]
 mod redb;
 mod scan;
@@ -61,6 +63,27 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::is_precondition_failed`] tells which write's precondition does not hold.
     fn commit(&self, batch: Batch) -> StoreFuture<'_, Revision>;
+
+    /// Applies one write, as a [`commit`](Self::commit) of a batch of it does. What is borrowed is
+    /// copied by who keeps it.
+    fn commit_one(
+        &self,
+        key: &[u8],
+        value: Option<&[u8]>,
+        precondition: Precondition,
+    ) -> StoreFuture<'_, Revision> {
+        self.commit(Batch::new().write(Write {
+            key: Bytes::copy_from_slice(key),
+            value: value.map(Bytes::copy_from_slice),
+            precondition,
+        }))
+    }
+
+    /// Whether each answer to `get`, `scan`, `commit` and `next` is there when the method returns,
+    /// and came without waiting. Then calls are answered where they stand, without a task.
+    fn answers_at_once(&self) -> bool {
+        false
+    }
 
     /// The next number of the sequence `name`: 0, 1, 2 and so on, with gaps where a number was not
     /// used or the process was killed. The same number is never answered twice.

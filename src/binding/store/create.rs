@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     grpc::{RawMessage, Status},
-    message::Message,
+    message::{Message, MessageRef},
     schema::{Field, Kind, Method},
 };
 
@@ -72,17 +72,21 @@ impl Create {
         let prefix = prefix.transpose()?.unwrap_or_default();
         let id = self.id.as_ref().map(|id| Key::read(request.as_ref(), id));
         let id = id.transpose()?.flatten();
-        let row = self.carrier.unpack(request)?;
-        match given_key(rows.resource(), &row, id, &prefix)? {
+        let row = self.carrier.unpack(&request)?;
+        match given_key(rows.resource(), row, id, &prefix)? {
             Some(key) => self.store(rows, row, &key).await,
             None => self.store_counted(rows, row, &prefix).await,
         }
     }
 
-    async fn store(&self, rows: &Rows, mut row: Message, key: &Key) -> Result<RawMessage, Status> {
-        let encoded = rows.encode(&mut row, key)?;
-        if rows.insert(key, encoded.clone()).await? {
-            return self.reply.make(key, encoded);
+    async fn store(
+        &self,
+        rows: &Rows,
+        row: MessageRef<'_>,
+        key: &Key<'_>,
+    ) -> Result<RawMessage, Status> {
+        if rows.insert(key, row).await? {
+            return self.reply.make(key, || rows.encode(row, key));
         }
         let what = rows.named(key);
         Err(Status::already_exists(format!("{what} exists already")))
@@ -92,14 +96,14 @@ impl Create {
     async fn store_counted(
         &self,
         rows: &Rows,
-        mut row: Message,
+        row: MessageRef<'_>,
         prefix: &str,
     ) -> Result<RawMessage, Status> {
         loop {
-            let key = rows.next_key(prefix).await?;
-            let encoded = rows.encode(&mut row, &key)?;
-            if rows.insert(&key, encoded.clone()).await? {
-                return self.reply.make(&key, encoded);
+            let mut digits = itoa::Buffer::new();
+            let key = rows.next_key(prefix, &mut digits).await?;
+            if rows.insert(&key, row).await? {
+                return self.reply.make(&key, || rows.encode(row, &key));
             }
         }
     }
@@ -146,14 +150,14 @@ impl ResourceName {
 }
 
 /// The key that the caller gave: in the resource, beside it, or alike in both.
-fn given_key(
+fn given_key<'a>(
     resource: &Resource,
-    row: &Message,
-    id: Option<Key>,
+    row: MessageRef<'a>,
+    id: Option<Key<'a>>,
     prefix: &str,
-) -> Result<Option<Key>, Status> {
+) -> Result<Option<Key<'a>>, Status> {
     let name = resource.key().name();
-    let own = Key::read(row.as_ref(), resource.key())?;
+    let own = Key::read(row, resource.key())?;
     let beside = id.map(|id| in_collection(id, prefix)).transpose()?;
     match (own, beside) {
         (Some(own), Some(beside)) if own != beside => Err(Status::invalid_argument(format!(
@@ -168,13 +172,13 @@ fn given_key(
     }
 }
 
-fn in_collection(id: Key, prefix: &str) -> Result<Key, Status> {
+fn in_collection<'a>(id: Key<'a>, prefix: &str) -> Result<Key<'a>, Status> {
     match id {
         Key::Text(id) if !prefix.is_empty() && id.contains('/') => Err(Status::invalid_argument(
             format!("the id is {id:?}; it must have no slash"),
         )),
-        Key::Text(id) => Ok(Key::Text(format!("{prefix}{id}"))),
-        number => Ok(number),
+        Key::Text(id) if !prefix.is_empty() => Ok(Key::Text(format!("{prefix}{id}").into())),
+        id => Ok(id),
     }
 }
 

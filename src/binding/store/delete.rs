@@ -47,6 +47,6 @@ impl Delete {
         self.not_understood.refuse_if_set(&request)?;
         let key = rows.key_in(&request, &self.key)?;
         let deleted = rows.delete(&key).await?;
-        self.reply.make(&key, deleted.value)
+        self.reply.make(&key, || Ok(deleted.value))
     }
 }

@@ -41,6 +41,6 @@ impl Get {
         self.not_understood.refuse_if_set(&request)?;
         let key = rows.key_in(&request, &self.key)?;
         let row = rows.get(&key).await?;
-        self.reply.make(&key, row.value)
+        self.reply.make(&key, || Ok(row.value))
     }
 }

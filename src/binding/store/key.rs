@@ -1,24 +1,24 @@
 //! Keys: the value of a resource's key field, and its bytes in the store.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use crate::{
     grpc::Status,
     limits,
-    message::{MessageRef, Value, ValueRef},
+    message::{MessageRef, ValueRef},
     schema::{Field, Kind},
 };
 
 /// The key of one resource.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Key {
+pub(super) enum Key<'a> {
     /// Never empty.
-    Text(String),
+    Text(Cow<'a, str>),
     Signed(i64),
     Unsigned(u64),
 }
 
-impl Key {
+impl<'a> Key<'a> {
     /// Whether a field may hold a key: one string or integer.
     pub(super) fn can_be_in(field: &Field) -> bool {
         let singular = !field.is_list() && !field.is_map();
@@ -30,7 +30,7 @@ impl Key {
     ///
     /// # Errors
     /// INVALID_ARGUMENT for a string longer than [`limits::RESOURCE_KEY_BYTES`].
-    pub(super) fn read(message: MessageRef<'_>, field: &Field) -> Result<Option<Self>, Status> {
+    pub(super) fn read(message: MessageRef<'a>, field: &Field) -> Result<Option<Self>, Status> {
         let is_set = message.has(field).map_err(internal)?;
         let key = match message.get(field).map_err(internal)? {
             _ if !is_set => None,
@@ -38,7 +38,7 @@ impl Key {
             ValueRef::Str(text) if text.len() > limits::RESOURCE_KEY_BYTES => {
                 return Err(too_long(field, text.len()));
             }
-            ValueRef::Str(text) => Some(Self::Text(text.to_owned())),
+            ValueRef::Str(text) => Some(Self::Text(text.into())),
             ValueRef::I32(number) => Some(Self::Signed(number.into())),
             ValueRef::I64(number) => Some(Self::Signed(number)),
             ValueRef::U32(number) => Some(Self::Unsigned(number.into())),
@@ -50,10 +50,21 @@ impl Key {
 
     /// The key for the `count`th resource (from 0) that came without one: a string counts from
     /// `"0"`, an integer from 1 because its 0 means "not set". `None` if the type has no more.
-    pub(super) fn counted(kind: &Kind, prefix: &str, count: u64) -> Option<Self> {
+    pub(super) fn counted(
+        kind: &Kind,
+        prefix: &str,
+        count: u64,
+        digits: &'a mut itoa::Buffer,
+    ) -> Option<Self> {
         let number = count.checked_add(1)?;
         match kind {
-            Kind::String => Some(Self::Text(format!("{prefix}{count}"))),
+            Kind::String => {
+                let digits = digits.format(count);
+                Some(Self::Text(match prefix {
+                    "" => digits.into(),
+                    prefix => [prefix, digits].concat().into(),
+                }))
+            }
             Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => {
                 i32::try_from(number).ok().map(|n| Self::Signed(n.into()))
             }
@@ -65,23 +76,6 @@ impl Key {
             }
             Kind::Uint64 | Kind::Fixed64 => Some(Self::Unsigned(number)),
             _ => None,
-        }
-    }
-
-    /// As the value of a key field.
-    pub(super) fn to_value(&self) -> Value {
-        match self {
-            Self::Text(text) => text.as_str().into(),
-            Self::Signed(number) => (*number).into(),
-            Self::Unsigned(number) => (*number).into(),
-        }
-    }
-
-    /// How many bytes [`encode`](Self::encode) mostly appends.
-    pub(super) fn len_hint(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len() + 4,
-            Self::Signed(_) | Self::Unsigned(_) => 8,
         }
     }
 
@@ -99,7 +93,7 @@ impl Key {
     }
 }
 
-impl fmt::Display for Key {
+impl fmt::Display for Key<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Text(text) => write!(f, "{text:?}"),
@@ -166,14 +160,14 @@ mod tests {
 
     use super::*;
 
-    fn bytes(key: &Key) -> Vec<u8> {
+    fn bytes(key: &Key<'_>) -> Vec<u8> {
         let mut bytes = Vec::new();
         key.encode(&mut bytes);
         bytes
     }
 
     fn text(text: &str) -> Vec<u8> {
-        bytes(&Key::Text(text.to_owned()))
+        bytes(&Key::Text(text.into()))
     }
 
     #[test]

@@ -5,9 +5,9 @@ use bytes::Bytes;
 
 use super::{
     Rows,
+    field_bytes::put_bytes,
     key::{encode_text, internal},
     name::normalized,
-    reply::{put_bytes, put_message},
     request::{NotUnderstood, RequestFields, Told},
     resource::Resource,
     told::Shapes,
@@ -111,7 +111,7 @@ impl List {
                 if reply.len() + row.value.len() > room && !reply.is_empty() {
                     return self.cut_short(rows, after.as_deref(), reply);
                 }
-                put_message(&self.items, &row.value, &mut reply);
+                put_bytes(&self.items, &row.value, &mut reply);
                 left -= 1;
                 after = Some(key);
             }

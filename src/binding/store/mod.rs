@@ -11,6 +11,7 @@ mod catalog;
 mod create;
 mod delete;
 mod failure;
+mod field_bytes;
 mod field_mask;
 mod get;
 mod infer;
@@ -27,7 +28,11 @@ mod told;
 mod update;
 mod written_as;
 
-use std::sync::Arc;
+use std::{
+    pin::pin,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
 pub(super) use infer::infer;
 pub use op::Op;
@@ -40,6 +45,7 @@ use self::{
 use crate::{
     grpc::{RawMessage, Status},
     message::Message,
+    rpc::{SyncHandler, UnaryHandler},
     schema::Method,
     server::ServerBuilder,
     store::Store,
@@ -85,18 +91,32 @@ impl StoreBinding {
         let (path, method) = (method.path(), method.clone());
         builder.unary_for_each_worker(path, move || {
             let (method, resource) = (method.separate(), resource.separate());
-            let operation = Operation::fit(op, &method, &resource, told);
-            let operation = operation.expect("what has fitted once fits again");
+            let operation = Operation::fit(op, &method, &resource, told)?;
             let rows = Rows::new(Arc::clone(&store), resource, reply_bytes_max);
+            if store.answers_at_once() {
+                let answer = move |request: Message| at_once(operation.answer(&rows, request));
+                return answer.into_sync_handler(&method);
+            }
             let handler = Arc::new((operation, rows));
-            move |request: Message| {
+            let answer = move |request: Message| {
                 let handler = Arc::clone(&handler);
                 async move {
                     let (operation, rows) = &*handler;
                     operation.answer(rows, request).await
                 }
-            }
+            };
+            answer.into_handler(&method)
         })
+    }
+}
+
+/// The outcome of what has nothing to wait for, without a box to wait in.
+fn at_once<T>(answer: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+    match pin!(answer).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => Err(Status::internal(
+            "the store does not answer at once, although it says so",
+        )),
     }
 }
 
@@ -140,5 +160,16 @@ impl Operation {
             Self::Update(update) => update.answer(rows, request).await,
             Self::Delete(delete) => delete.answer(rows, request).await,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_does_not_answer_at_once_although_it_says_so_fails_the_call() {
+        let waits = at_once(std::future::pending::<Result<(), Status>>());
+        assert_eq!(waits.unwrap_err().code(), crate::grpc::Code::Internal);
     }
 }

@@ -1,15 +1,15 @@
 //! What the fields of a reply stand for, and replies made of stored rows.
 
-use prost::encoding::{WireType, encode_key, encode_varint};
+use bytes::Bytes;
 
 use super::{
-    key::{Key, internal},
+    field_bytes::{key_room, put_bytes, put_key, put_true},
+    key::Key,
     request::{Told, is_message, is_one},
     resource::Resource,
 };
 use crate::{
     grpc::{RawMessage, Status},
-    message::Message,
     schema::{Field, Kind, MessageType},
 };
 
@@ -84,41 +84,22 @@ impl Reply {
     /// The reply for one stored row.
     pub(super) fn make(
         &self,
-        key: &Key,
-        row: impl Into<bytes::Bytes>,
+        key: &Key<'_>,
+        row: impl FnOnce() -> Result<Bytes, Status>,
     ) -> Result<RawMessage, Status> {
+        let mut reply = Vec::new();
         match self {
-            Self::Row => Ok(RawMessage::new(row.into())),
-            Self::RowIn(field) => {
-                let mut reply = Vec::new();
-                put_message(field, &row.into(), &mut reply);
-                Ok(RawMessage::new(reply))
-            }
+            Self::Row => return row().map(RawMessage::new),
+            Self::RowIn(field) => put_bytes(field, &row()?, &mut reply),
             Self::Key(field) => {
-                let mut reply = Message::new(field.parent_type());
-                reply.set(field, key.to_value()).map_err(internal)?;
-                Ok(RawMessage::new(reply.encode_to_vec()))
+                reply.reserve_exact(key_room(field, key));
+                put_key(field, key, &mut reply);
             }
-            Self::Done(field) => {
-                let mut reply = Message::new(field.parent_type());
-                reply.set(field, true).map_err(internal)?;
-                Ok(RawMessage::new(reply.encode_to_vec()))
-            }
-            Self::Empty => Ok(RawMessage::new(Vec::new())),
+            Self::Done(field) => put_true(field, &mut reply),
+            Self::Empty => {}
         }
+        Ok(RawMessage::new(reply))
     }
-}
-
-/// Appends a sub-message field whose message is encoded already.
-pub(super) fn put_message(field: &Field, message: &[u8], reply: &mut Vec<u8>) {
-    put_bytes(field, message, reply);
-}
-
-/// Appends a field of bytes: tag, length, bytes (protobuf's wire type 2).
-pub(super) fn put_bytes(field: &Field, bytes: &[u8], reply: &mut Vec<u8>) {
-    encode_key(field.number(), WireType::LengthDelimited, reply);
-    encode_varint(bytes.len() as u64, reply);
-    reply.extend_from_slice(bytes);
 }
 
 fn is_done(field: &Field) -> bool {

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     grpc::Status,
-    message::Message,
+    message::{Message, MessageRef},
     schema::{Field, Kind, MessageType},
 };
 
@@ -165,12 +165,12 @@ impl Carrier {
     ///
     /// # Errors
     /// INVALID_ARGUMENT if its field is not set.
-    pub(super) fn unpack(&self, request: Message) -> Result<Message, Status> {
+    pub(super) fn unpack<'a>(&self, request: &'a Message) -> Result<MessageRef<'a>, Status> {
         let Self::In(field) = self else {
-            return Ok(request);
+            return Ok(request.as_ref());
         };
         match request.message(field).map_err(internal)? {
-            Some(carried) => Ok(carried.to_owned()),
+            Some(carried) => Ok(carried),
             None => Err(Status::invalid_argument(format!(
                 "`{}` of {} is not set",
                 field.name(),

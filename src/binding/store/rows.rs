@@ -1,20 +1,21 @@
 //! The rows of one resource in the store.
 
-use std::sync::Arc;
+use std::{cell::Cell, sync::Arc};
 
 use bytes::Bytes;
 
 use super::{
     failure::from_store,
-    key::{Key, internal},
+    field_bytes::{key_room, put_key},
+    key::Key,
     resource::Resource,
 };
 use crate::{
     grpc::Status,
     limits,
-    message::Message,
+    message::{Message, MessageRef},
     schema::{Field, MessageType},
-    store::{Batch, KeyRange, Page, Precondition, Revision, Row, Store, StoreError},
+    store::{KeyRange, Page, Precondition, Revision, Row, Store, StoreError},
 };
 
 /// The rows of one resource.
@@ -83,7 +84,7 @@ impl Rows {
     }
 
     /// `user.User with id "7"`: how a status names a resource.
-    pub(super) fn named(&self, key: &Key) -> String {
+    pub(super) fn named(&self, key: &Key<'_>) -> String {
         let (of, field) = (self.message_type().full_name(), self.resource.key().name());
         format!("{of} with {field} {key}")
     }
@@ -92,7 +93,11 @@ impl Rows {
     ///
     /// # Errors
     /// INVALID_ARGUMENT if it is not set.
-    pub(super) fn key_in(&self, request: &Message, field: &Field) -> Result<Key, Status> {
+    pub(super) fn key_in<'a>(
+        &self,
+        request: &'a Message,
+        field: &Field,
+    ) -> Result<Key<'a>, Status> {
         Key::read(request.as_ref(), field)?.ok_or_else(|| {
             Status::invalid_argument(format!(
                 "`{}` of {} is not set; it is the key of the {} that is meant",
@@ -103,10 +108,14 @@ impl Rows {
         })
     }
 
-    /// The next key of the counter.
-    pub(super) async fn next_key(&self, prefix: &str) -> Result<Key, Status> {
+    /// The next key of the counter, written to `digits` if it is a string.
+    pub(super) async fn next_key<'a>(
+        &self,
+        prefix: &str,
+        digits: &'a mut itoa::Buffer,
+    ) -> Result<Key<'a>, Status> {
         let count = self.store.next(&self.sequence).await.map_err(from_store)?;
-        Key::counted(&self.resource.key().kind(), prefix, count).ok_or_else(|| {
+        Key::counted(&self.resource.key().kind(), prefix, count, digits).ok_or_else(|| {
             let key = self.resource.key();
             Status::resource_exhausted(format!(
                 "`{}` is {}, and there is no free one left to count to; set it yourself",
@@ -116,20 +125,25 @@ impl Rows {
         })
     }
 
-    /// A resource as it is stored under a key: with its key field set to it.
-    ///
-    /// # Errors
-    /// INVALID_ARGUMENT if a field is missing that proto2 requires.
-    pub(super) fn encode(&self, row: &mut Message, key: &Key) -> Result<Bytes, Status> {
-        row.set(self.resource.key(), key.to_value())
-            .map_err(internal)?;
-        match row.missing_required().first() {
-            None => Ok(row.encode_to_bytes()),
-            Some(missing) => Err(Status::invalid_argument(format!(
-                "`{missing}` of {} is required and not set",
-                self.message_type().full_name()
-            ))),
+    /// A resource as it is stored under a key: as it came, with its key field set, be it by the caller
+    /// or behind what came. Of a field that comes twice the last one counts.
+    pub(super) fn encode(&self, row: MessageRef<'_>, key: &Key<'_>) -> Result<Bytes, Status> {
+        if self.is_keyed(row)? {
+            return Ok(row.encode_to_bytes());
         }
+        let room = row.encoded_len() + key_room(self.resource.key(), key);
+        let mut encoded = Vec::with_capacity(room);
+        self.append_keyed(row, key, &mut encoded);
+        Ok(encoded.into())
+    }
+
+    fn is_keyed(&self, row: MessageRef<'_>) -> Result<bool, Status> {
+        Ok(Key::read(row, self.resource.key())?.is_some())
+    }
+
+    fn append_keyed(&self, row: MessageRef<'_>, key: &Key<'_>, buffer: &mut Vec<u8>) {
+        row.with_encoded(|encoded| buffer.extend_from_slice(encoded));
+        put_key(self.resource.key(), key, buffer);
     }
 
     /// # Errors
@@ -142,9 +156,9 @@ impl Rows {
 
     /// # Errors
     /// NOT_FOUND if there is none.
-    pub(super) async fn get(&self, key: &Key) -> Result<Row, Status> {
-        let row = self.store.get(&self.bytes(key)).await.map_err(from_store)?;
-        row.ok_or_else(|| self.not_found(key))
+    pub(super) async fn get(&self, key: &Key<'_>) -> Result<Row, Status> {
+        let row = self.with_bytes(key, |bytes| self.store.get(bytes)).await;
+        row.map_err(from_store)?.ok_or_else(|| self.not_found(key))
     }
 
     /// At most `rows_max` rows after a key, of those whose keys begin with `prefix`.
@@ -160,16 +174,16 @@ impl Rows {
     }
 
     /// Stores a new row; `false` if the key is taken.
-    pub(super) async fn insert(&self, key: &Key, value: Bytes) -> Result<bool, Status> {
-        self.put(key, value, Precondition::Absent).await
+    pub(super) async fn insert(&self, key: &Key<'_>, row: MessageRef<'_>) -> Result<bool, Status> {
+        self.put(key, row, Precondition::Absent).await
     }
 
     /// Puts a row in the place of another.
     ///
     /// # Errors
     /// NOT_FOUND if there is none.
-    pub(super) async fn replace(&self, key: &Key, value: Bytes) -> Result<(), Status> {
-        match self.put(key, value, Precondition::Present).await? {
+    pub(super) async fn replace(&self, key: &Key<'_>, row: MessageRef<'_>) -> Result<(), Status> {
+        match self.put(key, row, Precondition::Present).await? {
             true => Ok(()),
             false => Err(self.not_found(key)),
         }
@@ -178,23 +192,25 @@ impl Rows {
     /// Puts a row in the place of one that was read; `false` if that was changed since.
     pub(super) async fn replace_if(
         &self,
-        key: &Key,
-        value: Bytes,
+        key: &Key<'_>,
+        row: MessageRef<'_>,
         read: Revision,
     ) -> Result<bool, Status> {
-        self.put(key, value, Precondition::Revision(read)).await
+        self.put(key, row, Precondition::Revision(read)).await
     }
 
     /// Deletes a row, and tells what it was.
     ///
     /// # Errors
     /// NOT_FOUND if there is none.
-    pub(super) async fn delete(&self, key: &Key) -> Result<Row, Status> {
+    pub(super) async fn delete(&self, key: &Key<'_>) -> Result<Row, Status> {
         for _ in 0..limits::UPDATE_ATTEMPTS_MAX {
             let row = self.get(key).await?;
             // What is deleted must be what is answered with.
-            let batch = Batch::new().delete(self.bytes(key), Precondition::Revision(row.revision));
-            if applied(self.store.commit(batch).await)? {
+            let unchanged = Precondition::Revision(row.revision);
+            let commit =
+                self.with_bytes(key, |bytes| self.store.commit_one(bytes, None, unchanged));
+            if applied(commit.await)? {
                 return Ok(row);
             }
         }
@@ -202,31 +218,65 @@ impl Rows {
     }
 
     /// ABORTED: others were always faster.
-    pub(super) fn contended(&self, key: &Key) -> Status {
+    pub(super) fn contended(&self, key: &Key<'_>) -> Status {
         let what = self.named(key);
         Status::aborted(format!(
             "{what} is being changed by many calls at once; try again"
         ))
     }
 
+    /// Stores a resource; `false` if the precondition does not hold.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT if a field is missing that proto2 requires.
     async fn put(
         &self,
-        key: &Key,
-        value: Bytes,
+        key: &Key<'_>,
+        row: MessageRef<'_>,
         precondition: Precondition,
     ) -> Result<bool, Status> {
-        let batch = Batch::new().put(self.bytes(key), value, precondition);
-        applied(self.store.commit(batch).await)
+        let is_keyed = self.is_keyed(row)?;
+        self.check_required(row, is_keyed)?;
+        let put = |key: &[u8], value: &[u8]| self.store.commit_one(key, Some(value), precondition);
+        let commit = self.with_bytes(key, |bytes| {
+            if is_keyed {
+                return row.with_encoded(|value| put(bytes, value));
+            }
+            let key_bytes = bytes.len();
+            self.append_keyed(row, key, bytes);
+            let (key, value) = bytes.split_at(key_bytes);
+            put(key, value)
+        });
+        applied(commit.await)
     }
 
-    fn bytes(&self, key: &Key) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(self.prefix.len() + key.len_hint());
+    /// What is not there must not be required, save for the key that it is given.
+    fn check_required(&self, row: MessageRef<'_>, is_keyed: bool) -> Result<(), Status> {
+        let key = self.resource.key().name();
+        let missing = row.missing_required();
+        match missing.iter().find(|path| is_keyed || *path != key) {
+            None => Ok(()),
+            Some(missing) => Err(Status::invalid_argument(format!(
+                "`{missing}` of {} is required and not set",
+                self.message_type().full_name()
+            ))),
+        }
+    }
+
+    /// Has `then` see a key's bytes in the store, in a buffer of the thread.
+    fn with_bytes<T>(&self, key: &Key<'_>, then: impl FnOnce(&mut Vec<u8>) -> T) -> T {
+        let mut bytes = BYTES.take();
+        bytes.clear();
         bytes.extend_from_slice(&self.prefix);
         key.encode(&mut bytes);
-        bytes
+        let answer = then(&mut bytes);
+        if bytes.capacity() <= limits::MESSAGE_POOL_BUFFER_BYTES_MAX {
+            BYTES.set(bytes);
+        }
+        answer
     }
 
-    fn not_found(&self, key: &Key) -> Status {
+    fn not_found(&self, key: &Key<'_>) -> Status {
         Status::not_found(format!("no {}", self.named(key)))
     }
 
@@ -242,6 +292,10 @@ fn applied(commit: Result<Revision, StoreError>) -> Result<bool, Status> {
         Err(error) if error.is_precondition_failed().is_some() => Ok(false),
         Err(error) => Err(from_store(error)),
     }
+}
+
+thread_local! {
+    static BYTES: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
 
 /// The first byte of a row's key.

@@ -1,7 +1,5 @@
 //! update: a resource in, in the place of the one with its key.
 
-use bytes::Bytes;
-
 use super::{
     Rows,
     field_mask::FieldMask,
@@ -14,7 +12,7 @@ use super::{
 use crate::{
     grpc::{RawMessage, Status},
     limits,
-    message::Message,
+    message::{Message, MessageRef},
     schema::{Field, Method},
 };
 
@@ -76,38 +74,44 @@ impl Update {
             .as_ref()
             .map(|key| Key::read(request.as_ref(), key));
         let beside = beside.transpose()?.flatten();
-        let mut new = self.carrier.unpack(request)?;
-        let key = which(rows.resource(), &new, beside)?;
-        let stored = match mask {
-            None => {
-                let encoded = rows.encode(&mut new, &key)?;
-                rows.replace(&key, encoded.clone()).await?;
-                encoded
-            }
-            Some(mask) => merge(rows, &key, &new, &mask).await?,
+        let new = self.carrier.unpack(&request)?;
+        let key = which(rows.resource(), new, beside)?;
+        let Some(mask) = mask else {
+            rows.replace(&key, new).await?;
+            return self.reply.make(&key, || rows.encode(new, &key));
         };
-        self.reply.make(&key, stored)
+        let merged = merge(rows, &key, &new.to_owned(), &mask).await?;
+        self.reply.make(&key, || rows.encode(merged.as_ref(), &key))
     }
 }
 
 /// Reads, replaces the fields of the mask, and commits if nobody else was faster; else again.
-async fn merge(rows: &Rows, key: &Key, new: &Message, mask: &FieldMask) -> Result<Bytes, Status> {
+async fn merge(
+    rows: &Rows,
+    key: &Key<'_>,
+    new: &Message,
+    mask: &FieldMask,
+) -> Result<Message, Status> {
     for _ in 0..limits::UPDATE_ATTEMPTS_MAX {
         let old = rows.get(key).await?;
         let mut merged = rows.decode(&old)?;
         mask.apply(new, &mut merged)?;
-        let encoded = rows.encode(&mut merged, key)?;
-        if rows.replace_if(key, encoded.clone(), old.revision).await? {
-            return Ok(encoded);
+        let row = merged.as_ref();
+        if rows.replace_if(key, row, old.revision).await? {
+            return Ok(merged);
         }
     }
     Err(rows.contended(key))
 }
 
 /// The key of the resource that is meant: in the new one, beside it, or alike in both.
-fn which(resource: &Resource, new: &Message, beside: Option<Key>) -> Result<Key, Status> {
+fn which<'a>(
+    resource: &Resource,
+    new: MessageRef<'a>,
+    beside: Option<Key<'a>>,
+) -> Result<Key<'a>, Status> {
     let name = resource.key().name();
-    match (Key::read(new.as_ref(), resource.key())?, beside) {
+    match (Key::read(new, resource.key())?, beside) {
         (Some(own), Some(beside)) if own != beside => Err(Status::invalid_argument(format!(
             "`{name}` is {own}, but the request is for {beside}"
         ))),

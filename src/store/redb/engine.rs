@@ -17,7 +17,8 @@ use bytes::Bytes;
 
 use super::{failure::failure, sequences::Reservation};
 use crate::store::{
-    Batch, KeyRange, Page, Revision, Row, StoreError, Write, checksum::checksum, scan::PageBuilder,
+    Batch, KeyRange, Page, Revision, Row, StoreError, checksum::checksum, record::Record,
+    scan::PageBuilder,
 };
 
 /// An open database; written by one thread, read through its [`Snapshot`]s by any.
@@ -41,8 +42,8 @@ pub(super) struct Snapshot {
 #[derive(Debug)]
 pub(super) struct Applied {
     pub(super) revision: Revision,
-    /// The writes that changed something, with bytes of their own.
-    pub(super) writes: Vec<Write>,
+    /// The writes that changed something.
+    pub(super) records: Vec<Record>,
 }
 
 impl Engine {
@@ -201,7 +202,7 @@ fn apply(
             return Ok(Err(failed));
         }
     }
-    let mut writes = Vec::with_capacity(batch.writes().len());
+    let mut records = Vec::with_capacity(batch.writes().len());
     for write in batch.writes() {
         let changes = match &write.value {
             None => rows.remove(&*write.key)?.is_some(),
@@ -211,10 +212,10 @@ fn apply(
             }
         };
         if changes {
-            writes.push(write.tightly());
+            records.push(Record::of(write));
         }
     }
-    Ok(Ok(Applied { revision, writes }))
+    Ok(Ok(Applied { revision, records }))
 }
 
 fn put(

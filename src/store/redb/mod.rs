@@ -241,7 +241,7 @@ impl Shared {
         let mut log = self.change_log.begin();
         let published = self.publish(engine);
         for applied in commits.iter().flatten() {
-            let logged = log.append(applied.writes.iter());
+            let logged = log.append(applied.records.iter().cloned());
             debug_assert_eq!(logged, applied.revision);
         }
         published
