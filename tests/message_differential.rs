@@ -161,6 +161,45 @@ fn nesting_ends_at_the_same_level() {
     assert!((11..55).contains(&taken), "{taken}");
 }
 
+/// A number that a closed enum does not name is unknown, and unsets no other member of its oneof:
+/// what comes behind it is merged into what stands before it.
+#[test]
+fn an_unnamed_number_unsets_no_member() {
+    let schema = fixtures::compile("unnamed.proto");
+    let choice = [0x0a, 2, 8, 1, 0x10, 99, 0x0a, 2, 8, 2];
+    let ours = check_wire(&schema.message("unnamed.Choice").unwrap(), &choice).unwrap();
+    let parts = ours
+        .message("parts")
+        .unwrap()
+        .unwrap()
+        .list("part")
+        .unwrap();
+    assert_eq!(
+        parts
+            .iter()
+            .filter_map(message::ValueRef::as_i32)
+            .collect::<Vec<_>>(),
+        [1, 2]
+    );
+    let inside = [&[0x0a, choice.len() as u8], &choice[..]].concat();
+    check_wire(&schema.message("unnamed.Inside").unwrap(), &inside).unwrap();
+    let inside = [
+        &[
+            0x13,
+            0x1a,
+            choice.len() as u8 + 4,
+            8,
+            1,
+            0x12,
+            choice.len() as u8,
+        ],
+        &choice[..],
+        &[0x14],
+    ]
+    .concat();
+    check_wire(&schema.message("unnamed.Inside").unwrap(), &inside).unwrap();
+}
+
 /// Every message type of a random schema.
 fn random_types(random: &mut Random) -> Vec<MessageType> {
     let schema = random_schema(random);
