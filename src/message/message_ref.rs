@@ -61,7 +61,7 @@ pub(super) enum HeldRun<'a> {
 }
 
 static NOTHING_RECEIVED: Received = Received::EMPTY;
-static NOTHING_SET: Slots = Slots(Vec::new());
+static NOTHING_SET: Slots = Slots::EMPTY;
 
 /// A getter of numbers: the types it reads, and how.
 macro_rules! number {

@@ -40,6 +40,8 @@ pub(super) struct Received {
     /// The node of the message itself.
     pub(super) root: Node,
     pub(super) indexes: Indexes,
+    /// How many messages lie inside each other in it, groups included that are not known.
+    pub(super) height: usize,
 }
 
 /// Where a node is in the arena; [`Node::NONE`] of a message that was not laid out.
@@ -80,6 +82,7 @@ impl Received {
         arena: Arena(Vec::new()),
         root: Node::NONE,
         indexes: Indexes::NONE,
+        height: 0,
     };
 
     #[inline]

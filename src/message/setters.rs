@@ -2,7 +2,7 @@
 
 use super::{
     FieldError, FieldKey, MapKey, Message, MessageRef, Value, ValueRef,
-    body::{Body, Slot, Slots},
+    body::{Body, Slot},
     field_key::slot_of,
     fit::{Misfit, fit, fit_key, fit_one, fit_value},
     lending::Context,
@@ -26,7 +26,8 @@ impl Message {
     ///   `HashMap` or `BTreeMap`.
     ///
     /// # Errors
-    /// If there is no such field, or the value does not fit it.
+    /// If there is no such field, or the value does not fit it; and if messages would lie deeper inside
+    /// each other than [`MESSAGE_NESTING_MAX`](crate::limits::MESSAGE_NESTING_MAX).
     pub fn set(&mut self, field: impl FieldKey, value: impl Into<Value>) -> Result<(), FieldError> {
         let Inner { body, context } = &mut *self.inner;
         let (tables, layout) = (context.tables(), context.message_type.layout());
@@ -40,7 +41,8 @@ impl Message {
     /// Adds an element at the end of a repeated field.
     ///
     /// # Errors
-    /// If there is no such field, it is not repeated, or the value does not fit its elements.
+    /// If there is no such field, it is not repeated, or the value does not fit its elements, as for
+    /// [`set`](Self::set).
     pub fn push(
         &mut self,
         field: impl FieldKey,
@@ -54,10 +56,9 @@ impl Message {
             return Err(FieldError::wrong_type(info, "take an element"));
         }
         let item = fit_one(tables, row, value.into());
-        match (
-            item.map_err(|misfit| FieldError::misfit(info, misfit))?,
-            body.own(context, slot),
-        ) {
+        let item = item.map_err(|misfit| FieldError::misfit(info, misfit))?;
+        body.slots.height = body.slots.height.max(item.height());
+        match (item, body.own(context, slot)) {
             (Slot::Bits(bits), Slot::Numbers(items)) => items.push(bits),
             (item, Slot::Values(items)) => items.push(item),
             _ => {}
@@ -68,7 +69,7 @@ impl Message {
     /// Puts an entry into a map field, in place of the one with the same key.
     ///
     /// # Errors
-    /// If there is no such field, it is no map, or key or value do not fit.
+    /// If there is no such field, it is no map, or key or value do not fit, as for [`set`](Self::set).
     pub fn insert(
         &mut self,
         field: impl FieldKey,
@@ -86,6 +87,7 @@ impl Message {
         let misfit = |misfit: Misfit| FieldError::misfit(info, misfit);
         let key = fit_key(tables, entry, key.into()).map_err(misfit)?;
         let value = fit_value(tables, entry, value.into()).map_err(misfit)?;
+        body.slots.height = body.slots.height.max(value.height());
         if let Slot::Map(entries) = body.own(context, slot) {
             entries.insert(key, value);
         }
@@ -202,7 +204,7 @@ impl MessageRef<'_> {
         };
         Body {
             received,
-            slots: Slots(self.slots().0.clone()),
+            slots: self.slots().clone(),
         }
     }
 }
