@@ -12,6 +12,7 @@ use reflectd::{
     message::{FieldError, Value},
     schema::MessageType,
 };
+use serde::{Deserialize, Serialize};
 
 /// Puts a message into an empty one.
 type Wrap = fn(&MessageType, Message) -> Result<Message, FieldError>;
@@ -64,6 +65,49 @@ fn no_setter_nests_deeper_than_a_hundred() {
     }
 }
 
+/// What one way in takes all others take, and all ways out write.
+#[test]
+fn each_way_in_and_out_counts_the_same() {
+    let ty = node();
+    for depth in [49, 50, 51, 52, 99, 100, 101, 102] {
+        for (key, open, close) in [
+            (1, r#"{"child":"#, "}"),
+            (2, r#"{"children":["#, "]}"),
+            (3, r#"{"byName":{"a":"#, "}}"),
+        ] {
+            let encoded = (0..depth).fold(vec![], |inner, _| match key {
+                3 => delimited(
+                    0x1a,
+                    &[
+                        b"
+a",
+                        &*delimited(0x12, &inner),
+                    ]
+                    .concat(),
+                ),
+                key => delimited(key << 3 | 2, &inner),
+            });
+            let json = format!("{}{{}}{}", open.repeat(depth), close.repeat(depth));
+            let decoded = Message::decode(&ty, encoded);
+            let read = Message::from_json(&ty, &json);
+            let Ok(decoded) = decoded else {
+                assert!(read.is_err() && depth > 100, "{key} at {depth}");
+                continue;
+            };
+            assert!(depth <= 100, "{key} at {depth}");
+            assert_eq!(read.unwrap(), decoded, "{key} at {depth}");
+            assert_eq!(decoded.to_json().unwrap(), json);
+            // In the text format an entry has brackets of its own.
+            match Message::from_text(&ty, &decoded.to_text()) {
+                Ok(read) => assert_eq!(read, decoded),
+                Err(why) => assert!(key == 3 && depth > 50, "{key} at {depth}: {why}"),
+            }
+            let value: Node = decoded.deserialize().unwrap();
+            assert_eq!(Message::from_serialize(&ty, &value).unwrap(), decoded);
+        }
+    }
+}
+
 /// What was received counts as what it holds, what is unknown included.
 #[test]
 fn what_was_received_counts() {
@@ -107,6 +151,15 @@ fn what_is_too_deep_changes_nothing() {
     message.push("children", deep.clone()).unwrap_err();
     message.insert("by_name", "a", deep.as_ref()).unwrap_err();
     assert_eq!(message, before);
+}
+
+#[derive(Serialize, Deserialize)]
+struct Node {
+    child: Option<Box<Self>>,
+    #[serde(default)]
+    children: Vec<Self>,
+    #[serde(default)]
+    by_name: BTreeMap<String, Self>,
 }
 
 fn node() -> MessageType {

@@ -219,8 +219,7 @@ impl Writer<'_> {
                 // Keys of objects are strings.
                 key => self.text.name(&key.to_string()),
             }
-            // On the wire an entry is a message around its value.
-            if let Err(why) = self.below(|writer| writer.value(value, field, message)) {
+            if let Err(why) = self.value(value, field, message) {
                 self.path.push(Segment::key(key));
                 return Err(why);
             }
