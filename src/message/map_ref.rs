@@ -292,8 +292,12 @@ impl MapKeyRef<'_> {
 
     /// As it stands in the path of an error: `["key"]`, `[5]`.
     pub(super) fn in_path(self) -> String {
+        const SHOWN_CHARS_MAX: usize = 64;
         match self {
-            Self::Str(key) => format!("[{key:?}]"),
+            Self::Str(key) => match key.char_indices().nth(SHOWN_CHARS_MAX) {
+                Some((end, _)) => format!("[{:?}…]", &key[..end]),
+                None => format!("[{key:?}]"),
+            },
             key => format!("[{key}]"),
         }
     }

@@ -1,5 +1,7 @@
 //! What the rest of the room reads of a message, by slot.
 
+use bytes::Bytes;
+
 use super::{Held, HeldRun, MessageRef};
 use crate::{
     message::{
@@ -229,6 +231,18 @@ impl<'a> MessageRef<'a> {
                 HeldRun::Received(run) => run.count > 0,
                 HeldRun::Set(value) => !value.is_default(),
             },
+        }
+    }
+
+    /// The value of a `bytes` field, shared with the message.
+    pub(in crate::message) fn shared_bytes(self, slot: u16) -> Bytes {
+        match self.held(slot) {
+            Held::Received(Entry::Value(mut at)) => {
+                let end = wire::length(self.view().bytes, &mut at).unwrap_or(at);
+                self.received().bytes.slice(at..end)
+            }
+            Held::Set(Slot::Bytes(bytes)) => bytes.clone(),
+            _ => Bytes::new(),
         }
     }
 
