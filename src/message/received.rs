@@ -75,12 +75,14 @@ pub(super) enum Entry {
 }
 
 impl Received {
-    pub(super) const EMPTY: Self = Self {
-        bytes: Bytes::new(),
-        arena: Arena(Vec::new()),
-        root: Node::NONE,
-        indexes: Indexes::NONE,
-    };
+    pub(super) const fn empty() -> Self {
+        Self {
+            bytes: Bytes::new(),
+            arena: Arena(Vec::new()),
+            root: Node::NONE,
+            indexes: Indexes::new(),
+        }
+    }
 
     #[inline]
     pub(super) fn bytes(&self) -> &[u8] {
