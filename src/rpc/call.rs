@@ -312,9 +312,9 @@ impl Call {
         if !self.is_raw() {
             return encoding.compress(message.bytes);
         }
-        match encoding {
-            MessageEncoding::Identity => Err(Status::internal(UNTOLD_ENCODING)),
-            _ => Ok(message),
+        match encoding == MessageEncoding::Identity {
+            true => Err(Status::internal(UNTOLD_ENCODING)),
+            false => Ok(message),
         }
     }
 
