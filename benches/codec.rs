@@ -12,6 +12,7 @@
 //! - `encode`: a message that was built, into a buffer that is used again
 //! - `fresh`: the same into a buffer of its own
 //! - `again`: a message that was received and left as it is, into a buffer that is used again
+//! - `get`: every number of the lists of a message that was decoded, by its index
 //! - `json_write`, `json_read`: prost has none
 #![allow(
     clippy::unwrap_used,
@@ -206,6 +207,9 @@ impl<'a, M: prost::Message + Default + Sum> Case<'a, M> {
         assert_eq!(self.reader.sum(self.received.as_ref()), sum);
         assert_eq!(self.reader.sum(self.built.as_ref()), sum);
         assert_eq!(sum_reflected(&self.reflected), sum);
+        if self.reader.has_only_numbers() {
+            assert_eq!(self.reader.sum_by_index(self.received.as_ref()), sum);
+        }
         for encoded in [self.built.encode_to_vec(), self.received.encode_to_vec()] {
             assert_eq!(M::decode(&encoded[..]).unwrap().sum(), sum);
             assert_eq!(encoded.len(), self.wire.len());
@@ -215,7 +219,7 @@ impl<'a, M: prost::Message + Default + Sum> Case<'a, M> {
     }
 
     fn operations(&self) -> Vec<(&'static str, Vec<Way<'_>>)> {
-        vec![
+        let mut operations = vec![
             ("read", self.read()),
             ("decode", self.decode()),
             ("encode", self.encode(&self.built)),
@@ -223,7 +227,11 @@ impl<'a, M: prost::Message + Default + Sum> Case<'a, M> {
             ("again", self.encode(&self.received)),
             ("json_write", self.json_write()),
             ("json_read", self.json_read()),
-        ]
+        ];
+        if self.reader.has_only_numbers() {
+            operations.push(("get", self.get()));
+        }
+        operations
     }
 
     fn read(&self) -> Vec<Way<'_>> {
@@ -231,6 +239,13 @@ impl<'a, M: prost::Message + Default + Sum> Case<'a, M> {
             way(PROST, || M::decode(&self.wire[..]).unwrap().sum()),
             way(PROST_REFLECT, || sum_reflected(&self.decode_reflected())),
             way(OURS, || self.reader.sum(self.decode_ours().as_ref())),
+        ]
+    }
+
+    fn get(&self) -> Vec<Way<'_>> {
+        vec![
+            way(PROST, || self.generated.sum()),
+            way(OURS, || self.reader.sum_by_index(self.received.as_ref())),
         ]
     }
 

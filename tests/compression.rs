@@ -8,14 +8,15 @@ mod peer;
 #[path = "support/reflectd.rs"]
 mod program;
 
-use std::{io::Read, net::SocketAddr};
+use std::{io::Read, net::SocketAddr, time::Duration};
 
 use flate2::{Compression, read};
 use peer::{Answer, Peer, message};
 #[cfg(all(target_os = "linux", feature = "cli"))]
 use program::Running;
 use reflectd::{
-    Call, MessageEncoding, RawMessage, Replies, Schema, Server, ServerBuilder, Status, Streaming,
+    Call, MessageEncoding, Metadata, RawMessage, Replies, Schema, Server, ServerBuilder, Status,
+    Streaming,
 };
 
 const GREET: &str = "/greeter.Greeter/Greet";
@@ -310,6 +311,27 @@ async fn replies_of_one_stream_may_differ() {
         (1, &b"-one"[..])
     );
     assert_eq!(plain, message(b"-two"));
+}
+
+#[tokio::test]
+async fn replies_are_not_compressed_once_headers_without_an_encoding_are_gone() {
+    let path = "/greeter.Greeter/GreetRepeatedly";
+    let address = start(|builder| {
+        builder.server_streaming(
+            path,
+            async |call: Call, request: RawMessage, mut replies: Replies<RawMessage>| {
+                replies.send_headers(Metadata::new());
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                call.compress_replies(true);
+                replies.send(request).await
+            },
+        )
+    })
+    .await;
+    let accepts = [("grpc-accept-encoding", "gzip")];
+    let answer = call(address, path, &accepts, &message(b"one")).await;
+    assert_eq!(answer.headers.get("grpc-encoding"), None);
+    assert_eq!(answer.body, message(b"one"));
 }
 
 #[tokio::test]

@@ -159,9 +159,9 @@ fn nesting_stops_at_a_hundred() {
     Message::decode(&ty, message.encode_to_bytes()).unwrap();
     for depth in [101, 126, 127, 128, 100_000] {
         let error = Message::from_json(&ty, &nested(depth)).unwrap_err();
-        let path = ["child"; 100].join(".");
+        let end = ["child"; 12].join(".");
         let expected = format!(
-            "the JSON is no `everything.Everything`: `{path}`: it nests deeper than 100 levels"
+            "the JSON is no `everything.Everything`: `{end}….{end}`: it nests deeper than 100 levels"
         );
         assert!(error.to_string().starts_with(&expected), "{error}");
     }
@@ -188,6 +188,35 @@ fn nesting_stops_at_a_hundred() {
     Message::from_json_with(&ty, &unknown, &ignoring).unwrap();
     let brackets_in_strings = format!(r#"{{"string":"\"{}"}}"#, "[".repeat(1000));
     Message::from_json(&ty, &brackets_in_strings).unwrap();
+}
+
+/// What an Any holds is read as what stands elsewhere is, and what is wrong in it is told the same way.
+#[test]
+fn an_any_holds_what_a_message_holds() {
+    let ty = everything("WellKnown");
+    let list = |depth: usize| {
+        format!(
+            "{}{{}}{}",
+            r#"{"children":["#.repeat(depth),
+            "]}".repeat(depth)
+        )
+    };
+    let any = |fields: &str| {
+        format!(r#"{{"any":{{"@type":"type.googleapis.com/everything.Everything",{fields}}}}}"#)
+    };
+    let nested = list(90);
+    let json = any(nested.strip_prefix('{').unwrap().strip_suffix('}').unwrap());
+    let message = Message::from_json(&ty, &json).unwrap();
+    assert_eq!(message.to_json().unwrap(), json);
+
+    let wrong = Message::from_json(&ty, &any(r#""child":{"int32":"x"}"#)).unwrap_err();
+    assert_eq!(wrong.path(), "any.child.int32");
+    let text = wrong.to_string();
+    assert!(
+        text.contains(r#"invalid type: string "x", expected int32 at line 1"#),
+        "{text}"
+    );
+    assert_eq!(text.matches("at line").count(), 1, "{text}");
 }
 
 /// A level of JSON inside a Struct is two levels of messages: Struct and Value.

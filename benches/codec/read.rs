@@ -196,6 +196,22 @@ impl Reader {
         let values = values.map(|value| value.expect("the handle is the type's"));
         values.fold(0, u64::wrapping_add)
     }
+
+    /// Whether all fields are lists of numbers.
+    pub(crate) fn has_only_numbers(&self) -> bool {
+        let mut reads = self.fields.iter().map(|(_, read)| read);
+        reads.all(|read| matches!(read, Read::Numbers))
+    }
+
+    /// The sum of the elements of the lists of numbers, each by its index.
+    pub(crate) fn sum_by_index(&self, message: MessageRef<'_>) -> u64 {
+        let lists = self.fields.iter().map(|(field, _)| {
+            let list = message.list(field).expect("the handle is the type's");
+            let items = (0..list.len()).filter_map(|index| list.get(index));
+            items.map(number).fold(0, u64::wrapping_add)
+        });
+        lists.fold(0, u64::wrapping_add)
+    }
 }
 
 fn number(value: ValueRef<'_>) -> u64 {

@@ -40,7 +40,9 @@ pub(super) struct MapIndex {
 }
 
 impl Indexes {
-    pub(super) const NONE: Self = Self(OnceLock::new());
+    pub(super) const fn new() -> Self {
+        Self(OnceLock::new())
+    }
 
     /// Forgets them.
     #[inline]
@@ -106,7 +108,7 @@ impl Indexes {
 
 impl Clone for Indexes {
     fn clone(&self) -> Self {
-        Self::NONE
+        Self::new()
     }
 }
 

@@ -1,6 +1,10 @@
 //! A repeated field, borrowed.
 
+mod packed;
+
 use std::fmt;
+
+use packed::fold_packed;
 
 use super::{
     MessageRef, ValueRef,
@@ -164,31 +168,39 @@ impl<'a> Iterator for ListIter<'a> {
 
     /// As iterating does, and faster: what the elements are is asked once.
     #[inline]
-    fn fold<B, F: FnMut(B, ValueRef<'a>) -> B>(mut self, init: B, mut f: F) -> B {
-        let mut all = init;
-        if let Source::Received(walk) = &self.source
-            && self.field.field_type.is_message()
-        {
-            let mut walk = walk.clone();
-            for _ in 0..self.left {
-                let Some(message) = walk.next_message(self.message, self.field) else {
-                    break;
-                };
-                all = f(all, ValueRef::Message(message));
+    fn fold<B, F: FnMut(B, ValueRef<'a>) -> B>(self, init: B, mut f: F) -> B {
+        let (message, field) = (self.message, self.field);
+        match self.source {
+            Source::Received(mut walk) => {
+                let (mut all, mut left) = (init, self.left);
+                while left > 0 {
+                    if field.field_type.is_message() {
+                        let Some(element) = walk.next_message(message, field) else {
+                            break;
+                        };
+                        all = f(all, ValueRef::Message(element));
+                    } else if let Some(packed) = walk.packed_rest(message.view().bytes, field) {
+                        let (folded, count) = fold_packed(field.field_type, packed, all, &mut f);
+                        all = folded;
+                        left = left.saturating_sub(count);
+                        continue;
+                    } else {
+                        let Some(element) = walk.next(message, field) else {
+                            break;
+                        };
+                        all = f(all, element);
+                    }
+                    left -= 1;
+                }
+                all
             }
-            return all;
+            Source::Numbers(items) => items.iter().fold(init, |all, bits| {
+                f(all, ValueRef::of_bits(field.field_type, *bits))
+            }),
+            Source::Values(items) => items.iter().fold(init, |all, item| {
+                f(all, ValueRef::of_slot(message, field, item))
+            }),
         }
-        while self.left > 0 {
-            if let Some(packed) = self.packed_rest() {
-                let (folded, count) = fold_packed(self.field.field_type, packed, all, &mut f);
-                all = folded;
-                self.left = self.left.saturating_sub(count);
-                continue;
-            }
-            let Some(value) = self.next() else { break };
-            all = f(all, value);
-        }
-        all
     }
 
     fn nth(&mut self, index: usize) -> Option<ValueRef<'a>> {
@@ -217,8 +229,14 @@ impl ExactSizeIterator for ListIter<'_> {}
 impl<'a> ListIter<'a> {
     /// The element at an index of a received list.
     fn leap(mut self, index: usize) -> Option<ValueRef<'a>> {
+        let Source::Received(walk) = &mut self.source else {
+            return None;
+        };
         let field_type = self.field.field_type;
-        if let Some(packed) = self.clone().packed_rest()
+        let packed = walk
+            .clone()
+            .packed_rest(self.message.view().bytes, self.field);
+        if let Some(packed) = packed
             && let width @ (4 | 8) = packed.len() / self.left
             && field_type.wire_type() != WireType::Varint
             && packed.len() == width * self.left
@@ -228,9 +246,6 @@ impl<'a> ListIter<'a> {
             return Some(ValueRef::of_bits(field_type, bits));
         }
         let received = self.message.received();
-        let Source::Received(walk) = &mut self.source else {
-            return None;
-        };
         let start = (self.message, self.field, self.left, walk.clone());
         let stop = received
             .indexes
@@ -242,30 +257,6 @@ impl<'a> ListIter<'a> {
         };
         self.left -= index / STEP * STEP;
         self.nth(index % STEP)
-    }
-
-    /// What is left of the packed list that the walk is in or comes to, all of whose elements count.
-    fn packed_rest(&mut self) -> Option<&'a [u8]> {
-        let field_type = self.field.field_type;
-        let Source::Received(walk) = &mut self.source else {
-            return None;
-        };
-        if !field_type.is_number() || field_type == FieldType::ClosedEnum {
-            return None;
-        }
-        let bytes = self.message.view().bytes;
-        if walk.at >= walk.packed_end {
-            let mut at = walk.at;
-            let key = wire::key(bytes, &mut at)?;
-            if key != self.field.number << 3 | WireType::Len as u32 {
-                return None;
-            }
-            walk.packed_end = wire::length(bytes, &mut at)?;
-            walk.at = at;
-        }
-        let packed = bytes.get(walk.at..walk.packed_end)?;
-        walk.at = walk.packed_end;
-        Some(packed)
     }
 }
 
@@ -310,6 +301,23 @@ impl Walk {
 }
 
 impl Walk {
+    /// What is left of the packed list that the walk is in or comes to, all of whose elements count.
+    fn packed_rest<'a>(&mut self, bytes: &'a [u8], field: &FieldLayout) -> Option<&'a [u8]> {
+        if !field.field_type.is_number() || field.field_type == FieldType::ClosedEnum {
+            return None;
+        }
+        let (mut at, mut end) = (self.at, self.packed_end);
+        if at >= end {
+            let key = wire::key(bytes, &mut at)?;
+            if key != field.number << 3 | WireType::Len as u32 {
+                return None;
+            }
+            end = wire::length(bytes, &mut at)?;
+        }
+        (self.at, self.packed_end) = (end, end);
+        bytes.get(at..end)
+    }
+
     /// The key of the next element, over other fields that stand between.
     #[inline]
     fn next_key(&mut self, bytes: &[u8], field: &FieldLayout) -> Option<u32> {
@@ -356,61 +364,6 @@ fn stops(
         }
     }
     stops.into()
-}
-
-/// Folds the elements of a packed list; says how many there are.
-fn fold_packed<'a, B>(
-    field_type: FieldType,
-    packed: &[u8],
-    init: B,
-    f: &mut impl FnMut(B, ValueRef<'a>) -> B,
-) -> (B, usize) {
-    use ValueRef::{Bool, Enum, F32, F64, I32, I64, U32, U64};
-    match field_type {
-        FieldType::Double => fixed(packed, init, |all, le| f(all, F64(f64::from_le_bytes(le)))),
-        FieldType::Fixed64 => fixed(packed, init, |all, le| f(all, U64(u64::from_le_bytes(le)))),
-        FieldType::Sfixed64 => fixed(packed, init, |all, le| f(all, I64(i64::from_le_bytes(le)))),
-        FieldType::Float => fixed(packed, init, |all, le| f(all, F32(f32::from_le_bytes(le)))),
-        FieldType::Fixed32 => fixed(packed, init, |all, le| f(all, U32(u32::from_le_bytes(le)))),
-        FieldType::Sfixed32 => fixed(packed, init, |all, le| f(all, I32(i32::from_le_bytes(le)))),
-        FieldType::Int32 => varints(packed, init, |all, raw| f(all, I32(raw as i32))),
-        FieldType::Uint32 => varints(packed, init, |all, raw| f(all, U32(raw as u32))),
-        FieldType::Int64 => varints(packed, init, |all, raw| f(all, I64(raw as i64))),
-        FieldType::Uint64 => varints(packed, init, |all, raw| f(all, U64(raw))),
-        FieldType::Bool => varints(packed, init, |all, raw| f(all, Bool(raw != 0))),
-        FieldType::Enum | FieldType::ClosedEnum => {
-            varints(packed, init, |all, raw| f(all, Enum(raw as i32)))
-        }
-        FieldType::Sint32 => varints(packed, init, |all, raw| {
-            f(all, I32(wire::from_varint(FieldType::Sint32, raw) as i32))
-        }),
-        FieldType::Sint64 => varints(packed, init, |all, raw| {
-            f(all, I64(wire::from_varint(FieldType::Sint64, raw) as i64))
-        }),
-        // No list of them is packed.
-        FieldType::String | FieldType::Bytes | FieldType::Message | FieldType::Group => (init, 0),
-    }
-}
-
-#[inline]
-fn fixed<B, const N: usize>(
-    packed: &[u8],
-    init: B,
-    mut f: impl FnMut(B, [u8; N]) -> B,
-) -> (B, usize) {
-    let (elements, _) = packed.as_chunks::<N>();
-    let all = elements.iter().fold(init, |all, element| f(all, *element));
-    (all, elements.len())
-}
-
-#[inline]
-fn varints<B>(packed: &[u8], init: B, mut f: impl FnMut(B, u64) -> B) -> (B, usize) {
-    let (mut at, mut count, mut all) = (0, 0, init);
-    while let Some(raw) = wire::varint(packed, &mut at) {
-        all = f(all, raw);
-        count += 1;
-    }
-    (all, count)
 }
 
 fn is_named(message: MessageRef<'_>, field: &FieldLayout, bits: u64) -> bool {

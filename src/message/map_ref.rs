@@ -224,19 +224,32 @@ impl<'a> Iterator for MapIter<'a> {
 
     /// As iterating does, and faster: where the entries are is asked once.
     #[inline]
-    fn fold<B, F: FnMut(B, Self::Item) -> B>(mut self, init: B, mut f: F) -> B {
-        let mut all = init;
-        if let Source::Received { walk, kept: None } = &self.source {
-            let mut walk = walk.clone();
-            while let Some(entry) = walk.next(&self.entries) {
-                all = f(all, entry);
+    fn fold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, mut f: F) -> B {
+        let entries = self.entries;
+        match self.source {
+            Source::Received {
+                mut walk,
+                kept: None,
+            } => {
+                let mut all = init;
+                while let Some(entry) = walk.next(&entries) {
+                    all = f(all, entry);
+                }
+                all
             }
-            return all;
+            Source::Received {
+                mut walk,
+                kept: Some(kept),
+            } => kept
+                .filter_map(|entry| walk.read_at(&entries, entry))
+                .fold(init, f),
+            Source::Set(set) => set
+                .map(|(key, value)| {
+                    let value = ValueRef::of_slot(entries.message, entries.value, value);
+                    (key.into(), value)
+                })
+                .fold(init, f),
         }
-        while let Some(entry) = self.next() {
-            all = f(all, entry);
-        }
-        all
     }
 
     fn size_hint(&self) -> (usize, Option<usize>) {
@@ -292,8 +305,12 @@ impl MapKeyRef<'_> {
 
     /// As it stands in the path of an error: `["key"]`, `[5]`.
     pub(super) fn in_path(self) -> String {
+        const SHOWN_CHARS_MAX: usize = 64;
         match self {
-            Self::Str(key) => format!("[{key:?}]"),
+            Self::Str(key) => match key.char_indices().nth(SHOWN_CHARS_MAX) {
+                Some((end, _)) => format!("[{:?}…]", &key[..end]),
+                None => format!("[{key:?}]"),
+            },
             key => format!("[{key}]"),
         }
     }

@@ -1,5 +1,6 @@
 //! Reading a message.
 
+mod apart;
 mod by_slot;
 
 use std::{fmt, sync::Arc};
@@ -60,7 +61,17 @@ pub(super) enum HeldRun<'a> {
     Set(&'a Slot),
 }
 
-static NOTHING_RECEIVED: Received = Received::EMPTY;
+impl Held<'_> {
+    #[inline]
+    fn of_entry(entry: u32) -> Self {
+        match Entry::of(entry) {
+            Entry::Unset => Self::Unset,
+            entry => Self::Received(entry),
+        }
+    }
+}
+
+static NOTHING_RECEIVED: Received = Received::empty();
 static NOTHING_SET: Slots = Slots::EMPTY;
 
 /// A getter of numbers: the types it reads, and how.

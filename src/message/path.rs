@@ -39,10 +39,20 @@ impl Path {
     }
 }
 
+/// Of a path that is longer, nobody reads the middle.
+const SHOWN_AT_EACH_END: usize = 12;
+
 /// `user.groups[3].labels["a"]`
 impl fmt::Display for Path {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.0.len();
         for (at, segment) in self.0.iter().rev().enumerate() {
+            if (SHOWN_AT_EACH_END..count.saturating_sub(SHOWN_AT_EACH_END)).contains(&at) {
+                if at == SHOWN_AT_EACH_END {
+                    f.write_str("…")?;
+                }
+                continue;
+            }
             match segment {
                 Segment::Field(name) if at == 0 => f.write_str(name)?,
                 Segment::Field(name) => write!(f, ".{name}")?,

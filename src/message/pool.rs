@@ -118,7 +118,9 @@ impl DerefMut for Pooled {
 impl Clone for Pooled {
     fn clone(&self) -> Self {
         let mut copy = Self::new(&self.context.message_type);
-        copy.body = self.body.clone();
+        copy.body.received = self.body.received.clone();
+        // Into the room that the pool's message has kept.
+        copy.body.slots.0.extend_from_slice(&self.body.slots.0);
         copy
     }
 }

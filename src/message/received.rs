@@ -77,13 +77,15 @@ pub(super) enum Entry {
 }
 
 impl Received {
-    pub(super) const EMPTY: Self = Self {
-        bytes: Bytes::new(),
-        arena: Arena(Vec::new()),
-        root: Node::NONE,
-        indexes: Indexes::NONE,
-        height: 0,
-    };
+    pub(super) const fn empty() -> Self {
+        Self {
+            bytes: Bytes::new(),
+            arena: Arena(Vec::new()),
+            root: Node::NONE,
+            indexes: Indexes::new(),
+            height: 0,
+        }
+    }
 
     #[inline]
     pub(super) fn bytes(&self) -> &[u8] {

@@ -7,7 +7,7 @@
 use crate::schema::layout::{FieldType, WireType};
 
 /// Reads a varint of up to ten bytes.
-#[inline]
+#[inline(always)]
 pub(super) fn varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
     let first = *bytes.get(*at)?;
     if first < 0x80 {

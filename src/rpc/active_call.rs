@@ -272,8 +272,14 @@ impl ActiveCall {
         }
     }
 
+    /// Sends the headers of a call whose replies are still to come, unless they have been.
+    pub(super) fn send_headers_ahead(&mut self, metadata: Metadata, http2: &mut impl Commands) {
+        self.call.headers_are_sent();
+        self.send_headers(metadata, http2);
+    }
+
     /// Sends the headers, unless they have been.
-    pub(super) fn send_headers(&mut self, mut metadata: Metadata, http2: &mut impl Commands) {
+    fn send_headers(&mut self, mut metadata: Metadata, http2: &mut impl Commands) {
         if !self.headers_sent {
             self.headers_sent = true;
             if let Some(added) = self.call.take_metadata() {
@@ -296,7 +302,7 @@ impl ActiveCall {
         };
         let replies = &mut waiting.output;
         account.charge_replies(http2.unsent_bytes() + replies.len())?;
-        self.send_headers(Metadata::default(), http2);
+        self.send_headers_ahead(Metadata::default(), http2);
         self.sent.messages += waiting.messages;
         self.sent.add_bytes(replies.len());
         self.sent(http2.messages(self.stream, replies));

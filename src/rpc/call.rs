@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU8, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -46,8 +46,9 @@ struct Inner {
     /// What the client can read, of what this server can write.
     reply_encoding: MessageEncoding,
     compress_replies: AtomicBool,
-    /// Whether `grpc-encoding` is told: once anybody compresses, or says which replies are not.
-    tells_encoding: AtomicBool,
+    /// Whether `grpc-encoding` is told: if anybody compresses, or says which replies are not, before the
+    /// headers are sent.
+    tells_encoding: AtomicU8,
     request_compressed: AtomicBool,
 }
 
@@ -78,7 +79,7 @@ impl Call {
         let inner = Inner {
             reply_encoding,
             compress_replies: AtomicBool::new(compress),
-            tells_encoding: AtomicBool::new(compress),
+            tells_encoding: AtomicU8::new(if compress { TOLD } else { UNSETTLED }),
             request_compressed: AtomicBool::new(false),
             method,
             head,
@@ -247,7 +248,7 @@ impl Call {
         self.inner
             .compress_replies
             .store(compress, Ordering::Relaxed);
-        self.inner.tells_encoding.store(true, Ordering::Relaxed);
+        self.settle_encoding(TOLD);
     }
 
     /// Whether the request of a unary or server-streaming call came compressed. For the others
@@ -281,11 +282,24 @@ impl Call {
         self.inner.compress_replies.load(Ordering::Relaxed) && !self.inner.raw
     }
 
+    /// The headers are sent before the last reply: what they do not tell cannot be told later.
+    pub(super) fn headers_are_sent(&self) {
+        self.settle_encoding(UNTOLD);
+    }
+
+    fn settle_encoding(&self, how: u8) {
+        let settled = &self.inner.tells_encoding;
+        if settled.load(Ordering::Relaxed) == UNSETTLED {
+            // Whoever is first; the other finds it settled.
+            let _ = settled.compare_exchange(UNSETTLED, how, Ordering::Relaxed, Ordering::Relaxed);
+        }
+    }
+
     /// What `grpc-encoding` has to say when the headers are sent.
     pub(crate) fn reply_encoding(&self) -> MessageEncoding {
         if self.inner.raw {
             self.inner.encoding
-        } else if self.inner.tells_encoding.load(Ordering::Relaxed) {
+        } else if self.inner.tells_encoding.load(Ordering::Relaxed) == TOLD {
             self.inner.reply_encoding
         } else {
             MessageEncoding::Identity
@@ -298,9 +312,9 @@ impl Call {
         if !self.is_raw() {
             return encoding.compress(message.bytes);
         }
-        match encoding {
-            MessageEncoding::Identity => Err(Status::internal(UNTOLD_ENCODING)),
-            _ => Ok(message),
+        match encoding == MessageEncoding::Identity {
+            true => Err(Status::internal(UNTOLD_ENCODING)),
+            false => Ok(message),
         }
     }
 
@@ -321,5 +335,10 @@ impl fmt::Debug for Call {
             .finish()
     }
 }
+
+/// Of [`Inner::tells_encoding`].
+const UNSETTLED: u8 = 0;
+const TOLD: u8 = 1;
+const UNTOLD: u8 = 2;
 
 const UNTOLD_ENCODING: &str = "a reply is marked as compressed, but the call has no grpc-encoding";

@@ -332,7 +332,7 @@ impl Dispatcher {
                 self.ready.push(stream);
             }),
             Post::Headers(metadata) => {
-                call.send_headers(metadata, http2);
+                call.send_headers_ahead(metadata, http2);
                 Ok(())
             }
             Post::Replies => call.send_waiting(&mut self.account, http2),

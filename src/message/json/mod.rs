@@ -52,7 +52,8 @@ impl JsonOptions {
         self
     }
 
-    /// Reads over fields that the message does not have, which are an error otherwise.
+    /// Reads over fields that the message does not have, and over values that an enum does not have,
+    /// which are an error otherwise.
     #[must_use = "the options are returned"]
     pub fn ignore_unknown(mut self, yes: bool) -> Self {
         self.ignore_unknown = yes;
@@ -85,7 +86,7 @@ impl Message {
         self.as_ref().to_json_with(options)
     }
 
-    /// Reads a message from JSON.
+    /// Reads a message from JSON. Of a map's key that is there twice the last entry counts.
     ///
     /// # Errors
     /// If it is not JSON, or not of this type; and if messages in what it says nest deeper than
@@ -113,9 +114,7 @@ impl Message {
                 path: &path,
             },
         };
-        let mut deserializer = serde_json::Deserializer::from_str(json);
-        // Messages are counted; what is read over is not recursed into.
-        deserializer.disable_recursion_limit();
+        let mut deserializer = read::deserializer(json);
         let read = seed.deserialize(&mut deserializer);
         read.and_then(|message| deserializer.end().map(|()| message))
             .map_err(|source| JsonError {

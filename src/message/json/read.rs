@@ -8,6 +8,7 @@ mod scalar;
 use std::{cell::RefCell, fmt, sync::Arc};
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Unexpected, Visitor};
+use serde_json::de::StrRead;
 
 use collections::{ListVisitor, MapVisitor};
 use fields::read_fields;
@@ -49,6 +50,14 @@ impl<'a> Context<'a> {
     fn layout(self, index: u32) -> &'a Layout {
         self.tables.layout(index)
     }
+}
+
+/// A reader of JSON. Of messages inside each other the context keeps count, and what is read over is
+/// not recursed into.
+pub(super) fn deserializer(json: &str) -> serde_json::Deserializer<StrRead<'_>> {
+    let mut deserializer = serde_json::Deserializer::from_str(json);
+    deserializer.disable_recursion_limit();
+    deserializer
 }
 
 /// A message of the type with an index.

@@ -1,5 +1,7 @@
 //! Writing: a walk over a message.
 
+use bytes::Bytes;
+
 use super::{JsonOptions, TooDeep, text::Text};
 use crate::{
     limits::MESSAGE_NESTING_MAX,
@@ -100,8 +102,10 @@ impl Writer<'_> {
 
     /// The message inside, with its type; as `value` if it has a JSON of its own.
     fn any(&mut self, message: MessageRef<'_>) -> Written {
-        let url = message.str(1).map_err(|error| error.to_string())?;
-        let encoded = message.bytes(2).map_err(|error| error.to_string())?;
+        let slot = |number| message.layout.by_number(number).map(|(slot, _)| slot);
+        let url = slot(1).map_or("", |slot| message.text(slot));
+        let encoded = slot(2).map(|slot| message.shared_bytes(slot));
+        let encoded = encoded.unwrap_or_default();
         self.text.open(b'{');
         if !url.is_empty() || !encoded.is_empty() {
             let payload = payload(message, url, encoded)?;
@@ -230,13 +234,13 @@ impl Writer<'_> {
 }
 
 /// What an Any holds.
-fn payload(message: MessageRef<'_>, url: &str, encoded: &[u8]) -> Result<Message, String> {
+fn payload(message: MessageRef<'_>, url: &str, encoded: Bytes) -> Result<Message, String> {
     let name = url.rsplit_once('/').map(|(_, name)| name);
     let name = name.ok_or_else(|| format!("the type URL `{url}` of an Any has no `/`"))?;
     let tables = message.shared_tables();
     let index = tables.index_of(name);
     let index = index.ok_or_else(|| format!("the schema has no `{name}` that an Any holds"))?;
-    Message::decode(&MessageType::with(tables, index), encoded.to_vec())
+    Message::decode(&MessageType::with(tables, index), encoded)
         .map_err(|error| format!("what an Any holds: {error}"))
 }
 

@@ -1,192 +1,125 @@
 //! What the rest of the room reads of a message, by slot.
+//!
+//! Getters of numbers, strings and bytes are inlined where they are called. A reference is not passed to
+//! what is not inlined in them: it would have to be in memory for that, and be copied for each getter.
 
-use super::{Held, HeldRun, MessageRef};
+use bytes::Bytes;
+
+use super::{
+    Held, HeldRun, MessageRef,
+    apart::{Apart, bytes_at, default_bits, default_bytes, default_text, number_at, text_at},
+};
 use crate::{
     message::{
         ListRef, MapRef, ValueRef,
         body::Slot,
-        received::{Entry, Node, Run},
+        received::{Entry, Node},
         scan, wire,
     },
-    schema::layout::{Cardinality, Default, FieldLayout, FieldType},
+    schema::layout::{Cardinality, FieldLayout, FieldType},
 };
 
 impl<'a> MessageRef<'a> {
-    /// The entry of a field that is set, if the message has a node and nothing was set since. Of any
-    /// other, [`held`](Self::held) tells.
-    #[inline]
-    fn entry(self, slot: u16) -> Option<usize> {
-        match self.entries.get(usize::from(slot)) {
-            Some(0) | None => None,
-            Some(entry) => Some(*entry as usize),
-        }
-    }
-
-    /// Of a message whose entries are not at hand.
-    fn find_entry(self, slot: u16) -> u32 {
-        match !self.slots.is_empty() && self.received.root.exists() {
-            true => self.view().raw_entry(self.received.root, slot),
-            false => scan::entry(self.tables(), self.layout, self.records(), slot),
-        }
-    }
-
-    fn find_run(self, slot: u16) -> Run {
-        match !self.slots.is_empty() && self.received.root.exists() {
-            true => {
-                let entry = self.view().raw_entry(self.received.root, slot);
-                self.view().run(entry)
-            }
-            false => scan::run(self.tables(), self.layout, self.records(), slot),
+    /// For what its entries do not tell.
+    #[inline(always)]
+    fn apart(self) -> Apart<'a> {
+        Apart {
+            context: self.context,
+            layout: self.layout,
+            received: self.received,
+            slots: self.slots,
+            start: self.start,
+            end: self.end,
         }
     }
 
     #[inline]
     pub(in crate::message) fn held(self, slot: u16) -> Held<'a> {
-        let entry = match self.entries.get(usize::from(slot)) {
-            Some(entry) => *entry,
-            None => match self.slots.get(slot) {
-                Some(Slot::Cleared) => return Held::Unset,
-                Some(value) => return Held::Set(value),
-                None => self.find_entry(slot),
-            },
-        };
-        match Entry::of(entry) {
-            Entry::Unset => Held::Unset,
-            entry => Held::Received(entry),
+        match self.entries.get(usize::from(slot)) {
+            Some(entry) => Held::of_entry(*entry),
+            None => self.apart().held(slot),
         }
     }
 
     #[inline]
     pub(in crate::message) fn held_run(self, slot: u16) -> HeldRun<'a> {
-        HeldRun::Received(match self.entries.get(usize::from(slot)) {
-            Some(entry) => self.view().run(*entry),
-            None => match self.slots.get(slot) {
-                Some(Slot::Cleared) => Run::default(),
-                Some(value) => return HeldRun::Set(value),
-                None => self.find_run(slot),
-            },
-        })
+        match self.entries.get(usize::from(slot)) {
+            Some(entry) => HeldRun::Received(self.view().run(*entry)),
+            None => self.apart().held_run(slot),
+        }
     }
 
     /// A number in its form in memory; the default if it is not set.
     #[inline(always)]
     pub(in crate::message) fn bits(self, slot: u16, layout: &FieldLayout) -> u64 {
-        match self.entry(slot) {
-            Some(mut at) => self.number_at(layout, &mut at),
-            None => self.other_bits(slot, layout),
-        }
-    }
-
-    #[inline(always)]
-    fn number_at(self, layout: &FieldLayout, at: &mut usize) -> u64 {
-        wire::number(layout.field_type, self.view().bytes, at).unwrap_or_default()
-    }
-
-    #[inline(never)]
-    fn other_bits(self, slot: u16, layout: &FieldLayout) -> u64 {
-        match self.held(slot) {
-            Held::Received(Entry::Value(mut at)) => self.number_at(layout, &mut at),
-            Held::Set(Slot::Bits(bits)) => *bits,
-            _ => match self.layout.info(slot).default {
-                Default::Bits(bits) => bits,
-                _ => 0,
-            },
+        match self.entries.get(usize::from(slot)) {
+            Some(0) => default_bits(self.layout, slot),
+            Some(at) => number_at(self.received, layout.field_type, *at as usize),
+            None => self.apart().bits(slot, layout.field_type),
         }
     }
 
     #[inline]
     pub(in crate::message) fn text(self, slot: u16) -> &'a str {
-        match self.entry(slot) {
-            Some(at) => self.text_at(at),
-            None => self.other_text(slot),
-        }
-    }
-
-    #[inline]
-    fn text_at(self, mut at: usize) -> &'a str {
-        let text = wire::delimited(self.view().bytes, &mut at);
-        // It was checked, and is not known for that to Rust.
-        std::str::from_utf8(text.unwrap_or_default()).unwrap_or_default()
-    }
-
-    #[inline(never)]
-    fn other_text(self, slot: u16) -> &'a str {
-        match self.held(slot) {
-            Held::Received(Entry::Value(at)) => self.text_at(at),
-            Held::Set(Slot::Text(text)) => text,
-            _ => match &self.layout.info(slot).default {
-                Default::Text(text) => text,
-                _ => "",
-            },
+        match self.entries.get(usize::from(slot)) {
+            Some(0) => default_text(self.layout, slot),
+            Some(at) => text_at(self.received, *at as usize),
+            None => self.apart().text(slot),
         }
     }
 
     #[inline]
     pub(in crate::message) fn byte_string(self, slot: u16) -> &'a [u8] {
-        match self.entry(slot) {
-            Some(at) => self.bytes_at(at),
-            None => self.other_byte_string(slot),
+        match self.entries.get(usize::from(slot)) {
+            Some(0) => default_bytes(self.layout, slot),
+            Some(at) => bytes_at(self.received, *at as usize),
+            None => self.apart().byte_string(slot),
         }
     }
 
     #[inline]
-    fn bytes_at(self, mut at: usize) -> &'a [u8] {
-        wire::delimited(self.view().bytes, &mut at).unwrap_or_default()
-    }
-
-    #[inline(never)]
-    fn other_byte_string(self, slot: u16) -> &'a [u8] {
-        match self.held(slot) {
-            Held::Received(Entry::Value(at)) => self.bytes_at(at),
-            Held::Set(Slot::Bytes(bytes)) => bytes,
-            _ => match &self.layout.info(slot).default {
-                Default::Bytes(bytes) => bytes,
-                _ => &[],
+    pub(in crate::message) fn sub_message(self, slot: u16, field: &FieldLayout) -> Option<Self> {
+        let held = match self.entries.get(usize::from(slot)) {
+            Some(0) => return None,
+            Some(entry) => match Entry::of(*entry) {
+                Entry::Node(node) => return Some(self.of_node(field.inner, node)),
+                value => Held::Received(value),
             },
-        }
-    }
-
-    #[inline]
-    pub(in crate::message) fn sub_message(self, slot: u16, layout: &FieldLayout) -> Option<Self> {
-        match self.held(slot) {
-            Held::Received(Entry::Node(node)) => Some(self.of_node(layout.inner, node)),
+            None => self.apart().held(slot),
+        };
+        match held {
+            Held::Received(Entry::Node(node)) => Some(self.of_node(field.inner, node)),
             Held::Received(Entry::Value(at)) => {
                 let mut node = Node::NONE;
-                Some(self.message_at(layout, at, &mut node).0)
+                Some(self.message_at(field, at, &mut node).0)
             }
-            Held::Set(Slot::Message(body)) => Some(self.in_slot(layout.inner, body)),
+            Held::Set(Slot::Message(body)) => Some(self.in_slot(field.inner, body)),
             Held::Unset | Held::Received(Entry::Unset) | Held::Set(_) => None,
         }
     }
 
     /// The message or group that stands behind a key, and where it ends. `node` is its own if it begins
     /// where the message does; then it moves on to the next.
-    #[inline]
+    #[inline(always)]
     pub(in crate::message) fn message_at(
         self,
-        layout: &FieldLayout,
+        field: &FieldLayout,
         mut at: usize,
         node: &mut Node,
     ) -> (Self, usize) {
         let bytes = self.view().bytes;
-        let (start, end, after) = match layout.field_type {
-            FieldType::Group => {
-                let start = at;
-                let key = layout.value_key();
-                let end = wire::skip_group(bytes, &mut at, key, usize::MAX).unwrap_or(at);
-                (start, end, at)
-            }
+        let (start, end, after) = match field.field_type {
+            FieldType::Group => group_at(bytes, field, at),
             _ => {
                 let end = wire::length(bytes, &mut at).unwrap_or(at);
                 (at, end, end)
             }
         };
         if node.exists() && self.view().range(*node).0 == start {
-            let message = self.of_node(layout.inner, *node);
-            *node = self.view().next(*node);
-            return (message, after);
+            let own = std::mem::replace(node, self.view().next(*node));
+            return (self.of_node(field.inner, own), after);
         }
-        (self.inside(layout.inner, start, end), after)
+        (self.inside(field.inner, start, end), after)
     }
 
     /// The value of a field of any type.
@@ -232,6 +165,18 @@ impl<'a> MessageRef<'a> {
         }
     }
 
+    /// The value of a `bytes` field, shared with the message.
+    pub(in crate::message) fn shared_bytes(self, slot: u16) -> Bytes {
+        match self.held(slot) {
+            Held::Received(Entry::Value(mut at)) => {
+                let end = wire::length(self.view().bytes, &mut at).unwrap_or(at);
+                self.received().bytes.slice(at..end)
+            }
+            Held::Set(Slot::Bytes(bytes)) => bytes.clone(),
+            _ => Bytes::new(),
+        }
+    }
+
     /// The value of a field, if it is set.
     #[inline]
     pub(in crate::message) fn set_value(self, slot: u16) -> Option<ValueRef<'a>> {
@@ -258,4 +203,12 @@ impl<'a> MessageRef<'a> {
             (!is_known).then(|| bytes.get(record.key_at..record.end))?
         })
     }
+}
+
+/// Where a group begins and ends, and what follows it.
+#[cold]
+fn group_at(bytes: &[u8], field: &FieldLayout, start: usize) -> (usize, usize, usize) {
+    let mut at = start;
+    let end = wire::skip_group(bytes, &mut at, field.value_key(), usize::MAX).unwrap_or(at);
+    (start, end, at)
 }

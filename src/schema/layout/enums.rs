@@ -15,14 +15,13 @@ pub(crate) struct EnumLayout {
 
 impl EnumLayout {
     pub(super) fn new(descriptor: EnumDescriptor) -> Self {
-        let mut names: Vec<(i32, Box<str>)> = Vec::new();
-        for value in &descriptor.enum_descriptor_proto().value {
-            if names.iter().all(|(number, _)| *number != value.number()) {
-                names.push((value.number(), value.name().into()));
-            }
-        }
+        let values = descriptor.enum_descriptor_proto().value.iter();
+        let names = values.map(|value| (value.number(), value.name().into()));
+        let mut names: Vec<(i32, Box<str>)> = names.collect();
         let first = names.first().map_or(0, |(number, _)| *number);
+        // A stable order: the first name of a number stays the first.
         names.sort_by_key(|(number, _)| *number);
+        names.dedup_by_key(|(number, _)| *number);
         Self {
             names: names.into(),
             first,

@@ -3,7 +3,7 @@
 use serde::de::{DeserializeSeed, Error, IntoDeserializer as _, MapAccess};
 use serde_json::value::RawValue;
 
-use super::{Context, MessageSeed, fields::read_fields};
+use super::{Context, MessageSeed, deserializer, fields::read_fields};
 use crate::{
     message::{
         Message,
@@ -20,7 +20,7 @@ pub(super) fn read<'de, A: MapAccess<'de>>(
     context: Context<'_>,
     mut map: A,
 ) -> Result<Body, A::Error> {
-    let mut parts: Vec<(String, Box<RawValue>)> = Vec::new();
+    let mut parts: Vec<(String, &'de RawValue)> = Vec::new();
     let mut url: Option<String> = None;
     while let Some(name) = map.next_key::<String>()? {
         match name.as_str() {
@@ -37,7 +37,9 @@ pub(super) fn read<'de, A: MapAccess<'de>>(
             )),
         };
     };
-    let payload = payload(&url, &parts, context).map_err(A::Error::custom)?;
+    let payload =
+        payload(&url, &parts, context).map_err(|error| A::Error::custom(without_place(&error)))?;
+    drop(parts);
     let mut body = Body::default();
     let slot = |number| layout.by_number(number).map(|(slot, _)| slot);
     if let (Some(type_url), Some(value)) = (slot(1), slot(2)) {
@@ -49,7 +51,7 @@ pub(super) fn read<'de, A: MapAccess<'de>>(
 
 fn payload(
     url: &str,
-    parts: &[(String, Box<RawValue>)],
+    parts: &[(String, &RawValue)],
     context: Context<'_>,
 ) -> Result<Message, serde_json::Error> {
     let name = url.rsplit_once('/').map_or("", |(_, name)| name);
@@ -77,8 +79,7 @@ fn payload(
     }
     match parts {
         [(name, value)] if name == "value" => {
-            let mut json = serde_json::Deserializer::from_str(value.get());
-            MessageSeed { index, context }.deserialize(&mut json)
+            MessageSeed { index, context }.deserialize(&mut deserializer(value.get()))
         }
         _ => Err(Error::custom(format!(
             "an Any of `{name}` has `@type` and `value`, and nothing else"
@@ -86,9 +87,16 @@ fn payload(
     }
 }
 
+/// What is wrong, without its place in a part of the text: the place in the whole is added.
+fn without_place(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    let place = format!(" at line {} column {}", error.line(), error.column());
+    text.strip_suffix(&place).unwrap_or(&text).to_owned()
+}
+
 /// The fields that were put by until the type was known.
 struct Parts<'p> {
-    parts: std::slice::Iter<'p, (String, Box<RawValue>)>,
+    parts: std::slice::Iter<'p, (String, &'p RawValue)>,
     value: Option<&'p RawValue>,
 }
 
@@ -113,6 +121,6 @@ impl<'p> MapAccess<'p> for Parts<'p> {
     ) -> Result<V::Value, Self::Error> {
         let value = self.value.take();
         let value = value.ok_or_else(|| Self::Error::custom("a value before its name"))?;
-        seed.deserialize(&mut serde_json::Deserializer::from_str(value.get()))
+        seed.deserialize(&mut deserializer(value.get()))
     }
 }

@@ -18,6 +18,7 @@ pub(super) fn read_fields<'de, A: MapAccess<'de>>(
     mut map: A,
 ) -> Result<Body, A::Error> {
     let mut body = Body::default();
+    // In order.
     let mut seen: Vec<u16> = Vec::new();
     while let Some(slot) = map.next_key_seed(NameSeed { layout, context })? {
         let Some(slot) = slot else {
@@ -25,13 +26,13 @@ pub(super) fn read_fields<'de, A: MapAccess<'de>>(
             continue;
         };
         let name = || &layout.info(slot).json_name;
-        if seen.contains(&slot) {
-            return Err(A::Error::custom(format!(
-                "field `{}` is there twice",
-                name()
-            )));
+        match seen.binary_search(&slot) {
+            Ok(_) => {
+                let name = name();
+                return Err(A::Error::custom(format!("field `{name}` is there twice")));
+            }
+            Err(at) => seen.insert(at, slot),
         }
-        seen.push(slot);
         let is_message = layout.field(slot).field_type.is_message();
         let seed = FieldSeed {
             layout,
