@@ -100,7 +100,12 @@ impl Message {
     /// If there is no such field.
     pub fn clear(&mut self, field: impl FieldKey) -> Result<(), FieldError> {
         let Inner { body, context } = &mut *self.inner;
-        let (slot, _) = slot_of(&field, context.message_type.layout())?;
+        let layout = context.message_type.layout();
+        let (slot, row) = slot_of(&field, layout)?;
+        // Another member of its oneof that was received before it must not be written in its place.
+        if row.oneof != 0 && MessageRef::new(context, body).is_set(slot) {
+            body.unset_others(layout, slot);
+        }
         body.unset(slot);
         Ok(())
     }
@@ -137,10 +142,7 @@ impl Body {
     pub(super) fn put(&mut self, layout: &Layout, slot: u16, value: Slot) {
         let field = layout.field(slot);
         if field.oneof != 0 {
-            let members = &layout.oneofs[usize::from(field.oneof) - 1];
-            for member in members.iter().filter(|member| **member != slot) {
-                self.unset(*member);
-            }
+            self.unset_others(layout, slot);
         }
         let says_nothing = match field.cardinality {
             Cardinality::One => !field.presence && value.is_default(),
@@ -149,6 +151,15 @@ impl Body {
         match says_nothing {
             true => self.unset(slot),
             false => self.slots.set(slot, value),
+        }
+    }
+
+    /// Unsets the other members of a field's oneof.
+    fn unset_others(&mut self, layout: &Layout, slot: u16) {
+        let oneof = usize::from(layout.field(slot).oneof) - 1;
+        let members = layout.oneofs[oneof].iter();
+        for member in members.filter(|member| **member != slot) {
+            self.unset(*member);
         }
     }
 
