@@ -52,6 +52,39 @@ proptest! {
         }
     }
 
+    /// A message that was not laid out says what one says that was, read whole.
+    #[test]
+    fn not_laid_out(seed: u64) {
+        let random = &mut Random(seed);
+        for ty in [everything("Everything"), legacy("Legacy"), everything("WellKnown")] {
+            let wire = random_wire(ty.descriptor(), random, 3);
+            let wire = [wire, random_wire(ty.descriptor(), random, 3)].concat();
+            for wire in [corrupted(wire.clone(), random), wire] {
+                let Ok(laid) = Message::decode(&ty, wire.clone()) else {
+                    continue;
+                };
+                let bare = Message::decode_within(&ty, wire, 0).unwrap();
+                // A NaN is not itself.
+                if laid == laid.clone() {
+                    prop_assert_eq!(&bare, &laid);
+                }
+                prop_assert_eq!(bare.deterministic(), laid.deterministic());
+                prop_assert_eq!(bare.missing_required(), laid.missing_required());
+                let options = message::JsonOptions::new();
+                for options in [options, options.defaults(true)] {
+                    let json = |message: &Message| message.to_json_with(&options).map_err(|error| error.to_string());
+                    prop_assert_eq!(json(&bare), json(&laid));
+                }
+                for mut message in [bare.clone(), laid.clone()] {
+                    let Some((field, _)) = laid.as_ref().fields().last() else { break };
+                    message.clear(field).unwrap();
+                    let again = Message::decode(&ty, message.encode_to_bytes()).unwrap();
+                    prop_assert_eq!(message.deterministic(), again.deterministic());
+                }
+            }
+        }
+    }
+
     /// What an encoder writes, which has no field twice.
     #[test]
     fn encoded(seed: u64) {
