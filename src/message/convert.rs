@@ -89,8 +89,8 @@ impl Message {
     }
 }
 
-/// By way of the encoding, and field by field if that nests deeper than prost-reflect reads: a message
-/// that was built here may.
+/// By way of the encoding, and field by field if that nests deeper than prost-reflect reads: one that was
+/// made of a message of its own may.
 pub(super) fn reflected(message: MessageRef<'_>) -> DynamicMessage {
     let descriptor = message.layout.descriptor.clone();
     let decoded = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice());
