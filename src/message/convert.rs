@@ -109,10 +109,8 @@ fn by_fields(message: MessageRef<'_>) -> DynamicMessage {
             Declared::Extension(extension) => dynamic.set_extension(extension, value),
         }
     }
-    for record in message.unknown() {
-        // What was read once is read again.
-        let _ = dynamic.merge(record);
-    }
+    // What was read once is read again.
+    let _ = dynamic.merge(&*message.unknown());
     dynamic
 }
 

@@ -177,6 +177,27 @@ pub(super) fn is_named(
     number.is_some_and(|number| values.name(number as i32).is_some())
 }
 
+/// Appends the numbers of a packed list that their closed enum does not name, as fields.
+pub(super) fn push_unnamed(
+    tables: &Tables,
+    field: &FieldLayout,
+    bytes: &[u8],
+    record: Record,
+    to: &mut Vec<u8>,
+) {
+    let Some(values) = closed_enum(tables, field) else {
+        return;
+    };
+    let packed = wire::delimited(bytes, &mut { record.value_at }).unwrap_or_default();
+    let mut at = 0;
+    while let Some(number) = wire::number(field.field_type, packed, &mut at) {
+        if values.name(number as i32).is_none() {
+            wire::push_varint(to, (field.number << 3 | WireType::Varint as u32).into());
+            wire::push_varint(to, number);
+        }
+    }
+}
+
 pub(super) fn closed_enum<'a>(tables: &'a Tables, field: &FieldLayout) -> Option<&'a EnumLayout> {
     (field.field_type == FieldType::ClosedEnum).then(|| tables.enum_layout(field.inner))
 }
