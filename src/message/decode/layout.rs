@@ -177,10 +177,10 @@ impl<'a> Decoder<'a> {
                 }
             }
             Cardinality::Map if key == field.key => {
-                if let Some((node, key_hash)) = self.entry(open, bytes, &mut at, field)? {
-                    if let Some(run) = self.add_elements(open, slot, key_at, 1, node) {
-                        self.add_key(run, key_hash);
-                    }
+                if let Some((node, key_hash)) = self.entry(open, bytes, &mut at, field)?
+                    && let Some(run) = self.add_elements(open, slot, key_at, 1, node)
+                {
+                    self.add_key(run, key_hash);
                 }
             }
             _ => {
