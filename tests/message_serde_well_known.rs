@@ -276,12 +276,12 @@ fn json_objects_and_lists_in_messages() {
     refuse_type!(ty, value: u8, {"value": 300}, "everything.WellKnown.value: invalid value: integer `300`, expected u8");
 
     let nested = |depth: usize| (0..depth).fold(json!({}), |inner, _| json!({"a": inner}));
-    let message = Message::from_serialize(&ty, &json!({"struct": nested(32)})).unwrap();
+    let message = Message::from_serialize(&ty, &json!({"struct": nested(49)})).unwrap();
     Message::decode(&ty, message.encode_to_bytes()).unwrap();
     message.to_json().unwrap();
     refuses_to_serialize(
         &ty,
-        json!({"struct": nested(34)}),
+        json!({"struct": nested(50)}),
         "everything.WellKnown.struct: it nests deeper than 100 levels",
     );
 }

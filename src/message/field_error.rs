@@ -64,7 +64,8 @@ impl FieldError {
         }
     }
 
-    /// The type fits, but the value is out of its range or no value of its enum.
+    /// The type fits, but the value is out of its range or no value of its enum, or messages would nest
+    /// too deep.
     pub fn is_out_of_range(&self) -> bool {
         matches!(&*self.kind, Kind::Misfit { misfit, .. } if misfit.is_out_of_range())
     }

@@ -13,8 +13,8 @@ pub(super) fn is_within_limit(message: &DynamicMessage) -> bool {
 }
 
 /// Whether the brackets of a message in the text format nest within the limit, in braces or angle
-/// brackets, with strings in either kind of quotes. An entry of a map has brackets around those of its
-/// value, and counts: prost-reflect's parser needs stack for both. Reads no more of it than where strings
+/// brackets, with strings in either kind of quotes. Lists and entries of maps may have their own around
+/// those of messages, and these count: prost-reflect's parser needs stack for all. Reads no more of it than where strings
 /// begin and end; what is no text format at all is the parser's to tell. A comment's brackets count:
 /// nobody writes a hundred of them.
 pub(super) fn is_text_within_limit(text: &str) -> bool {
