@@ -92,6 +92,18 @@ enum State {
     Closed,
 }
 
+/// What came of reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read {
+    Some,
+    /// There is nothing; the socket wakes the task when there is.
+    Nothing,
+    /// Nothing may be read while so much is to be written: the socket has not been asked.
+    HeldBack,
+    /// The client sends no more.
+    End,
+}
+
 impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     async fn run(mut self: Box<Self>, mut shutdown: Shutdown) -> io::Result<()> {
         let mut timer = Timer::default();
@@ -150,32 +162,9 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
 
     /// Does what can be done now. Ready when the connection is closed, or the timer must fire sooner.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<State>> {
-        self.http2.borrow_buffer();
-        for _ in 0..limits::ROUNDS_PER_TURN {
-            if self.http2.is_over() {
-                return Poll::Ready(Ok(State::Closed));
-            }
-            if !self.dispatcher.wait(cx.waker()) {
-                self.dispatcher.run(Instant::now(), &mut self.http2);
-            }
-            let read = self.read(cx)?;
-            self.write(cx)?;
-            match read {
-                Poll::Ready(State::Open) => {}
-                Poll::Ready(State::Closed) => return Poll::Ready(Ok(State::Closed)),
-                Poll::Pending if self.http2.is_over() => {}
-                Poll::Pending => return self.rest(),
-            }
+        if self.drive(cx)?.is_ready() {
+            return Poll::Ready(Ok(State::Closed));
         }
-        // The others on this thread want their turn, too.
-        cx.waker().wake_by_ref();
-        self.rest()
-    }
-
-    /// The turn is over, and what the connection does not need is given back.
-    fn rest(&mut self) -> Poll<io::Result<State>> {
-        self.http2.return_buffer();
-        self.told.tell(self.dispatcher.open_calls());
         let now = self.read_at.take().unwrap_or_else(Instant::now);
         self.see(now);
         match (self.next_timeout(), self.timer_at) {
@@ -185,6 +174,43 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
         }
     }
 
+    /// Does what can be done now, and gives back what is not needed until there is more. Ready when
+    /// the connection is closed.
+    fn drive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.http2.borrow_buffer();
+        let closed = self.rounds(cx)?;
+        self.http2.return_buffer();
+        self.told.tell(self.dispatcher.open_calls());
+        closed.map(Ok)
+    }
+
+    /// Pending only where something will wake the task: a handler that posts, and the socket when
+    /// there is more to read or when it takes more, whichever a round has ended at.
+    fn rounds(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
+        for _ in 0..limits::ROUNDS_PER_TURN {
+            if self.http2.is_over() {
+                return Ok(Poll::Ready(()));
+            }
+            if !self.dispatcher.wait(cx.waker()) {
+                self.dispatcher.run(Instant::now(), &mut self.http2);
+            }
+            let read = self.read(cx)?;
+            self.write(cx)?;
+            match read {
+                Read::Some => {}
+                Read::End => return Ok(Poll::Ready(())),
+                _ if self.http2.is_over() => {}
+                Read::Nothing => return Ok(Poll::Pending),
+                // The socket has taken enough of the output, so it will not say that it takes more.
+                Read::HeldBack if self.http2.wants_input() => {}
+                Read::HeldBack => return Ok(Poll::Pending),
+            }
+        }
+        // The others on this thread want their turn, too.
+        cx.waker().wake_by_ref();
+        Ok(Poll::Pending)
+    }
+
     /// Gives back what a connection without calls does not need.
     fn shrink(&mut self) {
         self.http2.shrink();
@@ -192,24 +218,24 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     }
 
     /// Reads what is there, takes all of it, and runs the handlers.
-    fn read(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<State>> {
+    fn read(&mut self, cx: &mut Context<'_>) -> io::Result<Read> {
         if !self.http2.wants_input() {
-            return Ok(Poll::Pending);
+            return Ok(Read::HeldBack);
         }
         buffers::with_read_buffer(|buffer| {
             let (before, place) = buffer.split_at_mut(self.rest.len());
             let mut place = ReadBuf::new(place);
             let read = match Pin::new(&mut self.io).poll_read(cx, &mut place) {
                 Poll::Ready(read) => read.map(|()| place.filled().len())?,
-                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Pending => return Ok(Read::Nothing),
             };
             if read == 0 {
-                return Ok(Poll::Ready(State::Closed));
+                return Ok(Read::End);
             }
             before.copy_from_slice(&self.rest);
             let filled = before.len() + read;
             self.take(&buffer[..filled]);
-            Ok(Poll::Ready(State::Open))
+            Ok(Read::Some)
         })
     }
 
@@ -288,12 +314,9 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
         self.linger().await
     }
 
-    /// Lets the last bytes leave.
+    /// Lets the last bytes leave. The lifetime has ended, and its timers mean nothing any more.
     async fn linger(mut self: Box<Self>) -> io::Result<()> {
-        let closed = async {
-            while let State::Open = poll_fn(|cx| self.turn(cx)).await? {}
-            Ok(())
-        };
+        let closed = poll_fn(|cx| self.drive(cx));
         timeout(limits::CLOSE_TIMEOUT, closed)
             .await
             .unwrap_or(Ok(()))
