@@ -374,3 +374,6 @@ impl Timer {
 
 /// How many slices are written at once; more than one batch of replies has.
 const SLICES_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests;
