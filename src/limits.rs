@@ -110,8 +110,8 @@ pub const RESET_STREAMS_KEPT: usize = 1024;
 /// with its stream.
 pub const OUTPUT_BYTES: usize = 64 * 1024;
 
-/// With more than that to be written, nothing more is read from a connection: its client does not
-/// read, and each of its frames could ask for an answer.
+/// With more than that to be written, nothing more is read from a connection, and what was read is
+/// not looked at: its client does not read, and each of its frames could ask for an answer.
 pub const OUTPUT_BYTES_MAX: usize = 256 * 1024;
 
 /// How long a connection has had no calls when it gives back the memory that it had for them; one
@@ -201,6 +201,10 @@ pub const CALL_TIMEOUT_DEFAULT: Option<Duration> = None;
 /// Longest text from outside that is written to the log in one piece, in bytes: a path can have as
 /// many as a header list, and each call could add that to the log.
 pub const LOGGED_TEXT_BYTES: usize = 1024;
+
+/// Longest name of a service or method that a status message repeats, in bytes: longer than those
+/// that people give, and no way to make long answers of an index to a long path.
+pub const TOLD_BACK_BYTES: usize = 128;
 
 /// How long a connection that is closed may take for its last bytes.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

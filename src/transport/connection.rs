@@ -46,6 +46,7 @@ where
         router,
         lifetime: Lifetime::new(Arc::clone(limits), Instant::now()),
         rest: Vec::new(),
+        held_back: false,
         heard: false,
         unflushed: false,
         timer_at: None,
@@ -66,8 +67,10 @@ struct Connection<Io> {
     router: Arc<Router>,
     dispatcher: Dispatcher,
     lifetime: Lifetime,
-    /// The start of a frame whose end has not been read.
+    /// The start of a frame whose end has not been read; or what was read and is held back.
     rest: Vec<u8>,
+    /// Whether there may be whole frames in `rest`.
+    held_back: bool,
     /// Whether anything was read since the lifetime was told.
     heard: bool,
     /// Whether the socket may hold back what was written to it.
@@ -217,10 +220,16 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
         self.dispatcher.shrink();
     }
 
-    /// Reads what is there, takes all of it, and runs the handlers.
+    /// Reads what is there, or goes on with what was held back, takes all that is wanted of it, and
+    /// runs the handlers.
     fn read(&mut self, cx: &mut Context<'_>) -> io::Result<Read> {
         if !self.http2.wants_input() {
             return Ok(Read::HeldBack);
+        }
+        if self.held_back {
+            let input = std::mem::take(&mut self.rest);
+            self.take(&input);
+            return Ok(Read::Some);
         }
         buffers::with_read_buffer(|buffer| {
             let (before, place) = buffer.split_at_mut(self.rest.len());
@@ -234,6 +243,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
             }
             before.copy_from_slice(&self.rest);
             let filled = before.len() + read;
+            self.heard = true;
             self.take(&buffer[..filled]);
             Ok(Read::Some)
         })
@@ -241,9 +251,10 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
 
     fn take(&mut self, mut input: &[u8]) {
         let now = Instant::now();
-        (self.heard, self.read_at) = (true, Some(now));
+        self.read_at = Some(now);
         self.http2.begin_input();
         self.take_events(&mut input, now);
+        self.held_back = !input.is_empty() && !self.http2.wants_input();
         self.rest.clear();
         self.rest.extend_from_slice(input);
         self.rest.shrink_to(input.len());

@@ -29,7 +29,8 @@ impl Connection {
     }
 
     /// The next thing that has happened; what it took of `input` is gone from there. `None`: what is
-    /// left is not a whole frame, and is to be given again with what follows it.
+    /// left is not a whole frame, and is to be given again with what follows it; or it is held back
+    /// because input [is not wanted](Self::wants_input), and is to be given again when it is.
     ///
     /// Ask until it is `None`, also with no input after commands were given.
     pub(crate) fn next<'a>(
@@ -85,6 +86,10 @@ impl Connection {
     ) -> Result<Step<'a>, Error> {
         if self.going == Going::Gone {
             *input = &[];
+            return Ok(Step::Short);
+        }
+        // Also in the middle of what was read: each frame of a few bytes may ask for a long answer.
+        if !self.wants_input() {
             return Ok(Step::Short);
         }
         if self.phase == Phase::Preface {
@@ -281,7 +286,7 @@ pub(super) enum Step<'a> {
     Event(Event<'a>),
     /// Something was taken that nobody need know of.
     On,
-    /// It takes more.
+    /// It takes more, or less that is to be written.
     Short,
 }
 

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    grpc::{ContentType, Metadata, RawMessage, ResponseHead, Trailers},
+    grpc::{ContentType, Metadata, RawMessage, ResponseHead, Status, Trailers},
     http2::{Commands, Event, Paths, frame::Head, hpack::Decoder as HpackDecoder},
 };
 
@@ -305,6 +305,36 @@ fn the_end_comes_after_what_crosses_the_word() {
         written(&mut connection);
     }
     assert!(connection.is_over());
+}
+
+#[test]
+fn what_was_read_is_held_back_while_too_much_is_to_be_written() {
+    let mut connection = greeted();
+    let head = ResponseHead::grpc(ContentType::Grpc, Metadata::default());
+    let calls: Vec<u8> = (0..2000)
+        .flat_map(|index| frame(1, 5, 2 * index + 1, &block(index == 0)))
+        .collect();
+    let (mut input, mut answered, mut rounds) = (&calls[..], 0, 0);
+    while !input.is_empty() {
+        connection.begin_input();
+        while let Some(event) = connection.next(&mut input, Instant::now(), &OnePath) {
+            let Event::CallStarted { stream, .. } = event else {
+                panic!("{event:?}");
+            };
+            let long = Status::unimplemented("x".repeat(1000));
+            connection.headers_only(stream, &head, Some(long.into()));
+            answered += 1;
+        }
+        assert!(connection.unsent_bytes() < limits::OUTPUT_BYTES_MAX + 2000);
+        assert_eq!(connection.wants_input(), input.is_empty());
+        written(&mut connection);
+        rounds += 1;
+    }
+    assert!(
+        answered == 2000 && rounds > 4,
+        "{answered} in {rounds} rounds"
+    );
+    assert_eq!(goaway(&mut connection), None);
 }
 
 #[test]
