@@ -308,3 +308,27 @@ async fn replies_beyond_the_connections_share_of_the_budget_are_not_kept() {
     };
     assert_eq!(headers.get("grpc-status"), Some("8"), "{headers:?}");
 }
+
+#[tokio::test]
+async fn who_has_read_a_reply_and_rests_holds_nothing_of_the_budget() {
+    // Eight connections use it up, if each holds the 128 KiB that it may.
+    let address = start(|limits| {
+        limits.in_flight_bytes = 1024 * 1024;
+        limits.stream_window_bytes = 1024 * 1024;
+    })
+    .await;
+    let mut idle = Vec::new();
+    for _ in 0..20 {
+        let mut peer = connect(address).await;
+        let window = [&[0, 4][..], &(1_u32 << 20).to_be_bytes()].concat();
+        peer.send_frame(SETTINGS, 0, 0, &window).await;
+        peer.send_window(0, 1 << 20).await;
+        peer.send_request(1, GREET, &[], false).await;
+        let body = message(&[7; 60_000]);
+        peer.send_data_in_frames(1, &body, true).await;
+        let answer = peer.answer(1).await;
+        assert_eq!(answer.status(), Some("0"), "{:?}", answer.trailers);
+        assert_eq!(answer.body.len(), body.len());
+        idle.push(peer);
+    }
+}

@@ -183,6 +183,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
         self.http2.borrow_buffer();
         let closed = self.rounds(cx)?;
         self.http2.return_buffer();
+        self.dispatcher.settle(&self.http2);
         self.told.tell(self.dispatcher.open_calls());
         closed.map(Ok)
     }
