@@ -71,13 +71,13 @@ pub const RESETS_BEFORE_START_MAX: usize = 200;
 /// do not count: a client that does not know [`STREAMS_MAX`] yet may well open a thousand at once.
 pub const ERROR_RESETS_MAX: usize = 256;
 
-/// For how long resets are counted: what a client does wrong now and then is no attack.
+/// For how long such things are counted: what a client does now and then is no attack.
 pub const RATE_PERIOD: Duration = Duration::from_secs(30);
 
 /// SETTINGS, PING, PRIORITY and WINDOW_UPDATE frames since the last DATA or HEADERS in either
-/// direction; more is a flood (CVE-2019-9512 and 9515). There is no limit in time: grpc-go sends a
-/// PING and a WINDOW_UPDATE with every call.
-pub const CONTROL_FRAMES_MAX: u32 = 1000;
+/// direction, within [`RATE_PERIOD`]; more is a flood (CVE-2019-9512 and 9515). With calls there may
+/// be any number: grpc-go sends a PING and a WINDOW_UPDATE with every call.
+pub const CONTROL_FRAMES_MAX: usize = 1000;
 
 /// DATA frames without data, one after the other (CVE-2019-9518).
 pub const EMPTY_DATA_FRAMES_MAX: u32 = 100;

@@ -169,29 +169,29 @@ impl Connection {
             }
             Kind::PushPromise => return Err(frame::refuse_push_promise()),
             Kind::Priority => {
-                self.calm.control_frame()?;
+                self.calm.control_frame(now)?;
                 Priority::parse(head, payload)?;
             }
-            Kind::Settings => self.settings(Settings::parse(head, payload)?)?,
+            Kind::Settings => self.settings(Settings::parse(head, payload)?, now)?,
             Kind::Ping => self.ping_frame(Ping::parse(head, payload)?, now)?,
             // The client opens no more streams; those that are open go on.
             Kind::GoAway => {
                 GoAway::parse(head, payload)?;
-                self.calm.control_frame()?;
+                self.calm.control_frame(now)?;
             }
             Kind::WindowUpdate => {
-                self.calm.control_frame()?;
+                self.calm.control_frame(now)?;
                 self.window_update(head.stream, WindowUpdate::parse(head, payload)?)?;
             }
             // Never here: its payload is taken as it comes.
             Kind::Data => {}
-            Kind::Unknown(_) => self.calm.control_frame()?,
+            Kind::Unknown(_) => self.calm.control_frame(now)?,
         }
         Ok(None)
     }
 
-    fn settings(&mut self, settings: Settings<'_>) -> Result<(), Error> {
-        self.calm.control_frame()?;
+    fn settings(&mut self, settings: Settings<'_>, now: Instant) -> Result<(), Error> {
+        self.calm.control_frame(now)?;
         if settings.ack {
             if !std::mem::replace(&mut self.settings_acknowledged, true) {
                 self.shrink_windows();
@@ -224,7 +224,7 @@ impl Connection {
     }
 
     fn ping_frame(&mut self, ping: Ping, now: Instant) -> Result<(), Error> {
-        self.calm.control_frame()?;
+        self.calm.control_frame(now)?;
         if ping.ack {
             self.pong(ping.data);
             return Ok(());
@@ -246,7 +246,7 @@ impl Connection {
             return Err(Error::protocol("RST_STREAM on an idle stream"));
         }
         if self.remove(stream).is_none() {
-            self.calm.control_frame()?;
+            self.calm.control_frame(now)?;
             return Ok(None);
         }
         if stream > self.looked_at {

@@ -48,8 +48,12 @@ enum Told {
 
 /// Gives `input` in pieces that end at `cuts`; neighbouring data of a stream is put together.
 fn read(connection: &mut Connection, input: &[u8], cuts: &[usize]) -> Vec<Told> {
+    read_at(Instant::now(), connection, input, cuts)
+}
+
+fn read_at(now: Instant, connection: &mut Connection, input: &[u8], cuts: &[usize]) -> Vec<Told> {
     let mut told = Vec::new();
-    let (mut from, now) = (0, Instant::now());
+    let mut from = 0;
     for to in cuts.iter().copied().chain([input.len()]) {
         let mut rest = &input[from..to];
         connection.begin_input();
@@ -265,6 +269,24 @@ fn control_frames_are_counted_until_data_or_headers_come_or_go() {
         goaway(&mut connection),
         Some((11, "too_many_control_frames".to_owned()))
     );
+}
+
+#[test]
+fn the_control_frames_of_a_client_whose_call_is_quiet_for_a_day_are_no_flood() {
+    let mut connection = greeted();
+    read(&mut connection, &frame(1, 5, 1, &block(true)), &[]);
+    // Its own keepalive, its answer to ours, and a setting acknowledged again.
+    let frames = [
+        frame(6, 0, 0, &[1; 8]),
+        frame(6, 1, 0, &KEEPALIVE),
+        frame(4, 1, 0, &[]),
+    ];
+    let mut now = Instant::now();
+    for _ in 0..24 * 60 * 6 {
+        now += Duration::from_secs(10);
+        read_at(now, &mut connection, &frames.concat(), &[]);
+        assert_eq!(goaway(&mut connection), None);
+    }
 }
 
 #[test]
