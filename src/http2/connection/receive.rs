@@ -98,6 +98,10 @@ impl Connection {
         if let Some(body) = self.body.take() {
             return self.body(body, input);
         }
+        if input.is_empty() {
+            // What has begun goes on.
+            return Ok(Step::Short);
+        }
         self.in_headers_frame = false;
         let Some(head) = Head::parse(input) else {
             return Ok(Step::Short);

@@ -290,6 +290,18 @@ fn the_control_frames_of_a_client_whose_call_is_quiet_for_a_day_are_no_flood() {
 }
 
 #[test]
+fn a_header_block_that_has_begun_goes_on_while_nothing_is_read() {
+    let mut connection = greeted();
+    let headers = frame(1, 5, 1, &block(true));
+    assert_eq!(read(&mut connection, &headers[..20], &[]), []);
+    assert!(connection.is_in_header_block());
+    assert_eq!(read(&mut connection, &[], &[]), []);
+    assert!(connection.is_in_header_block());
+    assert_eq!(read(&mut connection, &headers, &[]), [started(1, true)]);
+    assert!(!connection.is_in_header_block());
+}
+
+#[test]
 fn who_asks_too_often_is_told_so() {
     let mut connection = greeted();
     read(&mut connection, &frame(6, 0, 0, &[1; 8]).repeat(3), &[]);
