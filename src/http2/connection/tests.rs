@@ -302,6 +302,46 @@ fn a_header_block_that_has_begun_goes_on_while_nothing_is_read() {
 }
 
 #[test]
+fn trailers_have_no_more_room_than_headers() {
+    let mut connection = greeted();
+    // An entry with 3,000 bytes, and then its index: 16,384 have room for five.
+    let mut long = vec![0x40, 1, b'x', 0x7f, 0xb9, 0x16];
+    long.resize(6 + 3000, b'y');
+    let open = [block(true), long].concat();
+    assert_eq!(
+        read(&mut connection, &frame(1, 4, 1, &open), &[]),
+        [Told::Started {
+            stream: 1,
+            route: Some(5),
+            metadata: 1,
+            end: false
+        }]
+    );
+    // What is in the table is found where it was, after a list without room, too.
+    let headers = [0x83, 0x86, 0xc0, 0xbf];
+    for (stream, count) in [(1, 5), (3, 6), (5, 16_000), (7, 5)] {
+        if stream > 1 {
+            let headers = frame(1, 4, stream, &headers);
+            assert_eq!(
+                read(&mut connection, &headers, &[]),
+                [started(stream, false)]
+            );
+        }
+        let trailers = frame(1, 5, stream, &vec![0xbe; count]);
+        let told = read(&mut connection, &trailers, &[]);
+        let frames = written(&mut connection);
+        if count == 5 {
+            let (bytes, end) = (Vec::new(), true);
+            assert_eq!(told, [Told::Data { stream, bytes, end }]);
+            assert_eq!(frames, []);
+        } else {
+            assert_eq!(told, [Told::Reset(stream)]);
+            assert_eq!(frames, [(3, 0, stream, vec![0, 0, 0, 1])]);
+        }
+    }
+}
+
+#[test]
 fn who_asks_too_often_is_told_so() {
     let mut connection = greeted();
     read(&mut connection, &frame(6, 0, 0, &[1; 8]).repeat(3), &[]);
