@@ -117,8 +117,12 @@ impl<'a, P: Paths> RequestReader<'a, P> {
     }
 
     fn pseudo(&mut self, field: Field<'_>) {
-        // "All pseudo-header fields sent in a field section MUST be placed before regular fields".
-        self.malformed |= self.regular;
+        // "All pseudo-header fields sent in a field section MUST be placed before regular fields"; and
+        // "a request … containing an invalid character MUST be treated as malformed" (8.2.1).
+        if self.regular || !is_value(field.value) {
+            self.malformed = true;
+            return;
+        }
         match field.name {
             b":method" => {
                 self.malformed |= std::mem::replace(&mut self.seen.method, true);
