@@ -144,6 +144,8 @@ async fn an_old_connection_takes_no_new_calls_and_its_calls_end_after_the_grace(
     assert!(matches!(goaway.await, Frame::Goaway { code: 0, debug, .. } if debug == "max_age"));
     let answer = peer.answer(1).await;
     assert_eq!(answer.status(), Some("14"), "{answer:?}");
+    let why = answer.headers.get("grpc-message");
+    assert!(why.is_some_and(|why| why.contains("age")), "{answer:?}");
     while peer.recv().await.is_some() {}
 }
 

@@ -120,7 +120,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
                         self.http2.goaway("shutdown");
                         self.lifetime.drain(None, Instant::now());
                     }
-                    Phase::Stopped => return self.stop().await,
+                    Phase::Stopped => return self.stop(SHUTDOWN).await,
                 },
                 state = poll_fn(|cx| self.turn(cx)) => match state? {
                     State::Open => {}
@@ -145,7 +145,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
                             }
                             Due::TakeNoMore => self.http2.take_no_more(),
                             Due::Shrink => self.shrink(),
-                            Due::EndCalls => return self.stop().await,
+                            Due::EndCalls => return self.stop(OLD).await,
                             Due::Close(why) => return self.close(ErrorCode::NoError, why).await,
                             Due::Expel(why) => {
                                 return self.close(ErrorCode::EnhanceYourCalm, why).await;
@@ -312,8 +312,8 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     }
 
     /// The time for calls in flight is up: they end UNAVAILABLE, and the connection closes.
-    async fn stop(mut self: Box<Self>) -> io::Result<()> {
-        let status = Status::unavailable("the server is shutting down");
+    async fn stop(mut self: Box<Self>, why: &'static str) -> io::Result<()> {
+        let status = Status::unavailable(why);
         self.dispatcher.fail_all(&status, &mut self.http2);
         self.http2.take_no_more();
         self.linger().await
@@ -383,6 +383,9 @@ impl Timer {
         self.armed = false;
     }
 }
+
+const SHUTDOWN: &str = "the server is shutting down";
+const OLD: &str = "the connection has reached its age; call again on a new one";
 
 /// How many slices are written at once; more than one batch of replies has.
 const SLICES_MAX: usize = 16;
