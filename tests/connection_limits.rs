@@ -6,7 +6,8 @@ mod peer;
 use std::{net::SocketAddr, time::Duration};
 
 use peer::{
-    CONTINUATION, END_STREAM, Frame, HEADERS, PING, Peer, SETTINGS, frame, message, request,
+    CONTINUATION, END_STREAM, Frame, HEADERS, PING, Peer, SETTINGS, WINDOW_UPDATE, frame, message,
+    request,
 };
 use reflectd::{
     Call, ConnectionLimits, Metadata, RawMessage, Replies, Schema, Server, Status, Streaming,
@@ -220,6 +221,27 @@ async fn a_client_that_does_not_read_loses_its_stream_and_nothing_else() {
     assert!(matches!(reset.await, Frame::Reset { code: 8, .. }));
     peer.send_window(0, 1 << 20).await;
     greets(&mut peer, 3).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_not_read_at_all_is_closed_whatever_comes_on_it() {
+    let address = start(|limits| limits.stall_timeout = milliseconds(300)).await;
+    let mut peer = Peer::connect(address).await;
+    for stream in [0, 1] {
+        if stream == 1 {
+            peer.send_request(1, REPEAT, &[], false).await;
+            peer.send_data(1, &message(&[7; 1000]), true).await;
+        }
+        peer.send_window(stream, 1 << 30).await;
+    }
+    let update = frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]);
+    for _ in 0..500 {
+        if peer.send_bytes_until_closed(&update).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(milliseconds(20)).await;
+    }
+    panic!("the connection is open");
 }
 
 #[tokio::test]

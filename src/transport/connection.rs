@@ -138,7 +138,9 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
                     while let Some(due) = self.lifetime.due(now) {
                         match due {
                             Due::Ping => self.http2.ping(),
-                            Due::Sweep => self.sweep(now),
+                            Due::Sweep => if !self.sweep(now) {
+                                return self.close(ErrorCode::EnhanceYourCalm, UNREAD).await;
+                            },
                             Due::Drain(why) => {
                                 tracing::debug!(why, "a connection takes no more calls");
                                 self.http2.goaway(why);
@@ -304,11 +306,12 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
         self.lifetime.observe(seen, now);
     }
 
-    /// Ends the calls whose clients do not go on.
-    fn sweep(&mut self, now: Instant) {
-        self.http2.sweep();
+    /// Ends the calls whose clients do not go on. `false`: the connection is to end.
+    fn sweep(&mut self, now: Instant) -> bool {
+        let goes_on = self.http2.sweep();
         self.dispatcher.sweep(&mut self.http2);
         self.take_events(&mut &[][..], now);
+        goes_on
     }
 
     /// The time for calls in flight is up: they end UNAVAILABLE, and the connection closes.
@@ -386,6 +389,8 @@ impl Timer {
 
 const SHUTDOWN: &str = "the server is shutting down";
 const OLD: &str = "the connection has reached its age; call again on a new one";
+
+const UNREAD: &str = "the client does not read";
 
 /// How many slices are written at once; more than one batch of replies has.
 const SLICES_MAX: usize = 16;

@@ -450,6 +450,22 @@ fn data_waits_for_its_window_and_streams_take_turns() {
     assert!(connection.is_idle());
 }
 
+#[test]
+fn output_that_does_not_move_from_one_sweep_to_the_next_is_told() {
+    let mut connection = greeted();
+    read(&mut connection, &frame(1, 5, 1, &block(true)), &[]);
+    let long = RawMessage::new(vec![7; 30_000]);
+    connection.message(StreamId(1), long);
+    connection.fill();
+    assert!(connection.has_output());
+    for _ in 0..3 {
+        assert!(connection.sweep());
+        connection.advance(1);
+    }
+    assert!(connection.sweep());
+    assert!(!connection.sweep());
+}
+
 /// Calls, some with padding, metadata, trailers, or in several frames.
 fn session() -> impl Strategy<Value = Vec<u8>> {
     let call = (
