@@ -175,6 +175,7 @@ impl Connection {
             send_window: SendWindow::new(self.peer.initial_window_bytes),
             content_length,
             unsent: Default::default(),
+            cut: false,
             moved: true,
             end: None,
             queued: false,
