@@ -71,13 +71,13 @@ pub const RESETS_BEFORE_START_MAX: usize = 200;
 /// do not count: a client that does not know [`STREAMS_MAX`] yet may well open a thousand at once.
 pub const ERROR_RESETS_MAX: usize = 256;
 
-/// For how long resets are counted: what a client does wrong now and then is no attack.
+/// For how long such things are counted: what a client does now and then is no attack.
 pub const RATE_PERIOD: Duration = Duration::from_secs(30);
 
 /// SETTINGS, PING, PRIORITY and WINDOW_UPDATE frames since the last DATA or HEADERS in either
-/// direction; more is a flood (CVE-2019-9512 and 9515). There is no limit in time: grpc-go sends a
-/// PING and a WINDOW_UPDATE with every call.
-pub const CONTROL_FRAMES_MAX: u32 = 1000;
+/// direction, within [`RATE_PERIOD`]; more is a flood (CVE-2019-9512 and 9515). With calls there may
+/// be any number: grpc-go sends a PING and a WINDOW_UPDATE with every call.
+pub const CONTROL_FRAMES_MAX: usize = 1000;
 
 /// DATA frames without data, one after the other (CVE-2019-9518).
 pub const EMPTY_DATA_FRAMES_MAX: u32 = 100;
@@ -110,8 +110,8 @@ pub const RESET_STREAMS_KEPT: usize = 1024;
 /// with its stream.
 pub const OUTPUT_BYTES: usize = 64 * 1024;
 
-/// With more than that to be written, nothing more is read from a connection: its client does not
-/// read, and each of its frames could ask for an answer.
+/// With more than that to be written, nothing more is read from a connection, and what was read is
+/// not looked at: its client does not read, and each of its frames could ask for an answer.
 pub const OUTPUT_BYTES_MAX: usize = 256 * 1024;
 
 /// How long a connection has had no calls when it gives back the memory that it had for them; one
@@ -201,6 +201,10 @@ pub const CALL_TIMEOUT_DEFAULT: Option<Duration> = None;
 /// Longest text from outside that is written to the log in one piece, in bytes: a path can have as
 /// many as a header list, and each call could add that to the log.
 pub const LOGGED_TEXT_BYTES: usize = 1024;
+
+/// Longest name of a service or method that a status message repeats, in bytes: longer than those
+/// that people give, and no way to make long answers of an index to a long path.
+pub const TOLD_BACK_BYTES: usize = 128;
 
 /// How long a connection that is closed may take for its last bytes.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);

@@ -64,6 +64,8 @@ pub(super) struct Stream {
     /// What is left of the `content-length`, if there was one.
     pub(super) content_length: Option<u64>,
     pub(super) unsent: Output,
+    /// Whether the start of it has left already: a message may be cut where it begins.
+    pub(super) cut: bool,
     /// Whether some of it has left since the last sweep, or was added to nothing.
     pub(super) moved: bool,
     /// What ends the stream, once all data has left.

@@ -76,6 +76,7 @@ impl Commands for Connection {
         }
         let left = messages.len();
         if left > 0 {
+            stream.cut |= left < before;
             self.queue(id, |unsent| messages.move_to(unsent, left));
         }
         before - left
@@ -93,10 +94,15 @@ impl Commands for Connection {
     }
 
     fn abort(&mut self, id: StreamId, trailers: Trailers) {
-        match self.streams.get(id) {
-            Some(stream) if !stream.unsent.is_empty() => self.reset_stream(id, ErrorCode::Cancel),
-            _ => self.trailers(id, trailers),
+        let Some(stream) = self.streams.get_mut(id) else {
+            return;
+        };
+        if stream.cut {
+            return self.reset_stream(id, ErrorCode::Cancel);
         }
+        self.unsent_bytes -= stream.unsent.len();
+        stream.unsent = Output::default();
+        self.trailers(id, trailers);
     }
 
     fn is_sending(&self, stream: StreamId) -> bool {
@@ -184,6 +190,7 @@ impl Connection {
         Data::write_head(id, room, end, self.output.copied());
         stream.unsent.move_to(&mut self.output, room);
         stream.moved = true;
+        stream.cut = !last;
         stream.send_window.send(room);
         self.send_window.send(room);
         self.unsent_bytes -= room;
