@@ -276,6 +276,34 @@ async fn a_hedged_attempt_that_fails_is_followed_at_once_or_ends_the_call() {
 }
 
 #[tokio::test]
+async fn a_hedged_call_that_may_not_go_on_ends_with_its_last_failure() {
+    let throttled = hedging("100s").replacen(
+        '{',
+        r#"{"retryThrottling": {"maxTokens": 4, "tokenRatio": 0.5},"#,
+        1,
+    );
+    let (client, mut link) = connected(&throttled).await;
+    // While the first call waits for its second attempt, as the server asks, the second one fails
+    // and takes the token that this attempt would need.
+    let script = async {
+        let stream = link.request().await.stream;
+        let pushback = ("grpc-retry-pushback-ms", "300");
+        link.fail(stream, "14", &[pushback]).await;
+        let stream = link.request().await.stream;
+        link.fail(stream, "14", &[]).await;
+        link.is_quiet().await
+    };
+    let second = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        greet(&client).await
+    };
+    let (first, second, quiet) = join!(greet(&client), second, script);
+    assert_eq!(second.unwrap_err().code(), Code::Unavailable);
+    assert_eq!(first.unwrap_err().code(), Code::Unavailable);
+    assert!(quiet);
+}
+
+#[tokio::test]
 async fn what_is_said_of_a_method_counts_before_what_is_said_of_all() {
     let config = r#"{"methodConfig": [
         {"name": [{"service": "greeter.Greeter", "method": "Greet"}], "timeout": "0.1s"},
