@@ -183,6 +183,53 @@ async fn a_server_that_greets_with_goaway_is_not_stormed() {
 }
 
 #[tokio::test]
+async fn a_server_that_hangs_up_before_it_takes_a_call_is_not_stormed() {
+    // Its connections live for a part of the backoff, and for longer.
+    for base in [Duration::from_secs(100), Duration::from_millis(1)] {
+        let server = ScriptedServer::bind().await;
+        let mut backoff = reflectd::client::Backoff::default();
+        backoff.base = base;
+        let client = client(server.channel().backoff(backoff));
+        let script = async {
+            for _ in 0..2 {
+                let link = server.accept_with(&[(MAX_CONCURRENT_STREAMS, 0)]).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                drop(link);
+            }
+        };
+        let (ended, ()) = join!(greet(&client), script);
+        let failure = ended.unwrap_err();
+        assert_eq!(failure.code(), Code::Unavailable);
+        let why = "closes connections before it takes a call";
+        assert!(failure.message().contains(why), "{failure}");
+        if base > Duration::from_secs(1) {
+            let failure = greet(&client).await.unwrap_err();
+            assert!(failure.message().contains(why), "{failure}");
+            assert!(!server.is_connected_to().await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_goes_away_counts_no_more_while_its_last_call_lasts() {
+    let (server, client) = server_and_client().await;
+    let opened = async {
+        let opened: (Requests<RawMessage>, Responses<RawMessage>) =
+            client.call(EACH).bidi().await.unwrap();
+        opened
+    };
+    let accepted = server.accept_with(&[(MAX_CONCURRENT_STREAMS, 1)]);
+    let (_long, mut link) = join!(opened, accepted);
+    let stream = link.head().await.stream;
+    drop(server);
+    link.goaway(stream, NO_ERROR, "").await;
+    assert!(link.is_quiet().await);
+    assert_ne!(client.channel().state(), ConnectivityState::Ready);
+    let failure = greet(&client).await.unwrap_err();
+    assert_eq!(failure.code(), Code::Unavailable, "{failure}");
+}
+
+#[tokio::test]
 async fn a_lazy_channel_reconnects_without_keepalive() {
     let (server, client) = server_and_client().await;
     assert_eq!(client.channel().state(), ConnectivityState::Idle);

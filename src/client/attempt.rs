@@ -51,6 +51,7 @@ impl Attempt {
         previous: u32,
     ) -> Result<Self, Box<Failure>> {
         let inner = &channel.inner;
+        let mut lost = 0;
         loop {
             // Most often there is a connection that has room: then nothing is waited for. The waits
             // are boxed, so that calls which need none do not carry their space.
@@ -62,6 +63,7 @@ impl Attempt {
                 let request = request(channel, &placed, head, previous)?;
                 match placed.place.start(request) {
                     Ok((response, sending)) => {
+                        placed.subchannel.opened(placed.place.connection());
                         return Ok(Self {
                             sending,
                             response,
@@ -73,7 +75,16 @@ impl Attempt {
                 }
             }
             // The connection was lost, or drained, before anybody knew. Nothing has left.
-            placed.subchannel.retire(placed.place.connection());
+            let connection = placed.place.connection();
+            placed.subchannel.retire(connection);
+            lost += u32::from(!connection.is_used());
+            if lost > UNUSED_LOST_MAX && !head.wait_for_ready {
+                return Err(Status::unavailable(format!(
+                    "{} closes connections before it takes a call",
+                    placed.subchannel.endpoint.name()
+                ))
+                .into());
+            }
         }
     }
 }
@@ -177,6 +188,9 @@ pub(super) fn headers(user_agent: HeaderValue) -> HeaderMap {
     }
     headers
 }
+
+/// So many connections may be lost under a call before they took any.
+const UNUSED_LOST_MAX: u32 = 1;
 
 /// Nobody waited for the call to leave.
 const AT_ONCE: Duration = Duration::from_millis(1);
