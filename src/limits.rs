@@ -340,7 +340,7 @@ pub const CLIENT_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 pub const CLIENT_CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 
 /// What is kept of a stream's requests until the server answers, so that they can be sent again to
-/// another one; with more, the call cannot be made anew (gRFC A6 asks for 256 KiB).
+/// another one, what keeps each of them included; with more, the call cannot be made anew (gRFC A6 asks for 256 KiB).
 pub const CLIENT_REPLAY_BYTES: usize = 256 * 1024;
 
 /// Most bytes of files that a client takes from a server's reflection service: the whole googleapis

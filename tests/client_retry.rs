@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use reflectd::{
     Code, RawMessage, Status,
-    client::{Client, Requests, Responses},
+    client::{Client, ClientStreaming, Requests, Responses},
 };
 use scripted_server::*;
 use tokio::join;
@@ -154,6 +154,28 @@ async fn what_is_too_long_to_keep_is_not_sent_again() {
         replies.message().await
     };
     let (ended, ()) = join!(call, script);
+    assert_eq!(ended.unwrap_err().code(), Code::Unavailable);
+}
+
+#[tokio::test]
+async fn nothing_is_kept_without_end_for_a_stream_that_is_dead() {
+    let (client, mut link) = connected("{}").await;
+    let opened = client.call(TOGETHER).client_streaming();
+    let (opened, head) = join!(opened, link.head());
+    let mut upload: ClientStreaming<RawMessage, RawMessage> = opened.unwrap();
+    link.peer.send_reset(head.stream, REFUSED_STREAM).await;
+    assert!(link.is_quiet().await);
+    // Empty messages, which nobody takes, of whom the reply is not asked for.
+    let mut taken = 0;
+    let ended = loop {
+        match upload.send(RawMessage::new("")).await {
+            Ok(()) => taken += 1,
+            Err(ended) => break ended,
+        }
+        assert!(taken < 100_000, "it takes messages for ever");
+    };
+    assert_eq!(ended.code(), Code::Cancelled);
+    let ended = upload.reply().await;
     assert_eq!(ended.unwrap_err().code(), Code::Unavailable);
 }
 
