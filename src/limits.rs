@@ -314,6 +314,10 @@ pub const GOAWAY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an attempt to connect may take: what gRPC's own clients give it.
 pub const CLIENT_CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long one address of a name may not answer before the next one is tried, too (RFC 8305, 8:
+/// "Connection Attempt Delay … 250 milliseconds").
+pub const CLIENT_CONNECT_DELAY: Duration = Duration::from_millis(250);
+
 /// Buffers of each kind that a thread keeps for the next messages it decodes.
 pub const MESSAGE_POOL_BUFFERS_MAX: usize = 64;
 

@@ -12,7 +12,13 @@ use reflectd::{
     client::{Channel, Client, ConnectivityState, Requests, Responses},
 };
 use scripted_server::*;
-use tokio::{join, net::TcpListener, task::JoinSet, time::Instant};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    join,
+    net::TcpListener,
+    task::JoinSet,
+    time::Instant,
+};
 
 async fn server_and_client() -> (ScriptedServer, Client) {
     let server = ScriptedServer::bind().await;
@@ -366,6 +372,33 @@ async fn only_a_failed_attempt_to_connect_fails_a_call() {
     let call = call.timeout(Duration::from_millis(100));
     let ended: Result<RawMessage, Status> = call.unary(RawMessage::new("")).await;
     assert_eq!(ended.unwrap_err().code(), Code::DeadlineExceeded);
+}
+
+#[tokio::test]
+async fn who_may_want_tls_is_asked_with_it() {
+    // What servers with TLS do of whom they do not understand: close, reset, answer in HTTP/1.1.
+    let refusal = "HTTP/1.1 400 Bad Request\r\n\r\n";
+    for (read, answer) in [(true, ""), (false, ""), (true, refusal)] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = client(Channel::builder(
+            &listener.local_addr().unwrap().to_string(),
+        ));
+        let script = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            socket.readable().await.unwrap();
+            if read {
+                socket.read(&mut [0; 1024]).await.unwrap();
+            }
+            socket.write_all(answer.as_bytes()).await.unwrap();
+        };
+        let (ended, ()) = join!(greet(&client), script);
+        let failure = ended.unwrap_err();
+        let hint = "use https:// (--tls)";
+        assert!(
+            failure.message().contains(hint),
+            "{read} {answer}: {failure}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -65,15 +65,24 @@ struct Keepalive {
 /// Why a server that was reached is none to make calls of.
 fn why_not(endpoint: &Endpoint, greeting: &Greeting, error: &h2::Error) -> String {
     let name = endpoint.name();
+    let hint = tls_hint(endpoint, greeting);
     match greeting.complaint() {
-        Some(complaint) => format!("cannot connect to {name}: {complaint}"),
+        Some(complaint) => format!("cannot connect to {name}: {complaint}{hint}"),
         None if error.reason() == Some(Reason::INADEQUATE_SECURITY) && !endpoint.tls => {
             format!("cannot connect to {name}: {SPEAKS_TLS}")
         }
         None if error.is_go_away() && error.is_remote() => {
             format!("{name} takes no calls: {error}")
         }
-        None => format!("{name} does not speak HTTP/2: {error}"),
+        None => format!("{name} does not speak HTTP/2: {error}{hint}"),
+    }
+}
+
+/// What may help where a server will have nothing of a client without TLS.
+fn tls_hint(endpoint: &Endpoint, greeting: &Greeting) -> &'static str {
+    match !endpoint.tls && greeting.is_of_tls() {
+        true => "; if it speaks TLS on this port, use https:// (--tls)",
+        false => "",
     }
 }
 
@@ -118,10 +127,7 @@ impl Connection {
             biased;
             ended = &mut connection => {
                 ended.map_err(broken)?;
-                let hint = match endpoint.tls {
-                    true => "",
-                    false => "; if it speaks TLS on this port, use https:// (--tls)",
-                };
+                let hint = tls_hint(endpoint, &greeting);
                 return Err(format!("{name} closed the connection before it took a call{hint}"));
             }
             () = greeting.heard() => {}
@@ -130,7 +136,8 @@ impl Connection {
             .await
             .map_err(broken)?;
         if let Some(complaint) = greeting.complaint() {
-            return Err(format!("cannot connect to {name}: {complaint}"));
+            let hint = tls_hint(endpoint, &greeting);
+            return Err(format!("cannot connect to {name}: {complaint}{hint}"));
         }
         let keepalive = keepalive
             .zip(connection.ping_pong())
