@@ -32,6 +32,8 @@ pub(super) struct Head {
     pub(super) wait_for_ready: bool,
     pub(super) send_bytes_max: usize,
     pub(super) receive_bytes_max: usize,
+    /// Whether there is exactly one reply.
+    pub(super) single_reply: bool,
     /// Whether somebody asks for the metadata of a reply.
     pub(super) keeps_metadata: bool,
 }
