@@ -408,3 +408,10 @@ pub const BENCH_ERROR_MESSAGES_MAX: usize = 20;
 /// How much later than it was due a call of `reflectd bench` may leave before its schedule counts as
 /// not kept: more than a machine that is busy takes to wake a thread.
 pub const BENCH_LATE: Duration = Duration::from_millis(10);
+
+/// Longest text of one request that `call` and `bench` read: its message takes several times that in
+/// memory, and few servers take messages of more than 4 MiB.
+pub const REQUEST_TEXT_BYTES: usize = 256 * 1024 * 1024;
+
+/// Longest time that a flag takes: a hundred years are as good as no end, and clocks can count them.
+pub const FLAG_TIME_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);
