@@ -31,6 +31,11 @@ impl Server {
         Some(time.saturating_sub(self.started.elapsed()))
     }
 
+    /// When `--max-time` is over.
+    pub(super) fn deadline(&self) -> Option<tokio::time::Instant> {
+        tokio::time::Instant::from_std(self.started).checked_add(self.time?)
+    }
+
     /// Asks what its services look like.
     ///
     /// # Errors
