@@ -468,6 +468,21 @@ async fn what_is_wrong_is_told_in_one_line() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_header_that_is_typed_is_one_and_a_variable_has_one_a_line() {
+    let server = greeter().await;
+    let at = &server.address().to_string();
+    let typed = run(&["call", "-v", "-H", "x-echo: a\nx-echo: b", at, GREET]);
+    assert_eq!(typed.code, Some(2), "{typed:?}");
+    let arguments = ["call", "-v", at, GREET];
+    let mut command = reflectd(&protos(), &arguments);
+    command.env("REFLECTD_HEADER", "x-echo: a\nx-echo: b\n");
+    let ran = Ran::from(block_in_place(|| command.output()).unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let sent_and_received = ran.stdout.matches("x-echo: a\nx-echo: b\n").count();
+    assert_eq!(sent_and_received, 2, "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_a_server_says_does_not_steer_the_terminal() {
     let server = greeter().await;
     let at = &server.address().to_string();
