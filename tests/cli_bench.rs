@@ -558,6 +558,7 @@ async fn what_makes_no_sense_is_told_before_a_call_is_made() {
         (&[GREET, "--fail-if", "p99>5"], "times want a unit"),
         (&[GREET, "--fail-if", "q>5"], "there are p50 to p999"),
         (&[GREET, "--skip-tls", "--insecure"], "leave one out"),
+        (&[GREET, "-d", "[]"], "the data has no request"),
     ] {
         let ran = bench(at, arguments);
         let complaint = ran.failed(2);
