@@ -1,15 +1,4 @@
 //! The connections to one endpoint: made when they are needed, made again when they are lost.
-//!
-//! ```text
-//!          a call                     up                       lost
-//!   idle ─────────▶ connecting ───────────────▶ ready ─────────────────▶ idle
-//!                    │      ▲
-//!              failed ▼      │ after the backoff
-//!               transient failure
-//! ```
-//!
-//! A server that greets and hangs up before it takes a call has failed, too, from the second time
-//! on: the backoff grows until a connection is used, or lives for longer than its first wait.
 
 use std::{
     fmt,
@@ -20,26 +9,12 @@ use std::{
 use tokio::{sync::watch, time::timeout};
 
 use super::{
-    backoff::{Backoff, random},
     builder::Options,
     connection::{Connection, Driver, End, Place},
+    connectivity::{ConnectionStatus, ConnectivityState},
     endpoint::Endpoint,
     outlier::Outlier,
 };
-
-/// Whether a channel is connected (grpc/grpc, doc/connectivity-semantics-and-api.md).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ConnectivityState {
-    /// Not connected, and nobody has asked for it.
-    Idle,
-    /// On the way.
-    Connecting,
-    /// Calls can be made.
-    Ready,
-    /// The last attempt failed; the next one comes after the backoff.
-    TransientFailure,
-}
 
 /// The connections to one endpoint.
 pub(super) struct Subchannel {
@@ -55,23 +30,6 @@ pub(super) struct Subchannel {
     is_balanced: bool,
 }
 
-#[derive(Debug)]
-struct ConnectionStatus {
-    state: ConnectivityState,
-    /// Why the last attempt failed.
-    error: Option<Arc<str>>,
-    /// Whether a task is about to connect.
-    connecting: bool,
-    /// Whether it waits for the backoff.
-    waiting: bool,
-    /// Since a connection was of use.
-    failures: u32,
-    /// When the backoff after the last of them is over.
-    not_before: Option<Instant>,
-    /// Whether a connection was lost since then before it was of use.
-    lost: bool,
-}
-
 impl Subchannel {
     pub(super) fn new(
         endpoint: Endpoint,
@@ -85,15 +43,7 @@ impl Subchannel {
             endpoint,
             options,
             connections: RwLock::default(),
-            status: Mutex::new(ConnectionStatus {
-                state: ConnectivityState::Idle,
-                error: None,
-                connecting: false,
-                waiting: false,
-                failures: 0,
-                not_before: None,
-                lost: false,
-            }),
+            status: Mutex::new(ConnectionStatus::new()),
             changes,
             keepalive,
             outlier,
@@ -325,37 +275,6 @@ impl Subchannel {
             interval = ?*keepalive,
             "the server has had too many pings; the keepalive interval is doubled"
         );
-    }
-}
-
-impl ConnectionStatus {
-    /// The state while there is no connection.
-    fn without_connection(&self) -> ConnectivityState {
-        match (self.waiting, self.connecting) {
-            (true, _) => ConnectivityState::TransientFailure,
-            (false, true) => ConnectivityState::Connecting,
-            (false, false) => ConnectivityState::Idle,
-        }
-    }
-
-    /// A failure, and how long to wait after it.
-    fn fail(&mut self, error: &str, backoff: &Backoff) -> Duration {
-        self.failures = self.failures.saturating_add(1);
-        self.error = Some(error.into());
-        let delay = backoff.delay(self.failures, random());
-        self.not_before = Instant::now().checked_add(delay);
-        delay
-    }
-
-    /// How long not to connect.
-    fn backoff(&self) -> Option<Duration> {
-        let left = self.not_before?.saturating_duration_since(Instant::now());
-        (!left.is_zero()).then_some(left)
-    }
-
-    /// A connection is, or was, of use.
-    fn is_of_use(&mut self) {
-        (self.failures, self.not_before, self.lost) = (0, None, false);
     }
 }
 
