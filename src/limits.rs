@@ -318,6 +318,10 @@ pub const GOAWAY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an attempt to connect may take: what gRPC's own clients give it.
 pub const CLIENT_CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long one address of a name may not answer before the next one is tried, too (RFC 8305, 8:
+/// "Connection Attempt Delay … 250 milliseconds").
+pub const CLIENT_CONNECT_DELAY: Duration = Duration::from_millis(250);
+
 /// Buffers of each kind that a thread keeps for the next messages it decodes.
 pub const MESSAGE_POOL_BUFFERS_MAX: usize = 64;
 
@@ -344,7 +348,7 @@ pub const CLIENT_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 pub const CLIENT_CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 
 /// What is kept of a stream's requests until the server answers, so that they can be sent again to
-/// another one; with more, the call cannot be made anew (gRFC A6 asks for 256 KiB).
+/// another one, what keeps each of them included; with more, the call cannot be made anew (gRFC A6 asks for 256 KiB).
 pub const CLIENT_REPLAY_BYTES: usize = 256 * 1024;
 
 /// Most bytes of files that a client takes from a server's reflection service: the whole googleapis
@@ -408,3 +412,10 @@ pub const BENCH_ERROR_MESSAGES_MAX: usize = 20;
 /// How much later than it was due a call of `reflectd bench` may leave before its schedule counts as
 /// not kept: more than a machine that is busy takes to wake a thread.
 pub const BENCH_LATE: Duration = Duration::from_millis(10);
+
+/// Longest text of one request that `call` and `bench` read: its message takes several times that in
+/// memory, and few servers take messages of more than 4 MiB.
+pub const REQUEST_TEXT_BYTES: usize = 256 * 1024 * 1024;
+
+/// Longest time that a flag takes: a hundred years are as good as no end, and clocks can count them.
+pub const FLAG_TIME_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);

@@ -4,7 +4,6 @@ use std::{
     future::{Future, poll_fn},
     pin::Pin,
     task::Poll,
-    time::Duration,
 };
 
 use tokio::time::{Instant, sleep_until};
@@ -31,19 +30,25 @@ pub(super) async fn hedged(
     let throttle = channel.inner.throttle.as_ref();
     let mut running: Vec<Running<'_>> = Vec::new();
     let mut made = 0;
+    // `None`: no more attempts are made.
     let mut next = Some(Instant::now());
+    let mut failed: Option<Box<Failure>> = None;
     loop {
-        if made < policy.attempts_max && next.is_some_and(|next| next <= Instant::now()) {
+        if next.is_some_and(|next| next <= Instant::now()) {
+            next = None;
             if made == 0 || throttle.is_none_or(|throttle| throttle.allows()) {
                 running.push(Box::pin(replayed(channel, head, message, made)));
                 made += 1;
-                next = Some(Instant::now() + policy.delay);
-            } else {
-                next = None;
+                next = (made < policy.attempts_max).then(|| Instant::now() + policy.delay);
             }
         }
-        let more = next.filter(|_| made < policy.attempts_max);
-        let failure = match first(&mut running, more).await {
+        if running.is_empty()
+            && next.is_none()
+            && let Some(failure) = failed
+        {
+            return Err(failure.status);
+        }
+        let failure = match first(&mut running, next).await {
             None => continue,
             Some(Ok(reply)) => {
                 if let Some(throttle) = throttle {
@@ -57,16 +62,15 @@ pub(super) async fn hedged(
             return Err(failure.status);
         }
         let allowed = throttle.is_none_or(|throttle| throttle.failed());
-        next = match pushback(&failure) {
-            _ if !allowed => None,
-            Some(Pushback::Never) => None,
-            Some(Pushback::After(delay)) => Some(Instant::now() + delay),
-            // "… the next hedged request will be sent immediately".
-            None => next.map(|_| Instant::now()),
-        };
-        if running.is_empty() && (next.is_none() || made >= policy.attempts_max) {
-            return Err(failure.status);
-        }
+        next = next
+            .filter(|_| allowed)
+            .and_then(|_| match pushback(&failure) {
+                Some(Pushback::Never) => None,
+                Some(Pushback::After(delay)) => Some(Instant::now() + delay),
+                // "… the next hedged request will be sent immediately".
+                None => Some(Instant::now()),
+            });
+        failed = Some(failure);
     }
 }
 
@@ -100,7 +104,9 @@ async fn first(
         }
         Poll::Pending
     });
-    let due = next.unwrap_or_else(|| Instant::now() + Duration::from_secs(86_400));
+    let Some(due) = next else {
+        return Some(ended.await);
+    };
     tokio::select! {
         biased;
         ended = ended => Some(ended),

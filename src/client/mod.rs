@@ -35,6 +35,7 @@ mod call;
 mod channel;
 mod concurrent_streams;
 mod connection;
+mod connectivity;
 mod connector;
 mod endpoint;
 mod failure;
@@ -57,8 +58,8 @@ pub use backoff::Backoff;
 pub use builder::ChannelBuilder;
 pub use call::{Call, Client, ClientStreaming};
 pub use channel::{Balance, Channel};
+pub use connectivity::ConnectivityState;
 pub use reflection::Reflect;
 pub use streaming::{Requests, Responses};
-pub use subchannel::ConnectivityState;
 #[cfg(feature = "tls")]
 pub use tls::ClientTls;
