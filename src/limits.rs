@@ -252,7 +252,8 @@ pub const BLOCKED_WARNING: Duration = Duration::from_millis(100);
 /// Deepest nesting of messages below the outermost one, and of brackets in JSON.
 ///
 /// What every protobuf implementation accepts by default. It holds for each way into a message, so
-/// that whatever was accepted once can be written and read again.
+/// that whatever was accepted once can be written and read again. An entry of a map is not counted, its
+/// value is; some implementations count both, and take maps in maps 50 levels deep.
 pub const MESSAGE_NESTING_MAX: usize = 100;
 
 /// Most folders that are searched for `.proto` files below a folder that was named.

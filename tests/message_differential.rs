@@ -52,6 +52,39 @@ proptest! {
         }
     }
 
+    /// A message that was not laid out says what one says that was, read whole.
+    #[test]
+    fn not_laid_out(seed: u64) {
+        let random = &mut Random(seed);
+        for ty in [everything("Everything"), legacy("Legacy"), everything("WellKnown")] {
+            let wire = random_wire(ty.descriptor(), random, 3);
+            let wire = [wire, random_wire(ty.descriptor(), random, 3)].concat();
+            for wire in [corrupted(wire.clone(), random), wire] {
+                let Ok(laid) = Message::decode(&ty, wire.clone()) else {
+                    continue;
+                };
+                let bare = Message::decode_within(&ty, wire, 0).unwrap();
+                // A NaN is not itself.
+                if laid == laid.clone() {
+                    prop_assert_eq!(&bare, &laid);
+                }
+                prop_assert_eq!(bare.deterministic(), laid.deterministic());
+                prop_assert_eq!(bare.missing_required(), laid.missing_required());
+                let options = message::JsonOptions::new();
+                for options in [options, options.defaults(true)] {
+                    let json = |message: &Message| message.to_json_with(&options).map_err(|error| error.to_string());
+                    prop_assert_eq!(json(&bare), json(&laid));
+                }
+                for mut message in [bare.clone(), laid.clone()] {
+                    let Some((field, _)) = laid.as_ref().fields().last() else { break };
+                    message.clear(field).unwrap();
+                    let again = Message::decode(&ty, message.encode_to_bytes()).unwrap();
+                    prop_assert_eq!(message.deterministic(), again.deterministic());
+                }
+            }
+        }
+    }
+
     /// What an encoder writes, which has no field twice.
     #[test]
     fn encoded(seed: u64) {
@@ -159,6 +192,45 @@ fn nesting_ends_at_the_same_level() {
         );
     }
     assert!((11..55).contains(&taken), "{taken}");
+}
+
+/// A number that a closed enum does not name is unknown, and unsets no other member of its oneof:
+/// what comes behind it is merged into what stands before it.
+#[test]
+fn an_unnamed_number_unsets_no_member() {
+    let schema = fixtures::compile("unnamed.proto");
+    let choice = [0x0a, 2, 8, 1, 0x10, 99, 0x0a, 2, 8, 2];
+    let ours = check_wire(&schema.message("unnamed.Choice").unwrap(), &choice).unwrap();
+    let parts = ours
+        .message("parts")
+        .unwrap()
+        .unwrap()
+        .list("part")
+        .unwrap();
+    assert_eq!(
+        parts
+            .iter()
+            .filter_map(message::ValueRef::as_i32)
+            .collect::<Vec<_>>(),
+        [1, 2]
+    );
+    let inside = [&[0x0a, choice.len() as u8], &choice[..]].concat();
+    check_wire(&schema.message("unnamed.Inside").unwrap(), &inside).unwrap();
+    let inside = [
+        &[
+            0x13,
+            0x1a,
+            choice.len() as u8 + 4,
+            8,
+            1,
+            0x12,
+            choice.len() as u8,
+        ],
+        &choice[..],
+        &[0x14],
+    ]
+    .concat();
+    check_wire(&schema.message("unnamed.Inside").unwrap(), &inside).unwrap();
 }
 
 /// Every message type of a random schema.

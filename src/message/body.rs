@@ -19,7 +19,11 @@ pub(super) struct Body {
 
 /// What was set, by slot.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Slots(pub(super) Vec<(u16, Slot)>);
+pub(super) struct Slots {
+    pub(super) values: Vec<(u16, Slot)>,
+    /// How many messages lie inside each other in what was set, at most: it stays when a value goes.
+    pub(super) height: usize,
+}
 
 /// What was set in place of what was received.
 #[derive(Clone, Debug)]
@@ -46,7 +50,9 @@ impl Body {
         self.received.arena.clear();
         self.received.root = Node::NONE;
         self.received.indexes.clear();
-        self.slots.0.clear();
+        self.received.height = 0;
+        self.slots.values.clear();
+        self.slots.height = 0;
     }
 
     /// Copies what is shared with a buffer that is larger.
@@ -54,53 +60,71 @@ impl Body {
         self.received.bytes = Bytes::copy_from_slice(&self.received.bytes);
         let tight: Arena = self.received.arena.tight();
         self.received.arena = tight;
-        for (_, value) in &mut self.slots.0 {
+        for (_, value) in &mut self.slots.values {
             value.detach();
         }
     }
 }
 
+impl Body {
+    /// How many messages lie inside each other in it, at most.
+    pub(super) fn height(&self) -> usize {
+        self.received.height.max(self.slots.height)
+    }
+}
+
 impl Slots {
+    pub(super) const EMPTY: Self = Self {
+        values: Vec::new(),
+        height: 0,
+    };
+
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.values.is_empty()
     }
 
     #[inline]
     pub(super) fn get(&self, slot: u16) -> Option<&Slot> {
-        let index = self.0.binary_search_by_key(&slot, |(of, _)| *of).ok()?;
-        self.0.get(index).map(|(_, value)| value)
+        let index = self
+            .values
+            .binary_search_by_key(&slot, |(of, _)| *of)
+            .ok()?;
+        self.values.get(index).map(|(_, value)| value)
     }
 
     pub(super) fn set(&mut self, slot: u16, value: Slot) {
+        self.height = self.height.max(value.height());
         // Fields are mostly set in their order.
-        match self.0.last() {
+        match self.values.last() {
             Some((last, _)) if *last >= slot => {
-                match self.0.binary_search_by_key(&slot, |(of, _)| *of) {
-                    Ok(index) => self.0[index].1 = value,
-                    Err(index) => self.0.insert(index, (slot, value)),
+                match self.values.binary_search_by_key(&slot, |(of, _)| *of) {
+                    Ok(index) => self.values[index].1 = value,
+                    Err(index) => self.values.insert(index, (slot, value)),
                 }
             }
-            _ => self.0.push((slot, value)),
+            _ => self.values.push((slot, value)),
         }
     }
 
     pub(super) fn remove(&mut self, slot: u16) {
-        if let Ok(index) = self.0.binary_search_by_key(&slot, |(of, _)| *of) {
-            self.0.remove(index);
+        if let Ok(index) = self.values.binary_search_by_key(&slot, |(of, _)| *of) {
+            self.values.remove(index);
         }
     }
 
     /// The value of a slot, which is made if there is none.
     pub(super) fn get_or_insert(&mut self, slot: u16, make: impl FnOnce() -> Slot) -> &mut Slot {
-        let index = match self.0.binary_search_by_key(&slot, |(of, _)| *of) {
+        let index = match self.values.binary_search_by_key(&slot, |(of, _)| *of) {
             Ok(index) => index,
             Err(index) => {
-                self.0.insert(index, (slot, make()));
+                let value = make();
+                self.height = self.height.max(value.height());
+                self.values.insert(index, (slot, value));
                 index
             }
         };
-        &mut self.0[index].1
+        &mut self.values[index].1
     }
 }
 
@@ -112,6 +136,21 @@ impl Slot {
             Self::Values(items) => items.iter_mut().for_each(Self::detach),
             Self::Map(entries) => entries.values_mut().for_each(Self::detach),
             Self::Cleared | Self::Bits(_) | Self::Text(_) | Self::Numbers(_) => {}
+        }
+    }
+
+    /// How many messages lie inside each other in it. An entry of a map counts as none: its value does.
+    pub(super) fn height(&self) -> usize {
+        match self {
+            Self::Message(body) => body.height() + 1,
+            // All elements are of one type.
+            Self::Values(items) if matches!(items.first(), Some(Self::Message(_))) => {
+                items.iter().map(Self::height).max().unwrap_or(0)
+            }
+            Self::Map(entries) if matches!(entries.values().next(), Some(Self::Message(_))) => {
+                entries.values().map(Self::height).max().unwrap_or(0)
+            }
+            _ => 0,
         }
     }
 

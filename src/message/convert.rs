@@ -99,8 +99,8 @@ pub(super) fn reflected(message: MessageRef<'_>) -> DynamicMessage {
 
 fn by_fields(message: MessageRef<'_>) -> DynamicMessage {
     let mut dynamic = DynamicMessage::new(message.layout.descriptor.clone());
-    for slot in message.set_slots() {
-        let value = reflected_value(message.value(slot));
+    for (slot, value) in message.set_values() {
+        let value = reflected_value(value);
         match &message.layout.info(slot).declared {
             // It is of the field's type, for both are made of the same descriptor.
             Declared::Field(field) => {

@@ -50,6 +50,7 @@ impl Received {
         };
         if received.lay_out(message_type, usize::MAX).is_err() {
             received.arena.clear();
+            received.height = usize::MAX / 2;
         }
         received
     }
@@ -68,6 +69,7 @@ impl Received {
         let mut decoder = Decoder::new(message_type.tables(), bytes, arena, arena_bytes_max);
         self.root = decoder.root(message_type.layout(), MESSAGE_NESTING_MAX)?;
         let split = decoder.split;
+        self.height = decoder.height;
         self.arena.trim();
         Ok(split)
     }

@@ -30,7 +30,7 @@ pub(super) fn write(out: &mut Backward<'_>, tables: &Tables, layout: &Layout, bo
     if body.slots.is_empty() {
         return out.slice(bytes);
     }
-    for (slot, value) in body.slots.0.iter().rev() {
+    for (slot, value) in body.slots.values.iter().rev() {
         write_field(out, tables, layout.field(*slot), value);
     }
     if !bytes.is_empty() {

@@ -6,10 +6,7 @@ use super::{ListRef, MapRef, MessageRef, ValueRef};
 /// set to its default is one that is not set.
 pub(super) fn is_same(one: MessageRef<'_>, other: MessageRef<'_>) -> bool {
     std::ptr::eq(one.layout, other.layout)
-        && one.set_slots().eq(other.set_slots())
-        && one
-            .set_slots()
-            .all(|slot| is_same_value(one.value(slot), other.value(slot)))
+        && one.set_values().eq(other.set_values())
         && one.unknown().flatten().eq(other.unknown().flatten())
 }
 

@@ -6,7 +6,8 @@ use prost_reflect::Kind;
 
 use crate::{
     Schema,
-    message::{MapKey, Value, body::Slot},
+    limits::MESSAGE_NESTING_MAX,
+    message::{MapKey, Message, Value, body::Slot},
     schema::layout::{Cardinality, EnumLayout, FieldInfo, FieldLayout, FieldType, Layout, Tables},
 };
 
@@ -26,6 +27,7 @@ pub(super) enum Misfit {
         value: String,
         nearest: Option<String>,
     },
+    TooDeep,
 }
 
 impl Misfit {
@@ -68,6 +70,9 @@ impl fmt::Display for Misfit {
                     Some(nearest) => write!(f, "; did you mean `{nearest}`?"),
                     None => Ok(()),
                 }
+            }
+            Self::TooDeep => {
+                write!(f, "messages nest deeper than {MESSAGE_NESTING_MAX} levels")
             }
         }
     }
@@ -128,7 +133,7 @@ pub(super) fn fit_one(tables: &Tables, field: &FieldLayout, value: Value) -> Res
             let given = value.message_type();
             let same_pool = std::ptr::eq(&raw const **given.tables(), tables);
             match same_pool && given.index() == field.inner {
-                true => Ok(Slot::Message(Box::new(value.into_body()))),
+                true => fit_message(value),
                 false => {
                     let expected = tables.descriptor(field.inner).full_name();
                     Err(wrong_message(expected, given.full_name()))
@@ -143,6 +148,21 @@ pub(super) fn fit_one(tables: &Tables, field: &FieldLayout, value: Value) -> Res
             }
             _ => Err(Misfit::wrong_type(type_name(tables, field), given(&value))),
         },
+    }
+}
+
+/// What nests as deep as it may goes into no other message.
+fn fit_message(value: Message) -> Result<Slot, Misfit> {
+    if value.height() < MESSAGE_NESTING_MAX {
+        return Ok(Slot::Message(Box::new(value.into_body())));
+    }
+    // What is known of its depth is the most that it was.
+    let again = Message::decode(value.message_type(), value.encode_to_bytes());
+    match again {
+        Ok(again) if again.height() < MESSAGE_NESTING_MAX => {
+            Ok(Slot::Message(Box::new(again.into_body())))
+        }
+        _ => Err(Misfit::TooDeep),
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod apart;
 mod by_slot;
+mod set_values;
 
 use std::{fmt, sync::Arc};
 
@@ -72,7 +73,7 @@ impl Held<'_> {
 }
 
 static NOTHING_RECEIVED: Received = Received::empty();
-static NOTHING_SET: Slots = Slots(Vec::new());
+static NOTHING_SET: Slots = Slots::EMPTY;
 
 /// A getter of numbers: the types it reads, and how.
 macro_rules! number {
@@ -239,8 +240,8 @@ impl<'a> MessageRef<'a> {
     /// The fields that are set, with their values, in the order of their numbers. Extensions are
     /// not among them.
     pub fn fields(self) -> impl Iterator<Item = (&'a Field, ValueRef<'a>)> {
-        self.set_slots()
-            .filter_map(move |slot| Some((self.field_handle(slot)?, self.value(slot))))
+        self.set_values()
+            .filter_map(move |(slot, value)| Some((self.field_handle(slot)?, value)))
     }
 
     /// An owned copy. It shares the bytes, if the message was received.

@@ -94,6 +94,11 @@ impl Message {
         message
     }
 
+    /// How many messages lie inside each other in it, at most.
+    fn height(&self) -> usize {
+        self.inner.body.height()
+    }
+
     fn into_body(mut self) -> Body {
         std::mem::take(&mut self.inner.body)
     }

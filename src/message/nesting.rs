@@ -1,21 +1,22 @@
 //! How deeply messages lie inside each other.
 //!
-//! The wire decoder stops at [`MESSAGE_NESTING_MAX`]; the checks here hold the other ways in and
-//! out to the same limit.
+//! The wire decoder stops at [`MESSAGE_NESTING_MAX`]; the checks here hold the text format to the same
+//! limit.
 
 use prost_reflect::{DynamicMessage, Value as Reflected};
 
 use crate::limits::MESSAGE_NESTING_MAX;
 
-/// Whether a message could be decoded again from its encoding, by any implementation.
+/// Whether a message could be decoded again from its encoding.
 pub(super) fn is_within_limit(message: &DynamicMessage) -> bool {
     fits(message, MESSAGE_NESTING_MAX).is_some()
 }
 
 /// Whether the brackets of a message in the text format nest within the limit, in braces or angle
-/// brackets, with strings in either kind of quotes. Reads no more of it than where strings begin and
-/// end; what is no text format at all is the parser's to tell. A comment's brackets count: nobody
-/// writes a hundred of them.
+/// brackets, with strings in either kind of quotes. An entry of a map has brackets around those of its
+/// value, and counts: prost-reflect's parser needs stack for both. Reads no more of it than where strings
+/// begin and end; what is no text format at all is the parser's to tell. A comment's brackets count:
+/// nobody writes a hundred of them.
 pub(super) fn is_text_within_limit(text: &str) -> bool {
     let mut depth = 0_usize;
     let mut quote = None;
@@ -56,13 +57,9 @@ fn value_fits(value: &Reflected, levels: usize) -> Option<()> {
     match value {
         Reflected::Message(message) => fits(message, levels.checked_sub(1)?),
         Reflected::List(items) => items.iter().try_for_each(|item| value_fits(item, levels)),
-        // On the wire an entry is a message with the value inside it, and prost counts it.
-        Reflected::Map(entries) => {
-            let levels = levels.checked_sub(1)?;
-            entries
-                .values()
-                .try_for_each(|value| value_fits(value, levels))
-        }
+        Reflected::Map(entries) => entries
+            .values()
+            .try_for_each(|value| value_fits(value, levels)),
         _ => Some(()),
     }
 }

@@ -120,7 +120,9 @@ impl Clone for Pooled {
         let mut copy = Self::new(&self.context.message_type);
         copy.body.received = self.body.received.clone();
         // Into the room that the pool's message has kept.
-        copy.body.slots.0.extend_from_slice(&self.body.slots.0);
+        let (slots, own) = (&mut copy.body.slots, &self.body.slots);
+        slots.values.extend_from_slice(&own.values);
+        slots.height = own.height;
         copy
     }
 }

@@ -40,6 +40,8 @@ pub(super) struct Received {
     /// The node of the message itself.
     pub(super) root: Node,
     pub(super) indexes: Indexes,
+    /// How many messages lie inside each other in it, groups included that are not known.
+    pub(super) height: usize,
 }
 
 /// Where a node is in the arena; [`Node::NONE`] of a message that was not laid out.
@@ -81,6 +83,7 @@ impl Received {
             arena: Arena(Vec::new()),
             root: Node::NONE,
             indexes: Indexes::new(),
+            height: 0,
         }
     }
 

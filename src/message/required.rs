@@ -29,15 +29,15 @@ fn collect_missing(message: MessageRef<'_>, path: &str, missing: &mut Vec<String
     if !message.tables().requires(layout.index) {
         return;
     }
+    let set: Vec<_> = message.set_values().collect();
     if layout.has_required {
+        let is_set = |slot: &u16| set.binary_search_by_key(slot, |(set, _)| *set).is_ok();
         let required = layout.infos.iter().zip(0_u16..);
-        for (info, _) in
-            required.filter(|(info, slot)| info.features.required && !message.is_set(*slot))
-        {
+        for (info, _) in required.filter(|(info, slot)| info.features.required && !is_set(slot)) {
             missing.push(format!("{path}{}", info.name));
         }
     }
-    for slot in message.set_slots() {
+    for (slot, value) in set {
         if !layout.field(slot).field_type.is_message() {
             continue;
         }
@@ -46,7 +46,7 @@ fn collect_missing(message: MessageRef<'_>, path: &str, missing: &mut Vec<String
             true => &info.json_name,
             false => &info.name,
         };
-        collect_missing_in_value(message.value(slot), &format!("{path}{name}"), missing);
+        collect_missing_in_value(value, &format!("{path}{name}"), missing);
     }
 }
 

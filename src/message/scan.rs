@@ -2,6 +2,8 @@
 //!
 //! They have been checked. Were they not, what is malformed would read as the end of the message.
 
+use std::{collections::BTreeMap, ops::Range};
+
 use super::{received::Run, wire};
 use crate::schema::layout::{
     Cardinality, EnumLayout, FieldLayout, FieldType, Layout, Tables, WireType,
@@ -91,6 +93,37 @@ pub(super) fn run(tables: &Tables, layout: &Layout, records: Records<'_>, slot: 
         run.count += count as u32;
     }
     run
+}
+
+/// The fields that are there, by slot, and the part of the message that says all of one: its record, or
+/// from the first record of a list or map to the last.
+pub(super) fn found(
+    tables: &Tables,
+    layout: &Layout,
+    records: Records<'_>,
+) -> BTreeMap<u16, Range<usize>> {
+    let bytes = records.bytes;
+    let (mut found, mut members) = (BTreeMap::<u16, Range<usize>>::new(), BTreeMap::new());
+    for record in records {
+        let Some((slot, field)) = layout.by_number(record.key >> 3) else {
+            continue;
+        };
+        if elements(tables, field, bytes, record) == 0 {
+            continue;
+        }
+        if field.oneof != 0
+            && let Some(before) = members.insert(field.oneof, slot)
+            && before != slot
+        {
+            found.remove(&before);
+        }
+        let part = found.entry(slot).or_insert(record.key_at..record.end);
+        part.end = record.end;
+        if field.cardinality == Cardinality::One {
+            part.start = record.key_at;
+        }
+    }
+    found
 }
 
 fn elements(tables: &Tables, field: &FieldLayout, bytes: &[u8], record: Record) -> usize {

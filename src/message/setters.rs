@@ -2,7 +2,7 @@
 
 use super::{
     FieldError, FieldKey, MapKey, Message, MessageRef, Value, ValueRef,
-    body::{Body, Slot, Slots},
+    body::{Body, Slot},
     field_key::slot_of,
     fit::{Misfit, fit, fit_key, fit_one, fit_value},
     lending::Context,
@@ -26,7 +26,8 @@ impl Message {
     ///   `HashMap` or `BTreeMap`.
     ///
     /// # Errors
-    /// If there is no such field, or the value does not fit it.
+    /// If there is no such field, or the value does not fit it; and if messages would lie deeper inside
+    /// each other than [`MESSAGE_NESTING_MAX`](crate::limits::MESSAGE_NESTING_MAX).
     pub fn set(&mut self, field: impl FieldKey, value: impl Into<Value>) -> Result<(), FieldError> {
         let Inner { body, context } = &mut *self.inner;
         let (tables, layout) = (context.tables(), context.message_type.layout());
@@ -40,7 +41,8 @@ impl Message {
     /// Adds an element at the end of a repeated field.
     ///
     /// # Errors
-    /// If there is no such field, it is not repeated, or the value does not fit its elements.
+    /// If there is no such field, it is not repeated, or the value does not fit its elements, as for
+    /// [`set`](Self::set).
     pub fn push(
         &mut self,
         field: impl FieldKey,
@@ -54,10 +56,9 @@ impl Message {
             return Err(FieldError::wrong_type(info, "take an element"));
         }
         let item = fit_one(tables, row, value.into());
-        match (
-            item.map_err(|misfit| FieldError::misfit(info, misfit))?,
-            body.own(context, slot),
-        ) {
+        let item = item.map_err(|misfit| FieldError::misfit(info, misfit))?;
+        body.slots.height = body.slots.height.max(item.height());
+        match (item, body.own(context, slot)) {
             (Slot::Bits(bits), Slot::Numbers(items)) => items.push(bits),
             (item, Slot::Values(items)) => items.push(item),
             _ => {}
@@ -68,7 +69,7 @@ impl Message {
     /// Puts an entry into a map field, in place of the one with the same key.
     ///
     /// # Errors
-    /// If there is no such field, it is no map, or key or value do not fit.
+    /// If there is no such field, it is no map, or key or value do not fit, as for [`set`](Self::set).
     pub fn insert(
         &mut self,
         field: impl FieldKey,
@@ -86,6 +87,7 @@ impl Message {
         let misfit = |misfit: Misfit| FieldError::misfit(info, misfit);
         let key = fit_key(tables, entry, key.into()).map_err(misfit)?;
         let value = fit_value(tables, entry, value.into()).map_err(misfit)?;
+        body.slots.height = body.slots.height.max(value.height());
         if let Slot::Map(entries) = body.own(context, slot) {
             entries.insert(key, value);
         }
@@ -98,7 +100,12 @@ impl Message {
     /// If there is no such field.
     pub fn clear(&mut self, field: impl FieldKey) -> Result<(), FieldError> {
         let Inner { body, context } = &mut *self.inner;
-        let (slot, _) = slot_of(&field, context.message_type.layout())?;
+        let layout = context.message_type.layout();
+        let (slot, row) = slot_of(&field, layout)?;
+        // Another member of its oneof that was received before it must not be written in its place.
+        if row.oneof != 0 && MessageRef::new(context, body).is_set(slot) {
+            body.unset_others(layout, slot);
+        }
         body.unset(slot);
         Ok(())
     }
@@ -135,10 +142,7 @@ impl Body {
     pub(super) fn put(&mut self, layout: &Layout, slot: u16, value: Slot) {
         let field = layout.field(slot);
         if field.oneof != 0 {
-            let members = &layout.oneofs[usize::from(field.oneof) - 1];
-            for member in members.iter().filter(|member| **member != slot) {
-                self.unset(*member);
-            }
+            self.unset_others(layout, slot);
         }
         let says_nothing = match field.cardinality {
             Cardinality::One => !field.presence && value.is_default(),
@@ -147,6 +151,15 @@ impl Body {
         match says_nothing {
             true => self.unset(slot),
             false => self.slots.set(slot, value),
+        }
+    }
+
+    /// Unsets the other members of a field's oneof.
+    fn unset_others(&mut self, layout: &Layout, slot: u16) {
+        let oneof = usize::from(layout.field(slot).oneof) - 1;
+        let members = layout.oneofs[oneof].iter();
+        for member in members.filter(|member| **member != slot) {
+            self.unset(*member);
         }
     }
 
@@ -202,7 +215,7 @@ impl MessageRef<'_> {
         };
         Body {
             received,
-            slots: Slots(self.slots().0.clone()),
+            slots: self.slots().clone(),
         }
     }
 }

@@ -19,7 +19,8 @@ impl Message {
     /// (<https://protobuf.dev/reference/protobuf/textformat-spec/>).
     ///
     /// # Errors
-    /// If it is not of this type, or nests deeper than [`MESSAGE_NESTING_MAX`].
+    /// If it is not of this type, or nests deeper than [`MESSAGE_NESTING_MAX`] brackets: a message in an
+    /// entry of a map has two.
     pub fn from_text(message_type: &MessageType, text: &str) -> Result<Self, TextError> {
         let error = |why: String| TextError {
             message_type: message_type.full_name().into(),

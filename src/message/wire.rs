@@ -157,6 +157,24 @@ pub(super) fn skip_group(
     }
 }
 
+/// How many groups lie inside each other in the rest of one, behind its start key.
+pub(super) fn groups(rest: &[u8]) -> usize {
+    let (mut at, mut open, mut deepest) = (0, 1_usize, 1);
+    while let Some(key) = key(rest, &mut at) {
+        match WireType::of_key(key) {
+            Some(WireType::StartGroup) => open += 1,
+            Some(WireType::EndGroup) => open = open.saturating_sub(1),
+            _ => {
+                if skip(rest, &mut at, key, 0).is_err() {
+                    break;
+                }
+            }
+        }
+        deepest = deepest.max(open);
+    }
+    deepest
+}
+
 /// Reads a number in its form in memory (see [`FieldType`]).
 #[inline(always)]
 pub(super) fn number(field_type: FieldType, bytes: &[u8], at: &mut usize) -> Option<u64> {

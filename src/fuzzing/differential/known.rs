@@ -1,6 +1,9 @@
 //! Where `Message` and prost-reflect are known to differ.
 
-use prost_reflect::{DynamicMessage, Kind, ReflectMessage as _, Value as Reflected};
+use prost_reflect::{
+    DynamicMessage, Kind, MessageDescriptor, ReflectMessage as _, Value as Reflected,
+    prost::encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
+};
 
 use crate::schema;
 
@@ -9,7 +12,8 @@ use crate::schema;
 pub(crate) enum Difference {
     /// prost-reflect keeps a number that a closed enum does not name as the field's value. "If a
     /// closed enum field is parsed with an unrecognized value, it is placed in the unknown field set"
-    /// (<https://protobuf.dev/programming-guides/enum/>), and no setter takes one.
+    /// (<https://protobuf.dev/programming-guides/enum/>), and no setter takes one. As a member of a
+    /// oneof it unsets the others there, and here it does not.
     ClosedEnum,
     /// prost-reflect reads an entry of a map whatever wire type its key says, be it the end of a group.
     /// An entry is a message, and has a length like any other.
@@ -88,6 +92,46 @@ fn known_in_value(value: &Reflected, kind: &Kind) -> Option<Difference> {
         }
         _ => None,
     }
+}
+
+/// What differs by what is not in a message any more: a number that was a member's of a oneof and had
+/// no name, before another member was set.
+pub(crate) fn known_on_the_wire(
+    descriptor: &MessageDescriptor,
+    encoded: &[u8],
+) -> Option<Difference> {
+    let unnamed = has_unnamed_member(descriptor, &mut { encoded });
+    unnamed.unwrap_or(false).then_some(Difference::ClosedEnum)
+}
+
+/// Reads a message, a group with its end; `None` where it cannot be read.
+fn has_unnamed_member(descriptor: &MessageDescriptor, bytes: &mut &[u8]) -> Option<bool> {
+    let mut found = false;
+    while !bytes.is_empty() {
+        let (number, wire_type) = decode_key(bytes).ok()?;
+        let field = descriptor.get_field(number);
+        let extension = || Some(descriptor.get_extension(number)?.kind());
+        let kind = field.as_ref().map(|field| field.kind()).or_else(extension);
+        match (wire_type, kind) {
+            (WireType::EndGroup, _) => break,
+            (WireType::StartGroup, Some(Kind::Message(inner))) => {
+                found |= has_unnamed_member(&inner, bytes)?;
+            }
+            (WireType::LengthDelimited, Some(Kind::Message(inner))) => {
+                let length = decode_varint(bytes).ok()?;
+                let (mut own, rest) = bytes.split_at_checked(usize::try_from(length).ok()?)?;
+                found |= has_unnamed_member(&inner, &mut own)?;
+                *bytes = rest;
+            }
+            (WireType::Varint, Some(kind @ Kind::Enum(_))) => {
+                let value = Reflected::EnumNumber(decode_varint(bytes).ok()? as i32);
+                let is_member = field.is_some_and(|field| field.containing_oneof().is_some());
+                found |= is_member && known_in_value(&value, &kind).is_some();
+            }
+            _ => skip_field(wire_type, number, bytes, DecodeContext::default()).ok()?,
+        }
+    }
+    Some(found)
 }
 
 fn is_negative_zero(value: &Reflected) -> bool {

@@ -50,7 +50,7 @@ impl<'a> Decoder<'a> {
                 Scalar::Wrong(why) => return Err(Fault::new(why, value_at)),
                 Scalar::Other => {
                     let mut behind = here;
-                    // The entry itself counts as no level.
+                    // The entry itself counts as no level, here and wherever else levels are counted.
                     let entry = self.value(around, bytes, &mut behind, part)?;
                     here = behind;
                     entry

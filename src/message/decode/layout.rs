@@ -5,6 +5,7 @@ use super::{
     scalar::{Scalar, scalar},
 };
 use crate::{
+    limits::MESSAGE_NESTING_MAX,
     message::{
         received::{HEADER_WORDS, IS_NODE, NEXT, Node, START, run},
         wire::{self, Unread},
@@ -21,6 +22,8 @@ pub(super) struct Decoder<'a> {
     arena_words_max: usize,
     /// Whether a message was found in pieces, which are to be put together.
     pub(super) split: bool,
+    /// How many messages lie inside each other.
+    pub(super) height: usize,
 }
 
 /// The fields of one message while they are read.
@@ -53,6 +56,7 @@ impl<'a> Decoder<'a> {
             arena,
             arena_words_max: arena_bytes_max / 4,
             split: false,
+            height: 0,
         }
     }
 
@@ -224,6 +228,7 @@ impl<'a> Decoder<'a> {
         let Some(levels) = around.levels.checked_sub(1) else {
             return Err(Fault::new(Why::TooDeep, *at));
         };
+        self.height = self.height.max(MESSAGE_NESTING_MAX - levels);
         let (limit, group) = match field.field_type {
             FieldType::Group => (bytes.len(), Some(field.value_key())),
             _ => match wire::length(bytes, at) {
@@ -307,7 +312,7 @@ impl<'a> Decoder<'a> {
 
     #[cold]
     pub(super) fn unknown(
-        &self,
+        &mut self,
         bytes: &[u8],
         mut at: usize,
         key: u32,
@@ -315,6 +320,10 @@ impl<'a> Decoder<'a> {
     ) -> Result<usize, Box<Fault>> {
         let value_at = at;
         let skipped = wire::skip(bytes, &mut at, key, levels);
+        if WireType::of_key(key) == Some(WireType::StartGroup) {
+            let groups = wire::groups(bytes.get(value_at..at).unwrap_or_default());
+            self.height = self.height.max(MESSAGE_NESTING_MAX - levels + groups);
+        }
         let why = match (skipped, WireType::of_key(key)) {
             (Ok(()), _) => return Ok(at),
             (Err(Unread::TooDeep), _) => Why::TooDeep,

@@ -13,9 +13,9 @@ pub(in crate::message) fn write_deterministic(out: &mut Backward<'_>, message: M
     for record in unknown.into_iter().rev() {
         out.slice(record);
     }
-    for slot in message.set_slots().rev() {
+    for (slot, value) in message.set_values().rev() {
         let field = message.layout.field(slot);
-        match message.value(slot) {
+        match value {
             ValueRef::List(items) => {
                 let items: Vec<_> = items.iter().collect();
                 match field.packed {

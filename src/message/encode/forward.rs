@@ -19,7 +19,7 @@ pub(in crate::message) fn append(
     layout: &Layout,
     slots: &Slots,
 ) {
-    for (slot, value) in &slots.0 {
+    for (slot, value) in &slots.values {
         let field = layout.field(*slot);
         match value {
             Slot::Text(text) => delimited(buffer, field, text.as_bytes()),
@@ -36,7 +36,7 @@ pub(in crate::message) fn append(
 
 /// How long the encoding is, if that can be told without encoding: of numbers, strings and bytes.
 pub(in crate::message) fn flat_len(layout: &Layout, slots: &Slots) -> Option<usize> {
-    slots.0.iter().try_fold(0, |all, (slot, value)| {
+    slots.values.iter().try_fold(0, |all, (slot, value)| {
         let field = layout.field(*slot);
         let value = match value {
             Slot::Text(text) => delimited_len(text.len()),

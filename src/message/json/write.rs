@@ -1,5 +1,7 @@
 //! Writing: a walk over a message.
 
+use std::iter::Peekable;
+
 use bytes::Bytes;
 
 use super::{JsonOptions, TooDeep, text::Text};
@@ -75,29 +77,39 @@ impl Writer<'_> {
     }
 
     fn fields(&mut self, message: MessageRef<'_>) -> Written {
+        let mut set = message.set_values();
+        match self.options.defaults {
+            true => self.fields_and_defaults(message, set.peekable()),
+            false => set.try_for_each(|(slot, value)| self.field(message, slot, value)),
+        }
+    }
+
+    fn fields_and_defaults<'a>(
+        &mut self,
+        message: MessageRef<'a>,
+        mut set: Peekable<impl Iterator<Item = (u16, ValueRef<'a>)>>,
+    ) -> Written {
         let layout = message.layout;
+        let unset = message.empty(layout.index);
         for (slot, field) in layout.slots() {
-            let value = match message.set_value(slot) {
-                Some(value) => value,
-                None if self.options.defaults && has_default_to_show(field) => {
-                    match layout.info(slot).is_extension() {
-                        true => continue,
-                        false => message.value(slot),
-                    }
-                }
-                None => continue,
-            };
-            let info = layout.info(slot);
-            match self.options.proto_names && !info.is_extension() {
-                true => self.text.name(&info.name),
-                false => self.text.written_name(&info.json_key),
-            }
-            if let Err(why) = self.value(value, field, message) {
-                self.path.push(Segment::field(&info.json_name));
-                return Err(why);
+            if let Some((_, value)) = set.next_if(|(next, _)| *next == slot) {
+                self.field(message, slot, value)?;
+            } else if has_default_to_show(field) && !layout.info(slot).is_extension() {
+                self.field(message, slot, unset.value(slot))?;
             }
         }
         Ok(())
+    }
+
+    #[inline]
+    fn field(&mut self, message: MessageRef<'_>, slot: u16, value: ValueRef<'_>) -> Written {
+        let info = message.layout.info(slot);
+        match self.options.proto_names && !info.is_extension() {
+            true => self.text.name(&info.name),
+            false => self.text.written_name(&info.json_key),
+        }
+        let written = self.value(value, message.layout.field(slot), message);
+        written.inspect_err(|_| self.path.push(Segment::field(&info.json_name)))
     }
 
     /// The message inside, with its type; as `value` if it has a JSON of its own.
@@ -125,11 +137,11 @@ impl Writer<'_> {
 
     /// A google.protobuf.Value: whichever member of its oneof is set.
     fn anything(&mut self, message: MessageRef<'_>) -> Written {
-        let Some(slot) = message.set_slots().next() else {
+        let Some((slot, value)) = message.set_values().next() else {
             self.text.raw("null");
             return Ok(());
         };
-        match message.value(slot) {
+        match value {
             ValueRef::F64(number) if !number.is_finite() => Err(format!(
                 "a google.protobuf.Value holds {number}, which is no number of JSON"
             )),
@@ -223,8 +235,7 @@ impl Writer<'_> {
                 // Keys of objects are strings.
                 key => self.text.name(&key.to_string()),
             }
-            // On the wire an entry is a message around its value.
-            if let Err(why) = self.below(|writer| writer.value(value, field, message)) {
+            if let Err(why) = self.value(value, field, message) {
                 self.path.push(Segment::key(key));
                 return Err(why);
             }

@@ -179,15 +179,10 @@ impl<'a> MessageRef<'a> {
 
     /// The value of a field, if it is set.
     #[inline]
-    pub(in crate::message) fn set_value(self, slot: u16) -> Option<ValueRef<'a>> {
+    pub(super) fn set_value(self, slot: u16) -> Option<ValueRef<'a>> {
         let layout = self.layout.field(slot);
         self.is_set_of(slot, layout)
             .then(|| self.value_of(slot, layout))
-    }
-
-    /// The slots of all fields that are set, extensions included.
-    pub(in crate::message) fn set_slots(self) -> impl DoubleEndedIterator<Item = u16> {
-        (0..self.layout.len() as u16).filter(move |slot| self.is_set(*slot))
     }
 
     /// The fields that the schema does not know, key and value, as they were received.

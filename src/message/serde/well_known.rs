@@ -141,7 +141,6 @@ pub(super) fn from_json(
     match (message_type.name(), json) {
         ("Struct", Json::Object(object)) => {
             let value_type = map_value_type(message_type, "fields")?;
-            let levels = levels.checked_sub(1).ok_or_else(too_deep)?;
             for (key, value) in object {
                 let value = from_json(&value_type, value, levels)?;
                 message.insert("fields", key, value).map_err(definition)?;

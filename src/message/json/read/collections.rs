@@ -151,13 +151,11 @@ impl<'de> Visitor<'de> for MapVisitor<'_> {
         let (key_field, value_field) = (self.entry.field(0), self.entry.field(1));
         let mut entries = BTreeMap::new();
         while let Some(key) = map.next_key_seed(KeySeed(key_field))? {
-            // On the wire an entry is a message around its value.
-            let context = self.context.below()?;
             let seed = OneSeed {
                 field: value_field,
                 context: match value_field.field_type.is_message() {
-                    true => context.below()?,
-                    false => context,
+                    true => self.context.below()?,
+                    false => self.context,
                 },
             };
             // A value that is left out, an enum's name that is not known, leaves out the entry.

@@ -112,7 +112,7 @@ pub(super) enum FieldsOrEntries {
 }
 
 pub(super) struct Entries {
-    /// How many messages may still be made, an entry included.
+    /// How many messages may still be made.
     levels: usize,
     /// The type of the entries.
     entry: MessageType,
@@ -166,10 +166,8 @@ impl Entries {
         let Some(key) = self.key.take() else {
             return Err(SerdeError::of_value("a value came before its key"));
         };
-        // On the wire an entry is a message.
-        let levels = self.levels.checked_sub(1).ok_or_else(too_deep)?;
         let field = *self.entry.layout().field(1);
-        let put = Target::required(self.entry.tables(), field, levels).put(value);
+        let put = Target::required(self.entry.tables(), field, self.levels).put(value);
         if let Some(Output::Value(value)) =
             put.map_err(|error| error.within(Segment::key((&key).into())))?
         {

@@ -1,0 +1,69 @@
+//! Messages of types with many fields, small and many: what they cost is a matter of their bytes.
+//! Nothing is measured here; were a field looked for in all records, or a record held against all
+//! fields, these would take minutes.
+#![allow(clippy::unwrap_used, reason = "a failure is the test's")]
+
+use std::fmt::Write as _;
+
+use reflectd::{Message, Schema, schema::MessageType};
+
+/// `repeated W` in R, whose 1000 fields are numbers, lists or the members of one oneof.
+fn wide(of: &str) -> MessageType {
+    let mut file = String::from("syntax = \"proto3\"; package wide;\n");
+    for (name, open, field, close) in [
+        ("Numbers", "", "int32", ""),
+        ("Lists", "", "repeated int32", ""),
+        ("Choice", "oneof choice {", "int32", "}"),
+        ("Parts", "oneof choice {", "Numbers", "}"),
+    ] {
+        writeln!(file, "message {name} {{ {open}").unwrap();
+        for number in 1..=1000 {
+            writeln!(file, "{field} f{number} = {number};").unwrap();
+        }
+        writeln!(file, "{close} }}").unwrap();
+        writeln!(file, "message Many{name} {{ repeated {name} items = 1; }}").unwrap();
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wide.proto");
+    std::fs::write(&path, file).unwrap();
+    let schema = Schema::compile([path], [folder.path()]).unwrap();
+    schema.message(&format!("wide.{of}")).unwrap()
+}
+
+/// A message is looked through as a whole, not for each field.
+#[test]
+fn reading_what_was_not_laid_out_whole() {
+    let element: Vec<u8> = (0..501).flat_map(|_| [8, 1]).collect();
+    let spread: Vec<u8> = (1..=300_u32)
+        .flat_map(|number| field(number, 0, &[1]))
+        .collect();
+    for (ty, elements) in [("ManyNumbers", &element), ("ManyLists", &spread)] {
+        let encoded = field(1, 2, elements).repeat((1 << 18) / elements.len());
+        let message = Message::decode(&wide(ty), encoded).unwrap();
+        let list = message.list("items").unwrap();
+        assert_eq!(
+            list.iter()
+                .map(|item| item.as_message().unwrap().fields().count())
+                .sum::<usize>(),
+            match ty {
+                "ManyNumbers" => list.len(),
+                _ => 300 * list.len(),
+            }
+        );
+        let json = message.to_json().unwrap();
+        let read = Message::from_json(message.message_type(), &json).unwrap();
+        assert!(read == message);
+        assert!(message.is_initialized());
+        message.deterministic();
+    }
+}
+
+fn field(number: u32, wire_type: u32, contents: &[u8]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    prost::encoding::encode_varint((number << 3 | wire_type).into(), &mut bytes);
+    if wire_type == 2 {
+        prost::encoding::encode_varint(contents.len() as u64, &mut bytes);
+    }
+    bytes.extend(contents);
+    bytes
+}
