@@ -163,6 +163,11 @@ pub const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// modem, and more than what those send who want to keep many messages half-way.
 pub const STALL_PROGRESS_BYTES: u64 = 1024;
 
+/// What part of the replies that wait must leave in that time for their call not to count as stalled:
+/// 64 KiB of a full message of 4 MiB, 1 KiB of what a stream of replies keeps. Who takes a byte now
+/// and then could else keep all that [`IN_FLIGHT_BYTES`] has room for.
+pub const STALL_PROGRESS_SHARE: usize = 64;
+
 /// How much is read from a connection in one go, in bytes. All of it is parsed before a handler runs.
 pub const READ_BYTES: usize = 32 * 1024;
 

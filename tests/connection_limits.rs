@@ -224,6 +224,36 @@ async fn a_client_that_does_not_read_loses_its_stream_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_client_that_takes_a_reply_byte_by_byte_loses_its_stream() {
+    let address = start(|limits| limits.stall_timeout = milliseconds(300)).await;
+    let mut peer = Peer::connect(address).await;
+    // The stream's window ends in the middle of the reply, and grows by one now and then.
+    let window = [&[0, 4][..], &10_000_u32.to_be_bytes()].concat();
+    peer.send_frame(SETTINGS, 0, 0, &window).await;
+    peer.send_request(1, GREET, &[], false).await;
+    peer.send_data_in_frames(1, &message(&[7; 60_000]), true)
+        .await;
+    let mut bytes_after = 0;
+    loop {
+        match peer.recv().await.unwrap() {
+            Frame::Data { bytes, .. } => {
+                bytes_after += usize::from(bytes.len() == 1);
+                tokio::time::sleep(milliseconds(20)).await;
+                peer.send_window(1, 1).await;
+            }
+            Frame::Reset { stream: 1, code } => {
+                assert_eq!(code, 8);
+                break;
+            }
+            _ => {}
+        }
+    }
+    assert!(bytes_after > 1, "it was reset at the first sweep");
+    peer.send_window(0, 1 << 20).await;
+    greets(&mut peer, 3).await;
+}
+
+#[tokio::test]
 async fn a_connection_that_is_not_read_at_all_is_closed_whatever_comes_on_it() {
     let address = start(|limits| limits.stall_timeout = milliseconds(300)).await;
     let mut peer = Peer::connect(address).await;

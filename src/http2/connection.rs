@@ -274,8 +274,8 @@ impl Connection {
         }
     }
 
-    /// Ends the streams that had data to send at the last sweep already, and of which none has left
-    /// since: the peer does not read. They are told as reset. `false`: it does not even take what is
+    /// Ends the streams that had data to send at the last sweep already, and of which next to nothing
+    /// has left since: the peer does not read. They are told as reset. `false`: it does not even take what is
     /// to be written, which is little, but may be parts of much; and nothing else can be told it.
     pub(crate) fn sweep(&mut self) -> bool {
         let rests = !self.output.is_empty();
@@ -284,10 +284,7 @@ impl Connection {
         }
         let streams = self.streams.iter_mut();
         let stalled: Vec<_> = streams
-            .filter_map(|(id, stream)| {
-                let moved = std::mem::take(&mut stream.moved);
-                (!stream.unsent.is_empty() && !moved).then_some(id)
-            })
+            .filter_map(|(id, stream)| stream.is_stalled().then_some(id))
             .collect();
         for stream in stalled {
             self.reset_stream(stream, ErrorCode::Cancel);

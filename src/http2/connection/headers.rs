@@ -176,7 +176,8 @@ impl Connection {
             content_length,
             unsent: Default::default(),
             cut: false,
-            moved: true,
+            due_bytes: 0,
+            moved_bytes: 0,
             end: None,
             queued: false,
         }
