@@ -24,7 +24,7 @@ use super::{
     builder::Options,
     concurrent_streams::ConcurrentStreams,
     connector::{self, Greeting, SPEAKS_TLS, Socket},
-    endpoint::Endpoint,
+    endpoint::{Endpoint, Target},
     failure::Failure,
 };
 
@@ -80,7 +80,8 @@ fn why_not(endpoint: &Endpoint, greeting: &Greeting, error: &h2::Error) -> Strin
 
 /// What may help where a server will have nothing of a client without TLS.
 fn tls_hint(endpoint: &Endpoint, greeting: &Greeting) -> &'static str {
-    match !endpoint.tls && greeting.is_of_tls() {
+    let has_port = matches!(endpoint.target, Target::Host { .. });
+    match has_port && !endpoint.tls && greeting.is_of_tls() {
         true => "; if it speaks TLS on this port, use https:// (--tls)",
         false => "",
     }

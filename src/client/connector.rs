@@ -12,14 +12,16 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
     sync::Notify,
-    task::JoinSet,
-    time::timeout,
+    time::Instant,
 };
 use tokio_util::io::InspectReader;
 
-use super::endpoint::{Endpoint, Target};
 #[cfg(feature = "tls")]
 use super::tls::ClientTlsSession;
+use super::{
+    endpoint::{Endpoint, Target},
+    race::{Running, first},
+};
 use crate::limits;
 
 /// A socket, encrypted or not.
@@ -90,25 +92,20 @@ async fn connect_first(
     addresses: impl Iterator<Item = SocketAddr>,
 ) -> io::Result<Option<TcpStream>> {
     let mut addresses = addresses.fuse();
-    let mut attempts = JoinSet::new();
+    let mut running: Vec<Running<'_, io::Result<TcpStream>>> = Vec::new();
     let mut failed = None;
     loop {
-        let ended = match addresses.next() {
-            None => attempts.join_next().await,
-            Some(address) => {
-                attempts.spawn(TcpStream::connect(address));
-                let ended = timeout(limits::CLIENT_CONNECT_DELAY, attempts.join_next()).await;
-                let Ok(ended) = ended else {
-                    continue;
-                };
-                ended
-            }
-        };
-        match ended {
-            Some(Ok(Ok(socket))) => return Ok(Some(socket)),
-            Some(Ok(Err(error))) => failed = Some(error),
-            Some(Err(error)) => failed = Some(error.into()),
-            None => return failed.map_or(Ok(None), Err),
+        let next = addresses.next().map(|address| {
+            running.push(Box::pin(TcpStream::connect(address)));
+            Instant::now() + limits::CLIENT_CONNECT_DELAY
+        });
+        if running.is_empty() {
+            return failed.map_or(Ok(None), Err);
+        }
+        match first(&mut running, next).await {
+            None => {}
+            Some(Ok(socket)) => return Ok(Some(socket)),
+            Some(Err(error)) => failed = Some(error),
         }
     }
 }
@@ -184,6 +181,8 @@ const GREETING_BYTES: usize = 6;
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::timeout;
+
     use super::*;
 
     /// A listener that is full: who connects to it hears nothing.

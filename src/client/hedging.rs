@@ -1,24 +1,17 @@
 //! The same call made several times at once, the first good answer taken (gRFC A6, "Hedging").
 
-use std::{
-    future::{Future, poll_fn},
-    pin::Pin,
-    task::Poll,
-};
-
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::{
     Channel,
     attempt::Head,
     failure::{Failure, Reach, at_deadline},
+    race::{Running, first},
     retry::{Pushback, pushback},
     service_config::HedgingPolicy,
     unary::{Reply, attempt},
 };
 use crate::grpc::{RawMessage, Status};
-
-type Running<'a> = Pin<Box<dyn Future<Output = Result<Reply, Box<Failure>>> + Send + 'a>>;
 
 /// Makes attempts until one is answered, or fails in a way that the others would, too.
 pub(super) async fn hedged(
@@ -28,7 +21,7 @@ pub(super) async fn hedged(
     policy: &HedgingPolicy,
 ) -> Result<Reply, Status> {
     let throttle = channel.inner.throttle.as_ref();
-    let mut running: Vec<Running<'_>> = Vec::new();
+    let mut running: Vec<Running<'_, Result<Reply, Box<Failure>>>> = Vec::new();
     let mut made = 0;
     // `None`: no more attempts are made.
     let mut next = Some(Instant::now());
@@ -88,28 +81,4 @@ async fn replayed(
         ended => ended,
     }
     .map_err(|failure| at_deadline(failure, head.deadline))
-}
-
-/// The first of the attempts that ends; `None`: it is time for the next one.
-async fn first(
-    running: &mut Vec<Running<'_>>,
-    next: Option<Instant>,
-) -> Option<Result<Reply, Box<Failure>>> {
-    let ended = poll_fn(|cx| {
-        for index in 0..running.len() {
-            if let Poll::Ready(ended) = running[index].as_mut().poll(cx) {
-                drop(running.swap_remove(index));
-                return Poll::Ready(ended);
-            }
-        }
-        Poll::Pending
-    });
-    let Some(due) = next else {
-        return Some(ended.await);
-    };
-    tokio::select! {
-        biased;
-        ended = ended => Some(ended),
-        () = sleep_until(due) => None,
-    }
 }

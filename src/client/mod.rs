@@ -43,6 +43,7 @@ mod hedging;
 mod incoming;
 mod outgoing;
 mod outlier;
+mod race;
 mod receiving;
 mod reflection;
 mod retry;
