@@ -280,6 +280,21 @@ fn detaching_lets_go_of_the_received_buffer() {
     assert_eq!(message.bytes("bytes").unwrap(), b"kept");
 }
 
+/// Numbers of a packed list that its closed enum does not name are unknown fields as those are that
+/// stand alone.
+#[test]
+fn unnamed_numbers_of_a_packed_list_are_unknown() {
+    let ty = legacy("Legacy");
+    let decode = |encoded: &[u8]| Message::decode(&ty, encoded.to_vec()).unwrap();
+    let packed = decode(&[0x52, 4, 1, 9, 2, 9]);
+    let alone = decode(&[0x50, 1, 0x50, 9, 0x50, 2, 0x50, 9]);
+    assert_eq!(packed, alone);
+    assert_ne!(packed, decode(&[0x52, 2, 1, 2]));
+    let expected = [0x50, 1, 0x50, 2, 0x50, 9, 0x50, 9];
+    assert_eq!(packed.deterministic(), expected);
+    assert_eq!(decode(&expected), packed);
+}
+
 #[test]
 fn nesting_stops_at_a_hundred() {
     let ty = everything("Everything");
@@ -290,9 +305,11 @@ fn nesting_stops_at_a_hundred() {
         message = outer;
     }
     Message::decode(&ty, message.encode_to_bytes()).unwrap();
-    let mut outer = Message::new(&ty);
-    outer.push("children", message).unwrap();
-    let error = Message::decode(&ty, outer.encode_to_bytes()).unwrap_err();
+    // No setter makes more, and so it is written by hand.
+    let mut outer = vec![0xea, 0x03];
+    prost::encoding::encode_varint(message.encoded_len() as u64, &mut outer);
+    message.encode(&mut outer).unwrap();
+    let error = Message::decode(&ty, outer).unwrap_err();
     assert!(
         error.to_string().contains("recursion limit reached"),
         "{error}"

@@ -58,6 +58,40 @@ fn reading_what_was_not_laid_out_whole() {
     }
 }
 
+/// A message that is not laid out takes no room for the fields that it lacks.
+#[test]
+fn many_small_ones() {
+    let ty = wide("ManyNumbers");
+    let encoded = field(1, 2, &[8, 1]).repeat(1 << 18);
+    let message = Message::decode(&ty, encoded).unwrap();
+    assert_eq!(message.list("items").unwrap().len(), 1 << 18);
+}
+
+/// Of a oneof only the member that was set before is unset, not all of them.
+#[test]
+fn a_oneof_of_many_members() {
+    for name in ["Choice", "Parts"] {
+        let ty = wide(name);
+        let wire_type = if name == "Choice" { 0 } else { 2 };
+        let each = [1, 1, 2].map(|number| match wire_type {
+            0 => field(number, 0, &[7]),
+            _ => field(number, 2, &[8, 7]),
+        });
+        let encoded = each.concat().repeat(1 << 17);
+        for memory in [usize::MAX, 0] {
+            let message = Message::decode_within(&ty, encoded.clone(), memory).unwrap();
+            assert_eq!(message.which_oneof("choice").unwrap().unwrap().name(), "f2");
+            assert_eq!(message.as_ref().fields().count(), 1);
+            let last = each.last().unwrap();
+            assert_eq!(&message.deterministic(), last);
+            // Members that were received before do not come back.
+            let mut cleared = message;
+            cleared.clear("f2").unwrap();
+            assert!(cleared.encode_to_vec().is_empty());
+        }
+    }
+}
+
 fn field(number: u32, wire_type: u32, contents: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     prost::encoding::encode_varint((number << 3 | wire_type).into(), &mut bytes);

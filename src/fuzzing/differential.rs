@@ -298,6 +298,7 @@ fn assert_encodes(ours: &Message, theirs: &DynamicMessage, how: &str) {
     let encoded: Bytes = ours.encode_to_bytes();
     assert_eq!(encoded.len(), ours.encoded_len(), "the length, {how}");
     assert_eq!(encoded, ours.encode_to_vec(), "{how}");
+    assert_eq!(encoded, ours.as_ref().encode_to_vec(), "{how}");
     let again = DynamicMessage::decode(theirs.descriptor(), encoded);
     let again = again.unwrap_or_else(|error| panic!("{how}: what was written: {error}"));
     assert_same(&again, theirs, how);

@@ -9,6 +9,7 @@ use super::{
     pool::Arena,
     received::{Node, Received},
 };
+use crate::limits::MESSAGE_POOL_BUFFER_BYTES_MAX;
 
 /// The contents of a message that owns them. `Default` is an empty one.
 #[derive(Clone, Debug, Default)]
@@ -51,8 +52,7 @@ impl Body {
         self.received.root = Node::NONE;
         self.received.indexes.clear();
         self.received.height = 0;
-        self.slots.values.clear();
-        self.slots.height = 0;
+        self.slots.clear();
     }
 
     /// Copies what is shared with a buffer that is larger.
@@ -78,6 +78,17 @@ impl Slots {
         values: Vec::new(),
         height: 0,
     };
+
+    /// Forgets all, and keeps the room unless it is large.
+    #[inline]
+    fn clear(&mut self) {
+        let bytes = self.values.capacity() * size_of::<(u16, Slot)>();
+        match bytes > MESSAGE_POOL_BUFFER_BYTES_MAX {
+            true => self.values = Vec::new(),
+            false => self.values.clear(),
+        }
+        self.height = 0;
+    }
 
     #[inline]
     pub(super) fn is_empty(&self) -> bool {

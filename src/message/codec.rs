@@ -191,7 +191,7 @@ impl Message {
         }
         let message_type = self.message_type();
         let (tables, layout) = (message_type.tables(), message_type.layout());
-        Backward::with(|out| write(out, tables, layout, body), take)
+        Backward::with(|out| write(out, tables, layout, body.parts()), take)
     }
 
     /// A message that shares no memory with the buffer it was decoded from, to keep for long: one
@@ -232,12 +232,12 @@ impl MessageRef<'_> {
     /// Has `take` see the message's protobuf encoding: where it is, if it was received.
     pub(crate) fn with_encoded<T>(self, take: impl FnOnce(&[u8]) -> T) -> T {
         let (start, end) = self.range();
+        let received = &self.view().bytes[start..end];
         if self.slots().is_empty() {
-            return take(&self.view().bytes[start..end]);
+            return take(received);
         }
-        // What was set is of a message that owns its body.
-        let body = self.to_body();
-        Backward::with(|out| write(out, self.tables(), self.layout, &body), take)
+        let parts = (received, self.slots());
+        Backward::with(|out| write(out, self.tables(), self.layout, parts), take)
     }
 }
 

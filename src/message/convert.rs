@@ -89,8 +89,8 @@ impl Message {
     }
 }
 
-/// By way of the encoding, and field by field if that nests deeper than prost-reflect reads: a message
-/// that was built here may.
+/// By way of the encoding, and field by field if that nests deeper than prost-reflect reads: one that was
+/// made of a message of its own may.
 pub(super) fn reflected(message: MessageRef<'_>) -> DynamicMessage {
     let descriptor = message.layout.descriptor.clone();
     let decoded = DynamicMessage::decode(descriptor, message.encode_to_vec().as_slice());
@@ -109,10 +109,8 @@ fn by_fields(message: MessageRef<'_>) -> DynamicMessage {
             Declared::Extension(extension) => dynamic.set_extension(extension, value),
         }
     }
-    for record in message.unknown() {
-        // What was read once is read again.
-        let _ = dynamic.merge(record);
-    }
+    // What was read once is read again.
+    let _ = dynamic.merge(&*message.unknown());
     dynamic
 }
 

@@ -9,7 +9,7 @@ mod forward;
 use bytes::Bytes;
 
 use super::{
-    body::{Body, Slot},
+    body::{Body, Slot, Slots},
     scan::Records,
 };
 use crate::schema::layout::{Cardinality, FieldLayout, FieldType, Layout, Tables, WireType};
@@ -18,35 +18,43 @@ pub(super) use deterministic::write_deterministic;
 pub(super) use forward::{append, flat_len};
 
 impl Body {
+    /// What was received and what was set since.
+    pub(super) fn parts(&self) -> (&[u8], &Slots) {
+        (self.received.bytes(), &self.slots)
+    }
+
     /// The encoding, if it is there as it is.
     pub(super) fn untouched(&self) -> Option<&Bytes> {
         self.slots.is_empty().then_some(&self.received.bytes)
     }
 }
 
-/// Writes a message in front of what is written.
-pub(super) fn write(out: &mut Backward<'_>, tables: &Tables, layout: &Layout, body: &Body) {
-    let bytes = body.received.bytes();
-    if body.slots.is_empty() {
+/// Writes a message, what was received of it and what was set since, in front of what is written.
+pub(super) fn write(
+    out: &mut Backward<'_>,
+    tables: &Tables,
+    layout: &Layout,
+    (bytes, slots): (&[u8], &Slots),
+) {
+    if slots.is_empty() {
         return out.slice(bytes);
     }
-    for (slot, value) in body.slots.values.iter().rev() {
+    for (slot, value) in slots.values.iter().rev() {
         write_field(out, tables, layout.field(*slot), value);
     }
     if !bytes.is_empty() {
-        for (start, end) in untouched_ranges(layout, body).into_iter().rev() {
+        for (start, end) in untouched_ranges(layout, bytes, slots).into_iter().rev() {
             out.slice(&bytes[start..end]);
         }
     }
 }
 
 /// What was received and is still to be written: all but the fields that were set since.
-fn untouched_ranges(layout: &Layout, body: &Body) -> Vec<(usize, usize)> {
-    let bytes = body.received.bytes();
+fn untouched_ranges(layout: &Layout, bytes: &[u8], slots: &Slots) -> Vec<(usize, usize)> {
     let mut ranges: Vec<(usize, usize)> = Vec::new();
     for record in Records::new(bytes, 0, bytes.len()) {
         let known = layout.by_number(record.key >> 3);
-        if known.is_some_and(|(slot, _)| body.slots.get(slot).is_some()) {
+        if known.is_some_and(|(slot, _)| slots.get(slot).is_some()) {
             continue;
         }
         match ranges.last_mut() {
@@ -99,11 +107,11 @@ fn write_value(out: &mut Backward<'_>, tables: &Tables, field: &FieldLayout, val
         Slot::Bytes(bytes) => return out.delimited_field(field.value_key(), bytes),
         Slot::Message(body) if field.field_type == FieldType::Group => {
             out.varint((field.number << 3 | WireType::EndGroup as u32).into());
-            write(out, tables, tables.layout(field.inner), body);
+            write(out, tables, tables.layout(field.inner), body.parts());
         }
         Slot::Message(body) => {
             let mark = out.mark();
-            write(out, tables, tables.layout(field.inner), body);
+            write(out, tables, tables.layout(field.inner), body.parts());
             out.length_since(mark);
         }
         Slot::Cleared | Slot::Numbers(_) | Slot::Values(_) | Slot::Map(_) => return,

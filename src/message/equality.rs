@@ -7,7 +7,7 @@ use super::{ListRef, MapRef, MessageRef, ValueRef};
 pub(super) fn is_same(one: MessageRef<'_>, other: MessageRef<'_>) -> bool {
     std::ptr::eq(one.layout, other.layout)
         && one.set_values().eq(other.set_values())
-        && one.unknown().flatten().eq(other.unknown().flatten())
+        && one.unknown() == other.unknown()
 }
 
 fn is_same_value(one: ValueRef<'_>, other: ValueRef<'_>) -> bool {

@@ -244,7 +244,7 @@ impl<'a> MessageRef<'a> {
             .filter_map(move |(slot, value)| Some((self.field_handle(slot)?, value)))
     }
 
-    /// An owned copy. It shares the bytes, if the message was received.
+    /// An owned copy. It shares the bytes, if the message was received; they are read once more.
     pub fn to_owned(self) -> Message {
         Message::of_body(self.message_type(), self.to_body())
     }

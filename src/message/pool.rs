@@ -4,6 +4,7 @@ use std::{
     cell::RefCell,
     fmt,
     ops::{Deref, DerefMut},
+    sync::Arc,
 };
 
 use super::{body::Body, lending::Context};
@@ -78,6 +79,14 @@ impl Pool {
         Pooled(Some(inner))
     }
 
+    /// Takes out the messages of another schema, which would keep it in memory: all are of the same.
+    #[expect(clippy::vec_box, reason = "they are kept so")]
+    fn take_others(&mut self, inner: &Inner) -> Option<Vec<Box<Inner>>> {
+        let last = self.messages.last()?;
+        let same = Arc::ptr_eq(last.context.tables(), inner.context.tables());
+        (!same).then(|| std::mem::take(&mut self.messages))
+    }
+
     pub(super) fn arena(&mut self) -> Arena {
         Arena(self.arenas.pop().unwrap_or_default())
     }
@@ -135,12 +144,13 @@ impl Drop for Pooled {
         // What it holds may be messages, which give themselves back.
         inner.body.clear();
         inner.context.clear();
-        let _ = POOL.try_with(move |pool| {
-            if let Ok(mut pool) = pool.try_borrow_mut()
-                && pool.messages.len() < MESSAGE_POOL_BUFFERS_MAX
-            {
+        let _of_others = POOL.try_with(move |pool| {
+            let mut pool = pool.try_borrow_mut().ok()?;
+            let others = pool.take_others(&inner);
+            if pool.messages.len() < MESSAGE_POOL_BUFFERS_MAX {
                 pool.messages.push(inner);
             }
+            others
         });
     }
 }
@@ -217,5 +227,27 @@ impl Drop for Arena {
 impl fmt::Debug for Arena {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} words", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Message, Schema};
+
+    /// A schema that is reloaded again and again must not stay in memory for the messages it had.
+    #[test]
+    fn a_pool_keeps_no_schema_but_the_last() {
+        let message = || {
+            let schema = Schema::compile(["proto/greeter.proto"], ["proto"]).unwrap();
+            let mut types = schema.messages();
+            Message::new(&types.next().unwrap())
+        };
+        let many: Vec<Message> = std::iter::repeat_n(message(), 8).collect();
+        let tables = Arc::downgrade(many[0].message_type().tables());
+        drop(many);
+        assert!(tables.upgrade().is_some(), "the pool has some");
+        drop(message());
+        assert!(tables.upgrade().is_none());
     }
 }

@@ -8,6 +8,7 @@
 //!   end      where they end
 //!   next     the node of the next element, if it is one of a list or map
 //!   entries  one for each field of its type, 0 for one that is not set
+//!   members  one more than the slot of each oneof's member that is set, while the bytes are read
 //! ```
 //!
 //! An entry says where the field's value is in the bytes, behind its key. That of a message which was

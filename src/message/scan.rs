@@ -55,19 +55,18 @@ impl Iterator for Records<'_> {
 /// The value of a field that holds one, as an entry: where it is behind its key, or 0.
 pub(super) fn entry(tables: &Tables, layout: &Layout, records: Records<'_>, slot: u16) -> u32 {
     let field = layout.field(slot);
-    let oneof = match field.oneof {
-        0 => &[][..],
-        oneof => &layout.oneofs[usize::from(oneof) - 1],
-    };
     let bytes = records.bytes;
     let mut entry = 0;
     for record in records {
         let number = record.key >> 3;
         if number != field.number {
-            let is_member = |slot: &u16| layout.field(*slot).number == number;
-            let member = oneof.iter().find(|slot| is_member(slot));
-            let Some(member) = member else { continue };
-            if is_named(tables, layout.field(*member), bytes, record.value_at) {
+            if field.oneof == 0 {
+                continue;
+            }
+            let known = layout.by_number(number);
+            if known.is_some_and(|(_, other)| {
+                other.oneof == field.oneof && is_named(tables, other, bytes, record.value_at)
+            }) {
                 entry = 0;
             }
         } else if is_named(tables, field, bytes, record.value_at) {
@@ -176,6 +175,27 @@ pub(super) fn is_named(
     };
     let number = wire::number(field.field_type, bytes, &mut { value_at });
     number.is_some_and(|number| values.name(number as i32).is_some())
+}
+
+/// Appends the numbers of a packed list that their closed enum does not name, as fields.
+pub(super) fn push_unnamed(
+    tables: &Tables,
+    field: &FieldLayout,
+    bytes: &[u8],
+    record: Record,
+    to: &mut Vec<u8>,
+) {
+    let Some(values) = closed_enum(tables, field) else {
+        return;
+    };
+    let packed = wire::delimited(bytes, &mut { record.value_at }).unwrap_or_default();
+    let mut at = 0;
+    while let Some(number) = wire::number(field.field_type, packed, &mut at) {
+        if values.name(number as i32).is_none() {
+            wire::push_varint(to, (field.number << 3 | WireType::Varint as u32).into());
+            wire::push_varint(to, number);
+        }
+    }
 }
 
 pub(super) fn closed_enum<'a>(tables: &'a Tables, field: &FieldLayout) -> Option<&'a EnumLayout> {

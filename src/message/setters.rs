@@ -25,6 +25,8 @@ impl Message {
     /// - a message field takes a [`Message`] of its type, a repeated one a `Vec`, a map a
     ///   `HashMap` or `BTreeMap`.
     ///
+    /// Numbers that were received for it and that its closed enum does not name go with what it held.
+    ///
     /// # Errors
     /// If there is no such field, or the value does not fit it; and if messages would lie deeper inside
     /// each other than [`MESSAGE_NESTING_MAX`](crate::limits::MESSAGE_NESTING_MAX).

@@ -16,8 +16,8 @@ use crate::{
 pub(super) struct Decoder<'a> {
     pub(super) tables: &'a Tables,
     bytes: &'a [u8],
-    /// The nodes of messages that were read or are open. One that is not to be laid out has a node
-    /// for as long as it is open.
+    /// The nodes of messages that were read or are open. One that is not to be laid out has the notes
+    /// there that [`see`](Self::see) makes, for as long as it is open.
     pub(super) arena: &'a mut Vec<u32>,
     arena_words_max: usize,
     /// Whether a message was found in pieces, which are to be put together.
@@ -39,7 +39,7 @@ pub(super) struct Open<'a> {
     pub(super) levels: usize,
     /// Whether it is to be laid out.
     lay: bool,
-    /// Its node.
+    /// Its node, or where its notes begin.
     node: usize,
 }
 
@@ -78,8 +78,9 @@ impl<'a> Decoder<'a> {
 
     /// Reads a message; gives its node, and where what follows it begins.
     fn message(&mut self, open: Open<'a>) -> Result<(Node, usize), Box<Fault>> {
-        self.arena
-            .resize(open.node + HEADER_WORDS + open.layout.len(), 0);
+        if open.lay {
+            self.arena.resize(open.node + node_words(open.layout), 0);
+        }
         let (end, after) = self.fields(&open)?;
         if !open.lay {
             self.arena.truncate(open.node);
@@ -176,8 +177,9 @@ impl<'a> Decoder<'a> {
                 }
             }
             Cardinality::Map if key == field.key => {
-                if let Some((node, key_hash)) = self.entry(open, bytes, &mut at, field)? {
-                    let run = self.add_elements(open, slot, key_at, 1, node);
+                if let Some((node, key_hash)) = self.entry(open, bytes, &mut at, field)?
+                    && let Some(run) = self.add_elements(open, slot, key_at, 1, node)
+                {
                     self.add_key(run, key_hash);
                 }
             }
@@ -270,18 +272,47 @@ impl<'a> Decoder<'a> {
     /// Notes a value; gives the entry that was there before.
     #[inline]
     fn set(&mut self, open: &Open<'a>, slot: u16, field: &FieldLayout, entry: u32) -> u32 {
+        if !open.lay {
+            return self.see(open, slot, field);
+        }
         let slots = open.node + HEADER_WORDS;
         if field.oneof != 0 {
-            let members = &open.layout.oneofs[usize::from(field.oneof) - 1];
-            for member in members.iter().filter(|member| **member != slot) {
-                self.arena[slots + usize::from(*member)] = 0;
+            // Behind the entries stands one more than the slot of each oneof's member.
+            let member = slots + open.layout.len() + usize::from(field.oneof) - 1;
+            let before = std::mem::replace(&mut self.arena[member], u32::from(slot) + 1);
+            if before != 0 && before != u32::from(slot) + 1 {
+                self.arena[slots + before as usize - 1] = 0;
             }
         }
         let place = &mut self.arena[slots + usize::from(slot)];
         std::mem::replace(place, entry)
     }
 
-    /// Counts elements of a list or map; gives its run.
+    /// Notes a value of a message that is not laid out, as far as it tells whether another message is in
+    /// pieces; says whether it was there before. A note is the slot of a message or of the member of a
+    /// oneof, above it that of the oneof's first member; the notes are in the order of the latter.
+    fn see(&mut self, open: &Open<'a>, slot: u16, field: &FieldLayout) -> u32 {
+        let first = match field.oneof {
+            0 if field.field_type.is_message() => slot,
+            0 => return 0,
+            oneof => open.layout.oneofs[usize::from(oneof) - 1][0],
+        };
+        let note = u32::from(first) << 16 | u32::from(slot);
+        let notes = &self.arena[open.node..];
+        let place = notes.partition_point(|note| note >> 16 < u32::from(first));
+        match notes.get(place) {
+            Some(before) if before >> 16 == u32::from(first) => {
+                let before = std::mem::replace(&mut self.arena[open.node + place], note);
+                u32::from(before == note)
+            }
+            _ => {
+                self.arena.insert(open.node + place, note);
+                0
+            }
+        }
+    }
+
+    /// Counts elements of a list or map; gives its run, if the message is laid out.
     fn add_elements(
         &mut self,
         open: &Open<'a>,
@@ -289,7 +320,10 @@ impl<'a> Decoder<'a> {
         key_at: usize,
         count: u32,
         node: Node,
-    ) -> usize {
+    ) -> Option<usize> {
+        if !open.lay {
+            return None;
+        }
         let place = open.node + HEADER_WORDS + usize::from(slot);
         if self.arena[place] == 0 && count > 0 {
             self.arena[place] = self.arena.len() as u32;
@@ -307,7 +341,7 @@ impl<'a> Decoder<'a> {
             };
             self.arena[link] = node.link();
         }
-        run
+        Some(run)
     }
 
     #[cold]
@@ -338,7 +372,7 @@ impl<'a> Decoder<'a> {
     /// Whether the arena can take a message's node, when its bytes are read up to `limit`.
     #[inline]
     fn has_room(&self, layout: &Layout, limit: usize) -> bool {
-        let words = HEADER_WORDS + layout.len() + run::WORDS * layout.lists.min(limit / 2);
+        let words = node_words(layout) + run::WORDS * layout.lists.min(limit / 2);
         self.arena.len() + words <= (limit / 2 + ARENA_WORDS_FREE).min(self.arena_words_max)
     }
 }
@@ -346,7 +380,13 @@ impl<'a> Decoder<'a> {
 /// Whether a message is worth a node: one with few bytes is looked through as fast.
 #[inline]
 fn pays(layout: &Layout, bytes: usize) -> bool {
-    HEADER_WORDS + layout.len() <= bytes
+    node_words(layout) <= bytes
+}
+
+/// How long a node is without the runs of its lists.
+#[inline]
+fn node_words(layout: &Layout) -> usize {
+    HEADER_WORDS + layout.len() + layout.oneofs.len()
 }
 
 #[inline]

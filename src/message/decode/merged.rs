@@ -5,6 +5,8 @@
 //! where it ends up: a message is a list of the places where its pieces are, each of whose fields is
 //! read once.
 
+use std::collections::BTreeMap;
+
 use crate::{
     message::{
         scan::{Record, Records, is_len, is_named},
@@ -39,10 +41,10 @@ enum Parts<'p> {
     Pieces(&'p [u32]),
 }
 
-/// A sub-message of a field that holds one: the places of the keys of its pieces.
+/// A sub-message of a field that holds one.
 struct Collected {
-    slot: u16,
     count: usize,
+    /// The places of the keys of its pieces.
     keys: Vec<u32>,
     /// That of the last one.
     last: u32,
@@ -51,7 +53,7 @@ struct Collected {
 impl<'a> Writer<'a> {
     fn message(&mut self, layout: &Layout, parts: &Parts<'_>) {
         // They are counted first, so that a million of them take no more room than they need.
-        let counted = self.collect(layout, parts, &[]);
+        let counted = self.collect(layout, parts, &BTreeMap::new());
         let collected = self.collect(layout, parts, &counted);
         for record in records(self.bytes, parts) {
             let known = layout.by_number(record.key >> 3);
@@ -62,7 +64,7 @@ impl<'a> Writer<'a> {
                     .extend_from_slice(&self.bytes[record.key_at..record.end]);
                 continue;
             };
-            match collected.iter().find(|of| of.slot == slot) {
+            match collected.get(&slot) {
                 Some(of) if of.count > 1 => {
                     if of.last == record.key_at as u32 {
                         self.inner(field, record.key, &Parts::Pieces(&of.keys));
@@ -78,31 +80,35 @@ impl<'a> Writer<'a> {
 
     /// Which sub-messages there are, and the keys of those that were counted and have several. Another
     /// member of its oneof drops one.
-    fn collect(&self, layout: &Layout, parts: &Parts<'_>, counted: &[Collected]) -> Vec<Collected> {
-        let mut collected: Vec<Collected> = Vec::new();
+    fn collect(
+        &self,
+        layout: &Layout,
+        parts: &Parts<'_>,
+        counted: &BTreeMap<u16, Collected>,
+    ) -> BTreeMap<u16, Collected> {
+        let (mut collected, mut members) = (BTreeMap::<u16, Collected>::new(), BTreeMap::new());
         for record in records(self.bytes, parts) {
             let Some((slot, field)) = layout.by_number(record.key >> 3) else {
                 continue;
             };
-            if field.oneof != 0 && is_named(self.tables, field, self.bytes, record.value_at) {
-                let members = &layout.oneofs[usize::from(field.oneof) - 1];
-                collected.retain(|of| of.slot == slot || !members.contains(&of.slot));
+            if field.oneof != 0
+                && is_named(self.tables, field, self.bytes, record.value_at)
+                && let Some(before) = members.insert(field.oneof, slot)
+                && before != slot
+            {
+                collected.remove(&before);
             }
             if field.cardinality != Cardinality::One || !field.field_type.is_message() {
                 continue;
             }
-            let place = collected.iter().position(|of| of.slot == slot);
-            let place = place.unwrap_or_else(|| {
-                let counted = counted.iter().find(|of| of.slot == slot && of.count > 1);
-                collected.push(Collected {
-                    slot,
+            let of = collected.entry(slot).or_insert_with(|| {
+                let counted = counted.get(&slot).filter(|of| of.count > 1);
+                Collected {
                     count: 0,
                     keys: Vec::with_capacity(counted.map_or(0, |of| of.count)),
                     last: 0,
-                });
-                collected.len() - 1
+                }
             });
-            let of = &mut collected[place];
             of.count += 1;
             of.last = record.key_at as u32;
             if of.keys.capacity() > 0 {

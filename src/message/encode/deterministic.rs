@@ -9,10 +9,7 @@ use crate::{
 
 /// Writes a message in front of what is written.
 pub(in crate::message) fn write_deterministic(out: &mut Backward<'_>, message: MessageRef<'_>) {
-    let unknown: Vec<_> = message.unknown().collect();
-    for record in unknown.into_iter().rev() {
-        out.slice(record);
-    }
+    out.slice(&message.unknown());
     for (slot, value) in message.set_values().rev() {
         let field = message.layout.field(slot);
         match value {

@@ -185,18 +185,26 @@ impl<'a> MessageRef<'a> {
             .then(|| self.value_of(slot, layout))
     }
 
-    /// The fields that the schema does not know, key and value, as they were received.
-    pub(in crate::message) fn unknown(self) -> impl Iterator<Item = &'a [u8]> {
-        let bytes = self.view().bytes;
-        self.records().filter_map(move |record| {
+    /// The fields that the schema does not know, one behind the other, as they were received. Numbers of a
+    /// packed list that their closed enum does not name are among them, each with a key of its own.
+    pub(in crate::message) fn unknown(self) -> Vec<u8> {
+        let (tables, bytes) = (self.tables(), self.view().bytes);
+        let mut unknown = Vec::new();
+        for record in self.records() {
             let known = self.layout.by_number(record.key >> 3);
             let is_known = known.is_some_and(|(_, field)| match field.cardinality {
-                Cardinality::Map => scan::is_known_entry(self.tables(), field, bytes, record),
-                _ if scan::is_len(record.key) => true,
-                _ => scan::is_named(self.tables(), field, bytes, record.value_at),
+                Cardinality::Map => scan::is_known_entry(tables, field, bytes, record),
+                _ if scan::is_len(record.key) => {
+                    scan::push_unnamed(tables, field, bytes, record, &mut unknown);
+                    true
+                }
+                _ => scan::is_named(tables, field, bytes, record.value_at),
             });
-            (!is_known).then(|| bytes.get(record.key_at..record.end))?
-        })
+            if !is_known {
+                unknown.extend_from_slice(&bytes[record.key_at..record.end]);
+            }
+        }
+        unknown
     }
 }
 
