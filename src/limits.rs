@@ -71,13 +71,13 @@ pub const RESETS_BEFORE_START_MAX: usize = 200;
 /// do not count: a client that does not know [`STREAMS_MAX`] yet may well open a thousand at once.
 pub const ERROR_RESETS_MAX: usize = 256;
 
-/// For how long resets are counted: what a client does wrong now and then is no attack.
+/// For how long such things are counted: what a client does now and then is no attack.
 pub const RATE_PERIOD: Duration = Duration::from_secs(30);
 
 /// SETTINGS, PING, PRIORITY and WINDOW_UPDATE frames since the last DATA or HEADERS in either
-/// direction; more is a flood (CVE-2019-9512 and 9515). There is no limit in time: grpc-go sends a
-/// PING and a WINDOW_UPDATE with every call.
-pub const CONTROL_FRAMES_MAX: u32 = 1000;
+/// direction, within [`RATE_PERIOD`]; more is a flood (CVE-2019-9512 and 9515). With calls there may
+/// be any number: grpc-go sends a PING and a WINDOW_UPDATE with every call.
+pub const CONTROL_FRAMES_MAX: usize = 1000;
 
 /// DATA frames without data, one after the other (CVE-2019-9518).
 pub const EMPTY_DATA_FRAMES_MAX: u32 = 100;
@@ -110,8 +110,8 @@ pub const RESET_STREAMS_KEPT: usize = 1024;
 /// with its stream.
 pub const OUTPUT_BYTES: usize = 64 * 1024;
 
-/// With more than that to be written, nothing more is read from a connection: its client does not
-/// read, and each of its frames could ask for an answer.
+/// With more than that to be written, nothing more is read from a connection, and what was read is
+/// not looked at: its client does not read, and each of its frames could ask for an answer.
 pub const OUTPUT_BYTES_MAX: usize = 256 * 1024;
 
 /// How long a connection has had no calls when it gives back the memory that it had for them; one
@@ -163,6 +163,11 @@ pub const STALL_TIMEOUT: Duration = Duration::from_secs(30);
 /// modem, and more than what those send who want to keep many messages half-way.
 pub const STALL_PROGRESS_BYTES: u64 = 1024;
 
+/// What part of the replies that wait must leave in that time for their call not to count as stalled:
+/// 64 KiB of a full message of 4 MiB, 1 KiB of what a stream of replies keeps. Who takes a byte now
+/// and then could else keep all that [`IN_FLIGHT_BYTES`] has room for.
+pub const STALL_PROGRESS_SHARE: usize = 64;
+
 /// How much is read from a connection in one go, in bytes. All of it is parsed before a handler runs.
 pub const READ_BYTES: usize = 32 * 1024;
 
@@ -201,6 +206,10 @@ pub const CALL_TIMEOUT_DEFAULT: Option<Duration> = None;
 /// Longest text from outside that is written to the log in one piece, in bytes: a path can have as
 /// many as a header list, and each call could add that to the log.
 pub const LOGGED_TEXT_BYTES: usize = 1024;
+
+/// Longest name of a service or method that a status message repeats, in bytes: longer than those
+/// that people give, and no way to make long answers of an index to a long path.
+pub const TOLD_BACK_BYTES: usize = 128;
 
 /// How long a connection that is closed may take for its last bytes.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -315,6 +324,10 @@ pub const GOAWAY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an attempt to connect may take: what gRPC's own clients give it.
 pub const CLIENT_CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long one address of a name may not answer before the next one is tried, too (RFC 8305, 8:
+/// "Connection Attempt Delay … 250 milliseconds").
+pub const CLIENT_CONNECT_DELAY: Duration = Duration::from_millis(250);
+
 /// Buffers of each kind that a thread keeps for the next messages it decodes.
 pub const MESSAGE_POOL_BUFFERS_MAX: usize = 64;
 
@@ -341,7 +354,7 @@ pub const CLIENT_STREAM_WINDOW_BYTES: u32 = 256 * 1024;
 pub const CLIENT_CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 
 /// What is kept of a stream's requests until the server answers, so that they can be sent again to
-/// another one; with more, the call cannot be made anew (gRFC A6 asks for 256 KiB).
+/// another one, what keeps each of them included; with more, the call cannot be made anew (gRFC A6 asks for 256 KiB).
 pub const CLIENT_REPLAY_BYTES: usize = 256 * 1024;
 
 /// Most bytes of files that a client takes from a server's reflection service: the whole googleapis
@@ -405,3 +418,10 @@ pub const BENCH_ERROR_MESSAGES_MAX: usize = 20;
 /// How much later than it was due a call of `reflectd bench` may leave before its schedule counts as
 /// not kept: more than a machine that is busy takes to wake a thread.
 pub const BENCH_LATE: Duration = Duration::from_millis(10);
+
+/// Longest text of one request that `call` and `bench` read: its message takes several times that in
+/// memory, and few servers take messages of more than 4 MiB.
+pub const REQUEST_TEXT_BYTES: usize = 256 * 1024 * 1024;
+
+/// Longest time that a flag takes: a hundred years are as good as no end, and clocks can count them.
+pub const FLAG_TIME_MAX: Duration = Duration::from_secs(100 * 365 * 24 * 60 * 60);

@@ -8,8 +8,11 @@ mod target;
 use target::{
     ADD_USER, Target,
     attacker::Attacker,
-    peer::{CONTINUATION, END_HEADERS, END_STREAM, HEADERS, frame, request},
+    peer::{
+        CONTINUATION, END_HEADERS, END_STREAM, HEADERS, PREFACE, Peer, SETTINGS, frame, request,
+    },
 };
+use tokio::net::TcpSocket;
 
 /// CVE-2024-27316: a header block without end, in small frames and in the largest.
 #[tokio::test(flavor = "multi_thread")]
@@ -77,6 +80,42 @@ async fn hpack_bomb() {
     };
     attacker.until(refused).await;
     target.survived(4).await;
+}
+
+/// A few bytes ask again and again for a path that has nearly 4 KiB; nobody reads what is said of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn short_calls_of_a_long_path_by_who_does_not_read() {
+    let target = Target::start(&[]).await;
+    let path = format!("/{}/", "é".repeat(1900));
+    let mut open = Vec::new();
+    for _ in 0..30 {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.set_recv_buffer_size(4096).unwrap();
+        let mut peer = Peer::on(socket.connect(target.address()).await.unwrap());
+        let mut calls = [PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
+        // Literals that are kept (RFC 7541, 6.2.1), and then their indices.
+        let mut first = vec![0x83, 0x86, 0x44, 0x7f];
+        let length = path.len() - 127;
+        first.extend([0x80 | (length % 128) as u8, (length / 128) as u8]);
+        first.extend(path.as_bytes());
+        first.extend([0x5f, 16]);
+        first.extend(b"application/grpc");
+        calls.extend(frame(HEADERS, END_HEADERS | END_STREAM, 1, &first));
+        for index in 1..2_000 {
+            let block = [0x83, 0x86, 0x80 | 63, 0x80 | 62];
+            calls.extend(frame(
+                HEADERS,
+                END_HEADERS | END_STREAM,
+                2 * index + 1,
+                &block,
+            ));
+        }
+        peer.send_bytes(&calls).await;
+        open.push(peer);
+    }
+    target.serves_others(200).await;
+    // 64 KiB and what a frame asks for, held twice while it grows.
+    target.survived(30).await;
 }
 
 /// A header list that is 1,000 times as long as it may be.

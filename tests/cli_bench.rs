@@ -358,6 +358,19 @@ async fn thresholds_decide_how_it_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn thresholds_decide_though_nobody_reads() {
+    let (server, _) = greeter().await;
+    let at = &server.address().to_string();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let arguments = ["bench", at, GREET, "-n", "10", "--fail-if", "p99>1us"];
+    let mut command = reflectd(&protos(), &arguments);
+    let output = block_in_place(|| command.stdout(writer).output());
+    let ran = Ran::from(output.unwrap());
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_schema_refuses_what_is_no_such_document() {
     let (server, _) = greeter().await;
     let at = &server.address().to_string();
@@ -545,6 +558,7 @@ async fn what_makes_no_sense_is_told_before_a_call_is_made() {
         (&[GREET, "--fail-if", "p99>5"], "times want a unit"),
         (&[GREET, "--fail-if", "q>5"], "there are p50 to p999"),
         (&[GREET, "--skip-tls", "--insecure"], "leave one out"),
+        (&[GREET, "-d", "[]"], "the data has no request"),
     ] {
         let ran = bench(at, arguments);
         let complaint = ran.failed(2);

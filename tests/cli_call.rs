@@ -54,6 +54,7 @@ async fn greet(call: Call, person: Person) -> Result<Response<Greeting>, Status>
             .with_detail_bytes(of("greeter.Greeting"), &b""[..])),
         "slow" => Err(Status::unavailable("")
             .with_detail_bytes(of("google.rpc.RetryInfo"), &b"\x0a\x02\x08\x03"[..])),
+        "steer" => Err(Status::not_found("\x1b[2Jgone\u{9b}1m\r\nOK")),
         "wait" => std::future::pending().await,
         name => Ok(Response::new(Greeting {
             text: name.to_owned(),
@@ -464,6 +465,63 @@ async fn what_is_wrong_is_told_in_one_line() {
         let ran = run(&arguments);
         assert!(ran.failed(*code).contains(told), "{typed}: {ran:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_header_that_is_typed_is_one_and_a_variable_has_one_a_line() {
+    let server = greeter().await;
+    let at = &server.address().to_string();
+    let typed = run(&["call", "-v", "-H", "x-echo: a\nx-echo: b", at, GREET]);
+    assert_eq!(typed.code, Some(2), "{typed:?}");
+    let arguments = ["call", "-v", at, GREET];
+    let mut command = reflectd(&protos(), &arguments);
+    command.env("REFLECTD_HEADER", "x-echo: a\nx-echo: b\n");
+    let ran = Ran::from(block_in_place(|| command.output()).unwrap());
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let sent_and_received = ran.stdout.matches("x-echo: a\nx-echo: b\n").count();
+    assert_eq!(sent_and_received, 2, "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_server_says_does_not_steer_the_terminal() {
+    let server = greeter().await;
+    let at = &server.address().to_string();
+    let ran = run(&["call", at, GREET, "name=steer"]);
+    assert_eq!(ran.code, Some(69), "{ran:?}");
+    let told = "Message: \\u{1b}[2Jgone\\u{9b}1m\\r\nOK\n";
+    assert!(ran.stderr.ends_with(told), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_status_counts_though_nobody_reads() {
+    let server = greeter().await;
+    let at = &server.address().to_string();
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let arguments = ["call", "-v", at, GREET, "name=fail"];
+    let mut command = reflectd(&protos(), &arguments);
+    let output = block_in_place(|| command.stdout(writer).output());
+    let ran = Ran::from(output.unwrap());
+    assert_eq!(ran.code, Some(69), "{ran:?}");
+    assert!(ran.stderr.contains("Code: NotFound"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_not_waited_for_beyond_the_time_there_is() {
+    let server = greeter().await;
+    let at = &server.address().to_string();
+    let arguments = ["call", "-v", "--max-time", "1", "-d", "@", at, GREET];
+    let mut command = reflectd(&protos(), &arguments);
+    let started = std::time::Instant::now();
+    let ran = block_in_place(|| {
+        let mut call = command.stdin(Stdio::piped()).spawn().unwrap();
+        let _held = call.stdin.take();
+        Ran::from(call.wait_with_output().unwrap())
+    });
+    assert_eq!(ran.code, Some(68), "{ran:?}");
+    assert!(started.elapsed().as_secs() < 10, "{ran:?}");
+    assert!(ran.stdout.contains("Sent 0 requests"), "{ran:?}");
+    assert!(ran.stderr.contains("Code: DeadlineExceeded"), "{ran:?}");
 }
 
 #[test]

@@ -105,6 +105,10 @@ fn wrong_arguments_are_told_in_one_line() {
              which is HOST:PORT, http://…, https://… or unix:PATH",
         ),
         (
+            "bench localhost:1 a.B/C -rate 5",
+            "error: `reflectd bench` has no flag -rate; did you mean --rps?",
+        ),
+        (
             "--keep-going check user.proto",
             "error: `check` is a command, and the command comes first: `reflectd check …`; a file \
              of that name is ./check",

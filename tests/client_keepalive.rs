@@ -53,6 +53,16 @@ async fn unbounded(client: &Client) -> Result<RawMessage, Status> {
 }
 
 #[tokio::test]
+async fn a_keepalive_that_no_clock_can_count_is_never() {
+    let server = ScriptedServer::bind().await;
+    let client = client(server.channel().keepalive(Duration::MAX));
+    server.answer_always("x");
+    for _ in 0..2 {
+        assert_eq!(unbounded(&client).await.unwrap(), reply("x"));
+    }
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_answer_a_ping_is_given_up() {
     let server = ScriptedServer::bind().await;
     // Less than ten seconds are ten.

@@ -28,10 +28,25 @@ async fn together(client: &Client) -> Result<RawMessage, Status> {
     call.reply().await
 }
 
+/// The same method as a stream of requests and replies; the last reply.
+async fn as_bidi(client: &Client) -> Result<RawMessage, Status> {
+    let (mut requests, mut replies) = client
+        .call(GREET)
+        .bidi::<RawMessage, RawMessage, _, _>()
+        .await?;
+    requests.send(RawMessage::new("a")).await?;
+    requests.close();
+    let mut last = RawMessage::default();
+    while let Some(reply) = replies.message().await? {
+        last = reply;
+    }
+    Ok(last)
+}
+
 #[tokio::test]
 async fn a_call_with_one_reply_takes_neither_none_nor_two() {
     let (client, mut link) = connected().await;
-    for streaming in [false, true] {
+    for kind in ["unary", "client streaming", "bidi"] {
         for replies in [0, 2, 3] {
             let script = async {
                 let stream = link.request().await.stream;
@@ -45,13 +60,18 @@ async fn a_call_with_one_reply_takes_neither_none_nor_two() {
                 }
             };
             let call = async {
-                match streaming {
-                    false => greet(&client).await,
-                    true => together(&client).await,
+                match kind {
+                    "unary" => greet(&client).await,
+                    "client streaming" => together(&client).await,
+                    _ => as_bidi(&client).await,
                 }
             };
             let failure = join!(call, script).0.unwrap_err();
-            assert_eq!(failure.code(), Code::Unimplemented, "{replies}: {failure}");
+            assert_eq!(
+                failure.code(),
+                Code::Unimplemented,
+                "{kind} {replies}: {failure}"
+            );
         }
         let script = async {
             let stream = link.request().await.stream;

@@ -12,7 +12,13 @@ use reflectd::{
     client::{Channel, Client, ConnectivityState, Requests, Responses},
 };
 use scripted_server::*;
-use tokio::{join, net::TcpListener, task::JoinSet, time::Instant};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    join,
+    net::TcpListener,
+    task::JoinSet,
+    time::Instant,
+};
 
 async fn server_and_client() -> (ScriptedServer, Client) {
     let server = ScriptedServer::bind().await;
@@ -183,6 +189,53 @@ async fn a_server_that_greets_with_goaway_is_not_stormed() {
 }
 
 #[tokio::test]
+async fn a_server_that_hangs_up_before_it_takes_a_call_is_not_stormed() {
+    // Its connections live for a part of the backoff, and for longer.
+    for base in [Duration::from_secs(100), Duration::from_millis(1)] {
+        let server = ScriptedServer::bind().await;
+        let mut backoff = reflectd::client::Backoff::default();
+        backoff.base = base;
+        let client = client(server.channel().backoff(backoff));
+        let script = async {
+            for _ in 0..2 {
+                let link = server.accept_with(&[(MAX_CONCURRENT_STREAMS, 0)]).await;
+                tokio::time::sleep(Duration::from_millis(20)).await;
+                drop(link);
+            }
+        };
+        let (ended, ()) = join!(greet(&client), script);
+        let failure = ended.unwrap_err();
+        assert_eq!(failure.code(), Code::Unavailable);
+        let why = "closes connections before it takes a call";
+        assert!(failure.message().contains(why), "{failure}");
+        if base > Duration::from_secs(1) {
+            let failure = greet(&client).await.unwrap_err();
+            assert!(failure.message().contains(why), "{failure}");
+            assert!(!server.is_connected_to().await);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_goes_away_counts_no_more_while_its_last_call_lasts() {
+    let (server, client) = server_and_client().await;
+    let opened = async {
+        let opened: (Requests<RawMessage>, Responses<RawMessage>) =
+            client.call(EACH).bidi().await.unwrap();
+        opened
+    };
+    let accepted = server.accept_with(&[(MAX_CONCURRENT_STREAMS, 1)]);
+    let (_long, mut link) = join!(opened, accepted);
+    let stream = link.head().await.stream;
+    drop(server);
+    link.goaway(stream, NO_ERROR, "").await;
+    assert!(link.is_quiet().await);
+    assert_ne!(client.channel().state(), ConnectivityState::Ready);
+    let failure = greet(&client).await.unwrap_err();
+    assert_eq!(failure.code(), Code::Unavailable, "{failure}");
+}
+
+#[tokio::test]
 async fn a_lazy_channel_reconnects_without_keepalive() {
     let (server, client) = server_and_client().await;
     assert_eq!(client.channel().state(), ConnectivityState::Idle);
@@ -319,6 +372,33 @@ async fn only_a_failed_attempt_to_connect_fails_a_call() {
     let call = call.timeout(Duration::from_millis(100));
     let ended: Result<RawMessage, Status> = call.unary(RawMessage::new("")).await;
     assert_eq!(ended.unwrap_err().code(), Code::DeadlineExceeded);
+}
+
+#[tokio::test]
+async fn who_may_want_tls_is_asked_with_it() {
+    // What servers with TLS do of whom they do not understand: close, reset, answer in HTTP/1.1.
+    let refusal = "HTTP/1.1 400 Bad Request\r\n\r\n";
+    for (read, answer) in [(true, ""), (false, ""), (true, refusal)] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = client(Channel::builder(
+            &listener.local_addr().unwrap().to_string(),
+        ));
+        let script = async {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            socket.readable().await.unwrap();
+            if read {
+                assert!(socket.read(&mut [0; 1024]).await.unwrap() > 0);
+            }
+            socket.write_all(answer.as_bytes()).await.unwrap();
+        };
+        let (ended, ()) = join!(greet(&client), script);
+        let failure = ended.unwrap_err();
+        let hint = "use https:// (--tls)";
+        assert!(
+            failure.message().contains(hint),
+            "{read} {answer}: {failure}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use reflectd::{
     Code, RawMessage, Status,
-    client::{Client, Requests, Responses},
+    client::{Client, ClientStreaming, Requests, Responses},
 };
 use scripted_server::*;
 use tokio::join;
@@ -158,6 +158,28 @@ async fn what_is_too_long_to_keep_is_not_sent_again() {
 }
 
 #[tokio::test]
+async fn nothing_is_kept_without_end_for_a_stream_that_is_dead() {
+    let (client, mut link) = connected("{}").await;
+    let opened = client.call(TOGETHER).client_streaming();
+    let (opened, head) = join!(opened, link.head());
+    let mut upload: ClientStreaming<RawMessage, RawMessage> = opened.unwrap();
+    link.peer.send_reset(head.stream, REFUSED_STREAM).await;
+    assert!(link.is_quiet().await);
+    // Empty messages, which nobody takes, of whom the reply is not asked for.
+    let mut taken = 0;
+    let ended = loop {
+        match upload.send(RawMessage::new("")).await {
+            Ok(()) => taken += 1,
+            Err(ended) => break ended,
+        }
+        assert!(taken < 100_000, "it takes messages for ever");
+    };
+    assert_eq!(ended.code(), Code::Cancelled);
+    let ended = upload.reply().await;
+    assert_eq!(ended.unwrap_err().code(), Code::Unavailable);
+}
+
+#[tokio::test]
 async fn a_server_may_say_when_or_never() {
     // The policy alone would wait for longer than the test.
     let (client, mut link) = connected(&retries(3, "100s")).await;
@@ -273,6 +295,34 @@ async fn a_hedged_attempt_that_fails_is_followed_at_once_or_ends_the_call() {
     let (ended, ()) = join!(greet(&client), script);
     assert_eq!(ended.unwrap_err().code(), Code::Unavailable);
     assert!(link.is_quiet().await);
+}
+
+#[tokio::test]
+async fn a_hedged_call_that_may_not_go_on_ends_with_its_last_failure() {
+    let throttled = hedging("100s").replacen(
+        '{',
+        r#"{"retryThrottling": {"maxTokens": 4, "tokenRatio": 0.5},"#,
+        1,
+    );
+    let (client, mut link) = connected(&throttled).await;
+    // While the first call waits for its second attempt, as the server asks, the second one fails
+    // and takes the token that this attempt would need.
+    let script = async {
+        let stream = link.request().await.stream;
+        let pushback = ("grpc-retry-pushback-ms", "300");
+        link.fail(stream, "14", &[pushback]).await;
+        let stream = link.request().await.stream;
+        link.fail(stream, "14", &[]).await;
+        link.is_quiet().await
+    };
+    let second = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        greet(&client).await
+    };
+    let (first, second, quiet) = join!(greet(&client), second, script);
+    assert_eq!(second.unwrap_err().code(), Code::Unavailable);
+    assert_eq!(first.unwrap_err().code(), Code::Unavailable);
+    assert!(quiet);
 }
 
 #[tokio::test]

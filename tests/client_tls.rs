@@ -97,6 +97,33 @@ async fn a_server_is_known_by_its_certificate() {
 }
 
 #[tokio::test]
+async fn a_certificate_that_is_its_own_authority_must_not_be_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let (file, key_file) = (folder.path().join("own.pem"), folder.path().join("own.key"));
+    for (is_ca, works) in [
+        (IsCa::Ca(rcgen::BasicConstraints::Unconstrained), false),
+        (IsCa::ExplicitNoCa, true),
+    ] {
+        let mut params = CertificateParams::new(vec!["our.test".to_owned()]).unwrap();
+        params.is_ca = is_ca;
+        let key = KeyPair::generate().unwrap();
+        fs::write(&file, params.self_signed(&key).unwrap().pem()).unwrap();
+        fs::write(&key_file, key.serialize_pem()).unwrap();
+        let tls = TlsConfig::new(&file, &key_file);
+        let server = TestServer::start(builder().tls(tls)).await;
+        let trusted = ClientTls::new().ca(&file).server_name("our.test");
+        let channel = Channel::builder(&format!("https://{}", server.address()));
+        match greet(channel.tls(trusted)).await {
+            Ok(reply) => assert!(works && reply.bytes == "hello"),
+            Err(status) => {
+                let said = status.message();
+                assert!(!works && said.contains("CA:FALSE"), "{said}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_client_shows_its_certificate_where_it_must() {
     let certificates = Certificates::new();
     let tls = certificates.server();

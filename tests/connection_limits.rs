@@ -6,7 +6,8 @@ mod peer;
 use std::{net::SocketAddr, time::Duration};
 
 use peer::{
-    CONTINUATION, END_STREAM, Frame, HEADERS, PING, Peer, SETTINGS, frame, message, request,
+    CONTINUATION, END_STREAM, Frame, HEADERS, PING, Peer, SETTINGS, WINDOW_UPDATE, frame, message,
+    request,
 };
 use reflectd::{
     Call, ConnectionLimits, Metadata, RawMessage, Replies, Schema, Server, Status, Streaming,
@@ -144,6 +145,8 @@ async fn an_old_connection_takes_no_new_calls_and_its_calls_end_after_the_grace(
     assert!(matches!(goaway.await, Frame::Goaway { code: 0, debug, .. } if debug == "max_age"));
     let answer = peer.answer(1).await;
     assert_eq!(answer.status(), Some("14"), "{answer:?}");
+    let why = answer.headers.get("grpc-message");
+    assert!(why.is_some_and(|why| why.contains("age")), "{answer:?}");
     while peer.recv().await.is_some() {}
 }
 
@@ -218,6 +221,57 @@ async fn a_client_that_does_not_read_loses_its_stream_and_nothing_else() {
     assert!(matches!(reset.await, Frame::Reset { code: 8, .. }));
     peer.send_window(0, 1 << 20).await;
     greets(&mut peer, 3).await;
+}
+
+#[tokio::test]
+async fn a_client_that_takes_a_reply_byte_by_byte_loses_its_stream() {
+    let address = start(|limits| limits.stall_timeout = milliseconds(300)).await;
+    let mut peer = Peer::connect(address).await;
+    // The stream's window ends in the middle of the reply, and grows by one now and then.
+    let window = [&[0, 4][..], &10_000_u32.to_be_bytes()].concat();
+    peer.send_frame(SETTINGS, 0, 0, &window).await;
+    peer.send_request(1, GREET, &[], false).await;
+    peer.send_data_in_frames(1, &message(&[7; 60_000]), true)
+        .await;
+    let mut bytes_after = 0;
+    loop {
+        match peer.recv().await.unwrap() {
+            Frame::Data { bytes, .. } => {
+                bytes_after += usize::from(bytes.len() == 1);
+                tokio::time::sleep(milliseconds(20)).await;
+                peer.send_window(1, 1).await;
+            }
+            Frame::Reset { stream: 1, code } => {
+                assert_eq!(code, 8);
+                break;
+            }
+            _ => {}
+        }
+    }
+    assert!(bytes_after > 1, "it was reset at the first sweep");
+    peer.send_window(0, 1 << 20).await;
+    greets(&mut peer, 3).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_not_read_at_all_is_closed_whatever_comes_on_it() {
+    let address = start(|limits| limits.stall_timeout = milliseconds(300)).await;
+    let mut peer = Peer::connect(address).await;
+    for stream in [0, 1] {
+        if stream == 1 {
+            peer.send_request(1, REPEAT, &[], false).await;
+            peer.send_data(1, &message(&[7; 1000]), true).await;
+        }
+        peer.send_window(stream, 1 << 30).await;
+    }
+    let update = frame(WINDOW_UPDATE, 0, 0, &[0, 0, 0, 1]);
+    for _ in 0..500 {
+        if peer.send_bytes_until_closed(&update).await.is_err() {
+            return;
+        }
+        tokio::time::sleep(milliseconds(20)).await;
+    }
+    panic!("the connection is open");
 }
 
 #[tokio::test]
@@ -307,4 +361,28 @@ async fn replies_beyond_the_connections_share_of_the_budget_are_not_kept() {
         unreachable!()
     };
     assert_eq!(headers.get("grpc-status"), Some("8"), "{headers:?}");
+}
+
+#[tokio::test]
+async fn who_has_read_a_reply_and_rests_holds_nothing_of_the_budget() {
+    // Eight connections use it up, if each holds the 128 KiB that it may.
+    let address = start(|limits| {
+        limits.in_flight_bytes = 1024 * 1024;
+        limits.stream_window_bytes = 1024 * 1024;
+    })
+    .await;
+    let mut idle = Vec::new();
+    for _ in 0..20 {
+        let mut peer = connect(address).await;
+        let window = [&[0, 4][..], &(1_u32 << 20).to_be_bytes()].concat();
+        peer.send_frame(SETTINGS, 0, 0, &window).await;
+        peer.send_window(0, 1 << 20).await;
+        peer.send_request(1, GREET, &[], false).await;
+        let body = message(&[7; 60_000]);
+        peer.send_data_in_frames(1, &body, true).await;
+        let answer = peer.answer(1).await;
+        assert_eq!(answer.status(), Some("0"), "{:?}", answer.trailers);
+        assert_eq!(answer.body.len(), body.len());
+        idle.push(peer);
+    }
 }

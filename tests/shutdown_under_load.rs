@@ -25,8 +25,13 @@ struct Served {
 
 impl Served {
     async fn start() -> Self {
+        Self::start_with(&[]).await
+    }
+
+    async fn start_with(arguments: &[&str]) -> Self {
         let folder = reflectd::folder();
-        let arguments = ["user.proto", "--listen", "0", "--store", "memory"];
+        let common = ["user.proto", "--listen", "0", "--store", "memory"];
+        let arguments = [&common, arguments].concat();
         let server = Running::start(reflectd::reflectd(folder.path(), &arguments));
         let client = Client::connect(server.address()).await;
         let id = client.unary(ADD_USER, &b"\x12\x03Ada"[..]).await.message();
@@ -237,6 +242,32 @@ async fn who_waits_in_the_backlog_at_the_signal_is_not_reset() {
         assert_eq!(calls.lost, 0, "{calls:?}");
         served.ended().await;
     }
+}
+
+/// The time for calls is up, and one reply cannot leave: in the second that is left for last bytes
+/// half a frame comes, which is no reason to go on.
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_frame_after_the_last_word_keeps_nobody() {
+    let served = Served::start_with(&["--drain-timeout", "200ms"]).await;
+    let mut peer = Peer::open(served.server.address()).await;
+    // SETTINGS_INITIAL_WINDOW_SIZE 0.
+    let settings = frame(SETTINGS, 0, 0, &[0, 4, 0, 0, 0, 0]);
+    let call = Caller::new(
+        Peer::connect(served.server.address()).await,
+        served.request.clone(),
+    )
+    .call();
+    peer.send_bytes(&[PREFACE, &settings, &call].concat()).await;
+    peer.recv_until(|frame| matches!(frame, Frame::Headers { .. }))
+        .await;
+    served.server.signal("TERM");
+    peer.recv_until(|frame| matches!(frame, Frame::Goaway { last: 1, .. }))
+        .await;
+    peer.send_bytes(&request(3, GET_USER, &[], true)[..20])
+        .await;
+    let ran = tokio::task::spawn_blocking(move || served.server.wait());
+    let ran = soon("the server's end", ran).await.unwrap();
+    assert!(ran.stderr.contains("drain_timeout"), "{ran:?}");
 }
 
 /// What connecting ends with when nobody listens any more.

@@ -12,6 +12,7 @@ mod thread;
 mod threshold;
 
 use reflectd::{Code, limits, schema::Method};
+use tokio::time::timeout_at;
 
 pub(super) use self::threshold::Threshold;
 use self::{
@@ -71,7 +72,8 @@ pub(super) fn run(arguments: &BenchArguments) -> Result<(), Failure> {
         true => document::json(&told, &tags),
         false => summary::text(&told),
     };
-    console::print(&text)?;
+    // Whether the run was good does not depend on who reads what it was like.
+    console::offer(&text)?;
     judge(&run, &judged)
 }
 
@@ -130,7 +132,17 @@ async fn prepare(
         None => server.schema(&arguments.headers, &wanted.service).await?,
     };
     let method = wanted.find(&schema)?.clone();
-    let requests = requests(arguments, fields, &method).await?;
+    let requests = requests(arguments, fields, &method);
+    let requests = match server.deadline() {
+        None => requests.await?,
+        Some(deadline) => timeout_at(deadline, requests).await.map_err(|_| {
+            let exit = Exit::Call(Code::DeadlineExceeded);
+            Failure::with(
+                exit,
+                "the time was over before the data was there (--max-time)",
+            )
+        })??,
+    };
     if let Some(left) = server.time_left() {
         plan.shorten(left);
     }
@@ -177,6 +189,11 @@ async fn requests(
             )));
         }
         requests.push(request);
+    }
+    if requests.is_empty() && data.data.is_some_and(|data| !data.is_empty()) {
+        return Err(Failure::usage(
+            "the data has no request; one without fields is {}",
+        ));
     }
     if requests.is_empty() {
         requests.push(bytes::Bytes::new());

@@ -58,7 +58,7 @@ async fn call(arguments: &CallArguments, wanted: &Wanted) -> Result<(), Failure>
         client: Client::new(server.channel.clone(), schema.clone()),
         method: method.clone(),
         metadata,
-        timeout: server.time_left(),
+        deadline: server.deadline(),
     };
     let end = exchange.run(requests, &mut report).await?;
     report.end(

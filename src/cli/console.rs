@@ -20,10 +20,38 @@ pub(super) fn print(text: &str) -> io::Result<()> {
     stdout.flush()
 }
 
+/// The same, where a reader that has gone is not the end of what a command does.
+///
+/// # Errors
+/// Those of standard output.
+pub(super) fn offer(text: &str) -> io::Result<()> {
+    match print(text) {
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        printed => printed,
+    }
+}
+
 /// Tells on standard error why a command failed.
 pub(super) fn complain(message: &str) {
     let label = Style::of(&io::stderr()).bad("error:");
-    write_stderr(&format!("{label} {message}\n"));
+    write_stderr(&format!("{label} {}\n", printable(message)));
+}
+
+/// A server's words, which are not to steer a terminal: lines are kept, other control characters, and
+/// those that turn the direction of the text around, are escaped.
+pub(super) fn printable(text: &str) -> String {
+    let mut printable = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' | '\t' => printable.push(character),
+            character if character.is_control() => printable.extend(character.escape_default()),
+            '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                printable.extend(character.escape_default());
+            }
+            character => printable.push(character),
+        }
+    }
+    printable
 }
 
 /// Tells on standard error of something that should be known.

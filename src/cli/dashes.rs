@@ -1,23 +1,50 @@
-//! Long flags with one dash, as Go's programs take them: `-plaintext` is `--plaintext`.
+//! Long flags as Go's programs take them: `-plaintext` is `--plaintext`, and so is `-plaintext=true`.
 
-use std::ffi::OsString;
+use std::{env, ffi::OsString};
+
+use clap::ArgAction;
 
 /// Gives long flags of the command that was typed (the second word) their second dash.
 ///
 /// A word that is neither a long flag nor begins with a short one gets it, too: what was meant can
 /// only be told of `--plaintxt`, not of `-p -l -a …`.
-pub(super) fn double(typed: &mut [OsString], program: &mut clap::Command) {
+///
+/// A switch with a value is there or is not.
+pub(super) fn double(typed: &mut Vec<OsString>, program: &mut clap::Command) {
     program.build();
     let Some(command) = typed.get(1).and_then(|name| program.find_subcommand(name)) else {
         return;
     };
-    let words = typed.iter_mut().skip(2);
-    for word in words.take_while(|word| *word != "--") {
-        if is_long(word, command) {
+    let mut words = typed.split_off(2);
+    let end = words.iter().position(|word| word == "--");
+    let literal = words.split_off(end.unwrap_or(words.len()));
+    for mut word in words {
+        if is_long(&word, command) {
             let mut doubled = OsString::from("-");
             doubled.push(&*word);
-            *word = doubled;
+            word = doubled;
         }
+        typed.extend(switched(word, command));
+    }
+    typed.extend(literal);
+}
+
+/// What a word stands for: a switch that is `=true` is the switch, one that is `=false` nothing,
+/// unless its variable says something else.
+fn switched(word: OsString, command: &clap::Command) -> Option<OsString> {
+    let long = word.to_str().and_then(|word| word.strip_prefix("--"));
+    let split = long.and_then(|word| word.split_once('='));
+    let Some((name, value @ ("true" | "false"))) = split else {
+        return Some(word);
+    };
+    let switch = command.get_arguments().find(|argument| {
+        matches!(argument.get_action(), ArgAction::SetTrue) && argument.get_long() == Some(name)
+    });
+    match switch {
+        None => Some(word),
+        Some(_) if value == "true" => Some(format!("--{name}").into()),
+        Some(switch) if switch.get_env().and_then(env::var_os).is_some() => Some(word),
+        Some(_) => None,
     }
 }
 
@@ -75,6 +102,10 @@ mod tests {
                 "r call --protoset a.pb --help",
             ),
             ("r call -plaintxt", "r call --plaintxt"),
+            (
+                "r call -plaintext=true -emit-defaults=false -d x=true",
+                "r call --plaintext -d x=true",
+            ),
             (
                 "r call -Iproto -v -1 - --tls",
                 "r call -Iproto -v -1 - --tls",

@@ -23,7 +23,7 @@ pub(super) fn run(arguments: &DescribeArguments) -> Result<(), Failure> {
         Some(symbol) => one(&schema, &symbol)?,
         None => services(&schema),
     };
-    console::print(&text)?;
+    console::print(&console::printable(&text))?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use http::uri::Authority;
 use reflectd::{
     Schema,
     client::{Channel, ChannelBuilder, ClientTls, Reflect},
@@ -29,6 +30,11 @@ impl Server {
     pub(super) fn time_left(&self) -> Option<Duration> {
         let time = self.time?;
         Some(time.saturating_sub(self.started.elapsed()))
+    }
+
+    /// When `--max-time` is over.
+    pub(super) fn deadline(&self) -> Option<tokio::time::Instant> {
+        tokio::time::Instant::from_std(self.started).checked_add(self.time?)
     }
 
     /// Asks what its services look like.
@@ -146,17 +152,15 @@ impl Dialing {
                 "https:// means with TLS, and --plaintext without: write http://, or leave it out"
                     .to_owned(),
             ),
-            (Some(_), _) => Ok(address.to_owned()),
+            (Some(("http" | "https", rest)), _) if is_authority(rest) => Ok(address.to_owned()),
+            (Some(_), _) => Err(no_address(address)),
             (None, _) => self.with_scheme(address),
         }
     }
 
     fn with_scheme(&self, address: &str) -> Result<String, String> {
         let Some(host) = host(address) else {
-            return Err(format!(
-                "{address:?} is no address: it wants HOST:PORT, http://HOST:PORT, https://HOST:PORT \
-                 or unix:PATH"
-            ));
+            return Err(no_address(address));
         };
         let plaintext = self.plaintext || (self.tls_flag().is_none() && is_here(host));
         let scheme = match plaintext {
@@ -178,6 +182,22 @@ impl Dialing {
         .into_iter()
         .find_map(|(flag, given)| given.then_some(flag))
     }
+}
+
+fn no_address(address: &str) -> String {
+    format!(
+        "{address:?} is no address: it wants HOST:PORT, http://HOST:PORT, https://HOST:PORT or \
+         unix:PATH"
+    )
+}
+
+/// Whether it is `HOST` or `HOST:PORT`.
+fn is_authority(text: &str) -> bool {
+    let parsed = text.strip_suffix('/').unwrap_or(text).parse::<Authority>();
+    parsed.is_ok_and(|authority| {
+        let (whole, host) = (authority.as_str(), authority.host());
+        !whole.contains('@') && (whole == host || authority.port_u16().is_some())
+    })
 }
 
 /// Whether a word can only be the address of a server.
@@ -254,6 +274,7 @@ mod tests {
             ("10.0.0.1:1", "https://10.0.0.1:1"),
             ("10.0.0.1:1 --plaintext", "http://10.0.0.1:1"),
             ("http://example.com", "http://example.com"),
+            ("https://[::1]:1/", "https://[::1]:1/"),
             ("https://localhost:1", "https://localhost:1"),
             ("unix:/run/a", "unix:/run/a"),
             ("/run/a --unix", "unix:/run/a"),
@@ -271,6 +292,11 @@ mod tests {
             "http://a:1 --insecure",
             "https://a:1 --plaintext",
             "unix:/a --tls",
+            "ftp://a:1",
+            "http://",
+            "http://a:99999",
+            "http://me@a:1",
+            "https://a:1/b",
         ] {
             assert!(url(typed).is_err(), "{typed}");
         }

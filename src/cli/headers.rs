@@ -16,7 +16,7 @@ impl Headers {
     /// # Errors
     /// A header that cannot be sent, a variable that is not set.
     pub(super) fn of_call(&self) -> Result<Metadata, Failure> {
-        self.metadata(&self.rpc_header)
+        self.metadata(&self.rpc_header, "REFLECTD_RPC_HEADER")
     }
 
     /// What goes with questions to the server's reflection.
@@ -24,19 +24,31 @@ impl Headers {
     /// # Errors
     /// As for [`of_call`](Self::of_call).
     pub(super) fn of_reflection(&self) -> Result<Metadata, Failure> {
-        self.metadata(&self.reflect_header)
+        self.metadata(&self.reflect_header, "REFLECTD_REFLECT_HEADER")
     }
 
-    fn metadata(&self, more: &[String]) -> Result<Metadata, Failure> {
+    fn metadata(&self, more: &[String], variable: &str) -> Result<Metadata, Failure> {
         let mut metadata = Metadata::new();
-        for header in self.header.iter().chain(more) {
+        let common = separate(&self.header, "REFLECTD_HEADER");
+        for header in common.into_iter().chain(separate(more, variable)) {
             let header = match self.expand_headers {
                 true => expand(header, |name| env::var(name).ok()).map_err(Failure::usage)?,
-                false => header.clone(),
+                false => header.to_owned(),
             };
             append(&mut metadata, &header).map_err(Failure::usage)?;
         }
         Ok(metadata)
+    }
+}
+
+/// The headers that were given: those of the variable stand a line each; one that was typed is one,
+/// whatever is in it.
+fn separate<'a>(given: &'a [String], variable: &str) -> Vec<&'a str> {
+    match given {
+        [only] if env::var(variable).is_ok_and(|value| value == *only) => {
+            only.lines().filter(|line| !line.is_empty()).collect()
+        }
+        typed => typed.iter().map(String::as_str).collect(),
     }
 }
 

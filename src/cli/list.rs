@@ -15,7 +15,7 @@ pub(super) fn run(arguments: &ListArguments) -> Result<(), Failure> {
         Some(address) => dial::run(ask(arguments, address, named.symbol.as_deref()))?,
         None => read(arguments, &named)?,
     };
-    console::print(&lines)?;
+    console::print(&console::printable(&lines))?;
     Ok(())
 }
 

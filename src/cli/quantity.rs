@@ -53,7 +53,11 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         _ => return Err(DURATION_FORM.to_owned()),
     };
     let number: f64 = number.parse().map_err(|_| DURATION_FORM.to_owned())?;
-    Duration::try_from_secs_f64(number * seconds).map_err(|_| DURATION_FORM.to_owned())
+    match Duration::try_from_secs_f64(number * seconds) {
+        Ok(time) if time > limits::FLAG_TIME_MAX => Err(DURATION_LONG.to_owned()),
+        Ok(time) => Ok(time),
+        Err(_) => Err(DURATION_FORM.to_owned()),
+    }
 }
 
 /// How long something goes on: a time that is not 0.
@@ -95,6 +99,7 @@ fn split(text: &str) -> (&str, &str) {
 const BYTES_FORM: &str = "sizes are bytes or, for example, 512KiB, 16MiB, 1GiB";
 const RATE_FORM: &str = "a rate is calls a second, 0.001 to 10000000; without one the next call is \
                          made when one ends";
+const DURATION_LONG: &str = "times end at a hundred years";
 const DURATION_FORM: &str = "times are seconds or, for example, 500ms, 30s, 2m";
 
 #[cfg(test)]
@@ -119,7 +124,8 @@ mod tests {
         assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
         assert_eq!(timeout("2m"), duration("2m"));
         assert!(timeout("0s").is_err());
-        for wrong in ["", "s", "-1s", "1d", "NaN", "inf", "1e400"] {
+        assert!(duration("876000h").is_ok());
+        for wrong in ["", "s", "-1s", "1d", "NaN", "inf", "1e400", "876001h"] {
             assert!(duration(wrong).is_err(), "{wrong:?}");
         }
     }

@@ -1,13 +1,15 @@
 //! Where requests come from: an argument, fields, a file, standard input.
 
 use std::{
+    cell::Cell,
     fs::File,
     io::{self, BufRead, BufReader, Cursor, Read},
+    rc::Rc,
     thread,
 };
 
 use reflectd::{
-    Message,
+    Message, limits,
     message::JsonOptions,
     schema::{MessageType, Method},
 };
@@ -55,6 +57,7 @@ impl Requests {
             of: method.input().clone(),
             options: JsonOptions::new().ignore_unknown(data.ignore_unknown),
             splits_arrays: data.splits_arrays && !is_array(method.input()),
+            text_bytes_max: limits::REQUEST_TEXT_BYTES,
             outgoing,
         };
         thread::Builder::new()
@@ -100,19 +103,29 @@ struct Reader {
     of: MessageType,
     options: JsonOptions,
     splits_arrays: bool,
+    text_bytes_max: usize,
     outgoing: Sender<Result<Message, String>>,
 }
 
 impl Reader {
     /// JSON values, one after another, white space between them or not.
     fn json(&self, input: Input) {
-        let values = serde_json::Deserializer::from_reader(BufReader::new(input));
+        let left = Rc::new(Cell::new(self.text_bytes_max));
+        let input = Metered {
+            input: BufReader::new(input),
+            left: Rc::clone(&left),
+            max: self.text_bytes_max,
+        };
+        let values = serde_json::Deserializer::from_reader(input);
         let values = values.into_iter::<Box<RawValue>>();
+        // Each value has all of it.
+        let values = values.inspect(|_| left.set(self.text_bytes_max));
         let values = values.flat_map(|value| self.elements(value));
         for (index, value) in values.enumerate() {
             let request = match value {
                 Ok(value) => Message::from_json_with(&self.of, value.get(), &self.options)
                     .map_err(|error| numbered(index, &error.to_string())),
+                Err(error) if error.is_io() => Err(numbered(index, &error.to_string())),
                 Err(error) => Err(numbered(index, &format!("the data is no JSON: {error}"))),
             };
             if !self.pass(request) {
@@ -141,8 +154,13 @@ impl Reader {
     fn text(&self, mut input: impl BufRead) {
         for index in 0.. {
             let mut text = Vec::new();
-            let request = match input.read_until(SEPARATOR, &mut text) {
+            // A byte more tells what is too long.
+            let mut some = (&mut input).take(self.text_bytes_max as u64 + 1);
+            let request = match some.read_until(SEPARATOR, &mut text) {
                 Ok(0) => return,
+                Ok(bytes) if bytes > self.text_bytes_max => {
+                    Err(numbered(index, &too_long(self.text_bytes_max)))
+                }
                 Ok(_) => self
                     .text_message(text)
                     .map_err(|error| numbered(index, &error)),
@@ -167,6 +185,30 @@ impl Reader {
         let is_good = request.is_ok();
         self.outgoing.blocking_send(request).is_ok() && is_good
     }
+}
+
+/// Input of which one value may take so much: it is held in memory.
+struct Metered<Input> {
+    input: Input,
+    left: Rc<Cell<usize>>,
+    max: usize,
+}
+
+impl<Input: Read> Read for Metered<Input> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.left.get();
+        if left == 0 {
+            return Err(io::Error::other(too_long(self.max)));
+        }
+        let room = buffer.len().min(left);
+        let read = self.input.read(&mut buffer[..room])?;
+        self.left.set(left - read);
+        Ok(read)
+    }
+}
+
+fn too_long(bytes_max: usize) -> String {
+    format!("its text is longer than {bytes_max} bytes, which is the most that is read")
 }
 
 /// Whether a message itself is an array in JSON.
@@ -201,3 +243,47 @@ pub(super) const SEPARATOR: u8 = 0x1e;
 
 /// Messages may nest 100 deep, and reading one in a debug build takes more than the usual 2 MiB.
 const THREAD_STACK_BYTES: usize = 8 * 1024 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use reflectd::Schema;
+
+    use super::*;
+
+    /// What becomes of some data where a request may have eight bytes of text.
+    fn read(data: &'static str, format: Format) -> Vec<Result<Message, String>> {
+        let schema = Schema::built_in();
+        let (outgoing, mut incoming) = mpsc::channel(10);
+        let reader = Reader {
+            of: schema.message("google.protobuf.Empty").unwrap(),
+            options: JsonOptions::new(),
+            splits_arrays: true,
+            text_bytes_max: 8,
+            outgoing,
+        };
+        match format {
+            Format::Json => reader.json(literal(data)),
+            Format::Text => reader.text(BufReader::new(literal(data))),
+        }
+        drop(reader);
+        std::iter::from_fn(|| incoming.blocking_recv()).collect()
+    }
+
+    #[test]
+    fn the_text_of_one_request_has_an_end() {
+        for (data, format) in [
+            ("{} {}    {}\n {} {\"aaaaaaaaaa", Format::Json),
+            ("\x1e \x1e   \x1e       \x1e          ", Format::Text),
+        ] {
+            let requests = read(data, format);
+            let (last, good) = requests.split_last().unwrap();
+            assert_eq!(good.len(), 4);
+            assert!(good.iter().all(Result::is_ok), "{good:?}");
+            let error = last.as_ref().unwrap_err();
+            assert!(
+                error.starts_with("request 5: its text is longer"),
+                "{error}"
+            );
+        }
+    }
+}

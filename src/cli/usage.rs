@@ -66,6 +66,12 @@ fn with_values_as_meant(command: clap::Command) -> clap::Command {
 
 /// `reflectd help serve` is `reflectd serve --help`.
 fn help_first(typed: &mut Vec<OsString>) {
+    if let Some(first) = typed.get_mut(1)
+        && (*first == "-version" || *first == "-help")
+    {
+        // As Go's programs take them.
+        *first = format!("-{}", first.to_string_lossy()).into();
+    }
     if typed.get(1).is_some_and(|word| word == "help") && !Path::new("help").exists() {
         typed.remove(1);
         typed.push("--help".into());
@@ -155,6 +161,11 @@ fn what_is_wrong(error: &clap::Error, typed: &[OsString]) -> String {
             format!("{word:?} is neither a command nor a file or folder here{meant}")
         }
         ErrorKind::InvalidValue | ErrorKind::ValueValidation => match value {
+            Some(value) if let Some(word) = taken_for_short(&value, typed) => format!(
+                "`{}` has no flag {word}; did you mean {}?",
+                command(typed),
+                flag(&argument)
+            ),
             Some(value) => {
                 let origin = origin(&argument, &value, typed);
                 format!("{value:?} is no value for {origin}: {}", wanted(error))
@@ -170,6 +181,23 @@ fn what_is_wrong(error: &clap::Error, typed: &[OsString]) -> String {
         },
         _ => first_line(error),
     }
+}
+
+/// The word, if a long flag with one dash was taken for a short one with a value: `-rate`.
+fn taken_for_short<'a>(value: &str, typed: &'a [OsString]) -> Option<&'a str> {
+    let words = typed.iter().filter_map(|word| word.to_str());
+    let mut words = words.take_while(|word| *word != "--");
+    words.find(|word| {
+        let letters = word.strip_prefix('-').filter(|rest| rest.ends_with(value));
+        letters.is_some_and(|letters| {
+            letters.len() == value.len() + 1 && letters.chars().all(|c| c.is_ascii_lowercase())
+        })
+    })
+}
+
+/// A flag without what stands behind it.
+fn flag(argument: &str) -> &str {
+    argument.split([' ', '=']).next().unwrap_or_default()
 }
 
 /// Why a value does not do.
@@ -202,7 +230,7 @@ fn did_you_mean(meant: Option<String>) -> String {
 
 /// The flag as it is typed, or the variable if that is where the value comes from.
 fn origin(argument: &str, value: &str, typed: &[OsString]) -> String {
-    let flag = argument.split([' ', '=']).next().unwrap_or_default();
+    let flag = flag(argument);
     let name = flag
         .trim_start_matches('-')
         .replace('-', "_")

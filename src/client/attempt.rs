@@ -32,6 +32,8 @@ pub(super) struct Head {
     pub(super) wait_for_ready: bool,
     pub(super) send_bytes_max: usize,
     pub(super) receive_bytes_max: usize,
+    /// Whether there is exactly one reply.
+    pub(super) single_reply: bool,
     /// Whether somebody asks for the metadata of a reply.
     pub(super) keeps_metadata: bool,
 }
@@ -51,6 +53,7 @@ impl Attempt {
         previous: u32,
     ) -> Result<Self, Box<Failure>> {
         let inner = &channel.inner;
+        let mut lost = 0;
         loop {
             // Most often there is a connection that has room: then nothing is waited for. The waits
             // are boxed, so that calls which need none do not carry their space.
@@ -62,6 +65,7 @@ impl Attempt {
                 let request = request(channel, &placed, head, previous)?;
                 match placed.place.start(request) {
                     Ok((response, sending)) => {
+                        placed.subchannel.opened(placed.place.connection());
                         return Ok(Self {
                             sending,
                             response,
@@ -73,7 +77,16 @@ impl Attempt {
                 }
             }
             // The connection was lost, or drained, before anybody knew. Nothing has left.
-            placed.subchannel.retire(placed.place.connection());
+            let connection = placed.place.connection();
+            placed.subchannel.retire(connection);
+            lost += u32::from(!connection.is_used());
+            if lost > UNUSED_LOST_MAX && !head.wait_for_ready {
+                return Err(Status::unavailable(format!(
+                    "{} closes connections before it takes a call",
+                    placed.subchannel.endpoint.name()
+                ))
+                .into());
+            }
         }
     }
 }
@@ -177,6 +190,9 @@ pub(super) fn headers(user_agent: HeaderValue) -> HeaderMap {
     }
     headers
 }
+
+/// So many connections may be lost under a call before they took any.
+const UNUSED_LOST_MAX: u32 = 1;
 
 /// Nobody waited for the call to leave.
 const AT_ONCE: Duration = Duration::from_millis(1);

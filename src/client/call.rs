@@ -209,7 +209,8 @@ impl<'a> Call<'a> {
         })
     }
 
-    /// Makes a bidirectional call.
+    /// Makes a bidirectional call. Methods of the other kinds can be called so, too: that there is one
+    /// reply, where there must be one, is seen to.
     ///
     /// # Errors
     /// If no connection can be had; all else the replies tell.
@@ -288,6 +289,7 @@ impl<'a> Call<'a> {
                 .and_then(|config| config.response_bytes_max)
                 .unwrap_or(receive_bytes_max)
                 .min(receive_bytes_max),
+            single_reply: !method.kind().is_server_streaming(),
             keeps_metadata,
         })
     }
@@ -338,13 +340,10 @@ impl<I, O> ClientStreaming<I, O> {
 }
 
 async fn receive<O>(responses: &mut Responses<O>) -> Result<O, Status> {
-    let Some(reply) = responses.message().await? else {
-        return Err(cardinality("none"));
-    };
-    match responses.message().await? {
-        None => Ok(reply),
-        Some(_) => Err(cardinality("more than one")),
-    }
+    let reply = responses.message().await?;
+    // That it is the only one is known at the end.
+    responses.message().await?;
+    reply.ok_or_else(|| cardinality("none"))
 }
 
 fn path(method: &Method) -> Result<PathAndQuery, Status> {

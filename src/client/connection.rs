@@ -18,13 +18,13 @@ use h2::{
     client::{self, ResponseFuture, SendRequest},
 };
 use http::Request;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::{
     builder::Options,
     concurrent_streams::ConcurrentStreams,
     connector::{self, Greeting, SPEAKS_TLS, Socket},
-    endpoint::Endpoint,
+    endpoint::{Endpoint, Target},
     failure::Failure,
 };
 
@@ -35,6 +35,9 @@ pub(super) struct Connection {
     calls: AtomicUsize,
     /// It takes no more calls.
     gone: AtomicBool,
+    /// It has taken one.
+    used: AtomicBool,
+    since: Instant,
 }
 
 /// A call's place on a connection, counted while it lasts.
@@ -62,15 +65,25 @@ struct Keepalive {
 /// Why a server that was reached is none to make calls of.
 fn why_not(endpoint: &Endpoint, greeting: &Greeting, error: &h2::Error) -> String {
     let name = endpoint.name();
+    let hint = tls_hint(endpoint, greeting);
     match greeting.complaint() {
-        Some(complaint) => format!("cannot connect to {name}: {complaint}"),
+        Some(complaint) => format!("cannot connect to {name}: {complaint}{hint}"),
         None if error.reason() == Some(Reason::INADEQUATE_SECURITY) && !endpoint.tls => {
             format!("cannot connect to {name}: {SPEAKS_TLS}")
         }
         None if error.is_go_away() && error.is_remote() => {
             format!("{name} takes no calls: {error}")
         }
-        None => format!("{name} does not speak HTTP/2: {error}"),
+        None => format!("{name} does not speak HTTP/2: {error}{hint}"),
+    }
+}
+
+/// What may help where a server will have nothing of a client without TLS.
+fn tls_hint(endpoint: &Endpoint, greeting: &Greeting) -> &'static str {
+    let has_port = matches!(endpoint.target, Target::Host { .. });
+    match has_port && !endpoint.tls && greeting.is_of_tls() {
+        true => "; if it speaks TLS on this port, use https:// (--tls)",
+        false => "",
     }
 }
 
@@ -115,10 +128,7 @@ impl Connection {
             biased;
             ended = &mut connection => {
                 ended.map_err(broken)?;
-                let hint = match endpoint.tls {
-                    true => "",
-                    false => "; if it speaks TLS on this port, use https:// (--tls)",
-                };
+                let hint = tls_hint(endpoint, &greeting);
                 return Err(format!("{name} closed the connection before it took a call{hint}"));
             }
             () = greeting.heard() => {}
@@ -127,7 +137,8 @@ impl Connection {
             .await
             .map_err(broken)?;
         if let Some(complaint) = greeting.complaint() {
-            return Err(format!("cannot connect to {name}: {complaint}"));
+            let hint = tls_hint(endpoint, &greeting);
+            return Err(format!("cannot connect to {name}: {complaint}{hint}"));
         }
         let keepalive = keepalive
             .zip(connection.ping_pong())
@@ -145,6 +156,8 @@ impl Connection {
             streams: Arc::clone(&streams),
             calls: AtomicUsize::new(0),
             gone: AtomicBool::new(false),
+            used: AtomicBool::new(false),
+            since: Instant::now(),
         });
         Ok((
             opened,
@@ -177,12 +190,24 @@ impl Connection {
         self.streams.close();
     }
 
-    /// Calls that wait for a stream are not to wait on a connection that allows no more: of GOAWAY
-    /// only those hear who try to open one.
-    fn retire_if_gone_away(&self, cx: &mut Context<'_>) {
-        if let Poll::Ready(Err(_)) = self.requests.clone().poll_ready(cx) {
-            self.retire();
-        }
+    /// Whether it has taken a call.
+    pub(super) fn is_used(&self) -> bool {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// It has taken a call; whether that was the first.
+    pub(super) fn mark_used(&self) -> bool {
+        !self.is_used() && !self.used.swap(true, Ordering::Relaxed)
+    }
+
+    /// How long it has been up.
+    pub(super) fn age(&self) -> Duration {
+        self.since.elapsed()
+    }
+
+    /// Whether the server has said GOAWAY, of which only those hear who try to open a stream.
+    fn has_goaway(&self, cx: &mut Context<'_>) -> bool {
+        matches!(self.requests.clone().poll_ready(cx), Poll::Ready(Err(_)))
     }
 
     /// A place for one call.
@@ -244,8 +269,13 @@ impl Drop for Place {
 }
 
 impl Driver {
-    /// Drives the connection until it ends. Whoever gives up `connection` lets it end.
-    pub(super) async fn run(self, connection: Weak<Connection>) -> End {
+    /// Drives the connection until it ends, and tells when it takes no more calls. Whoever gives up
+    /// `connection` lets it end.
+    pub(super) async fn run(
+        self,
+        connection: Weak<Connection>,
+        goes_away: impl Fn(&Arc<Connection>),
+    ) -> End {
         let Self {
             connection: mut http2,
             streams,
@@ -254,10 +284,13 @@ impl Driver {
         let mut http2 = pin!(poll_fn(|cx| {
             let polled = Pin::new(&mut http2).poll(cx);
             streams.allow(http2.max_concurrent_send_streams());
+            // Calls that wait for a stream are not to wait on a connection that allows no more.
             if streams.is_full()
                 && let Some(connection) = connection.upgrade()
+                && !connection.is_gone()
+                && connection.has_goaway(cx)
             {
-                connection.retire_if_gone_away(cx);
+                goes_away(&connection);
             }
             polled
         }));
@@ -287,10 +320,8 @@ fn is_too_many_pings(error: &h2::Error) -> bool {
 impl Keepalive {
     /// Pings; done when a PING was not answered (gRFC A8).
     async fn run(mut self, connection: &Weak<Connection>) {
-        let mut next = Instant::now() + self.interval;
         loop {
-            sleep_until(next).await;
-            next = Instant::now() + self.interval;
+            sleep(self.interval).await;
             let calls = connection
                 .upgrade()
                 .map_or(1, |connection| connection.calls());

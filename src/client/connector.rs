@@ -2,6 +2,7 @@
 
 use std::{
     io,
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -11,12 +12,16 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpStream, lookup_host},
     sync::Notify,
+    time::Instant,
 };
 use tokio_util::io::InspectReader;
 
-use super::endpoint::{Endpoint, Target};
 #[cfg(feature = "tls")]
 use super::tls::ClientTlsSession;
+use super::{
+    endpoint::{Endpoint, Target},
+    race::{Running, first},
+};
 use crate::limits;
 
 /// A socket, encrypted or not.
@@ -43,7 +48,8 @@ impl Default for Tcp {
     }
 }
 
-/// Connects to an endpoint. A name is resolved anew, and its addresses are tried in turn.
+/// Connects to an endpoint. A name is resolved anew, and its addresses are tried in turn; one that
+/// says nothing does not keep the next one waiting for long.
 ///
 /// # Errors
 /// The last one, if no address could be reached.
@@ -71,18 +77,37 @@ pub(super) async fn connect(
 }
 
 async fn connect_host(host: &str, port: u16, tcp: Tcp) -> io::Result<TcpStream> {
-    let mut failed = io::Error::other(format!("the name {host:?} has no address"));
-    for address in lookup_host((host, port)).await? {
-        match TcpStream::connect(address).await {
-            Ok(socket) => {
-                socket.set_nodelay(true)?;
-                find_silence(&socket, tcp)?;
-                return Ok(socket);
-            }
-            Err(error) => failed = error,
+    let addresses = lookup_host((host, port)).await?;
+    let connected = connect_first(addresses).await?;
+    let socket =
+        connected.ok_or_else(|| io::Error::other(format!("the name {host:?} has no address")))?;
+    socket.set_nodelay(true)?;
+    find_silence(&socket, tcp)?;
+    Ok(socket)
+}
+
+/// Connects to the addresses, the next one when one has failed or has not answered yet ("Connection
+/// Attempt Delay", RFC 8305, 5), and takes the first that is connected; `None`: there is no address.
+async fn connect_first(
+    addresses: impl Iterator<Item = SocketAddr>,
+) -> io::Result<Option<TcpStream>> {
+    let mut addresses = addresses.fuse();
+    let mut running: Vec<Running<'_, io::Result<TcpStream>>> = Vec::new();
+    let mut failed = None;
+    loop {
+        let next = addresses.next().map(|address| {
+            running.push(Box::pin(TcpStream::connect(address)));
+            Instant::now() + limits::CLIENT_CONNECT_DELAY
+        });
+        if running.is_empty() {
+            return failed.map_or(Ok(None), Err);
+        }
+        match first(&mut running, next).await {
+            None => {}
+            Some(Ok(socket)) => return Ok(Some(socket)),
+            Some(Err(error)) => failed = Some(error),
         }
     }
-    Err(failed)
 }
 
 /// Has the system look whether the other end is still there: a server that has gone without a word
@@ -135,6 +160,13 @@ impl Greeting {
         }
     }
 
+    /// Whether the server may want TLS of who speaks without it: those that do end the connection
+    /// without a word, or tell in HTTP/1.1 what is wrong.
+    pub(super) fn is_of_tls(&self) -> bool {
+        let bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
+        matches!(bytes.as_slice(), b"" | b"HTTP/1")
+    }
+
     fn note(&self, first: &[u8]) {
         let mut bytes = self.bytes.lock().unwrap_or_else(PoisonError::into_inner);
         bytes.extend_from_slice(first);
@@ -149,7 +181,37 @@ const GREETING_BYTES: usize = 6;
 
 #[cfg(test)]
 mod tests {
+    use tokio::time::timeout;
+
     use super::*;
+
+    /// A listener that is full: who connects to it hears nothing.
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn an_address_that_says_nothing_does_not_keep_the_next_one_waiting() {
+        let full = tokio::net::TcpSocket::new_v4().unwrap();
+        full.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+        let full = full.listen(1).unwrap();
+        let silent = full.local_addr().unwrap();
+        let mut waiting = Vec::new();
+        let short = Duration::from_millis(100);
+        while let Ok(connected) = timeout(short, TcpStream::connect(silent)).await {
+            waiting.push(connected.unwrap());
+        }
+        let refusing = {
+            let closed = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            closed.local_addr().unwrap()
+        };
+        let good = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let wanted = good.local_addr().unwrap();
+        let addresses = [silent, refusing, wanted].into_iter();
+        let connected = timeout(Duration::from_secs(5), connect_first(addresses)).await;
+        let socket = connected.expect("it waits").unwrap().unwrap();
+        assert_eq!(socket.peer_addr().unwrap(), wanted);
+        let refused = connect_first([refusing].into_iter()).await.unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::ConnectionRefused);
+        assert!(connect_first([].into_iter()).await.unwrap().is_none());
+    }
 
     #[tokio::test]
     async fn the_system_looks_after_a_connection() {

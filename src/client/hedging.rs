@@ -1,25 +1,17 @@
 //! The same call made several times at once, the first good answer taken (gRFC A6, "Hedging").
 
-use std::{
-    future::{Future, poll_fn},
-    pin::Pin,
-    task::Poll,
-    time::Duration,
-};
-
-use tokio::time::{Instant, sleep_until};
+use tokio::time::Instant;
 
 use super::{
     Channel,
     attempt::Head,
     failure::{Failure, Reach, at_deadline},
+    race::{Running, first},
     retry::{Pushback, pushback},
     service_config::HedgingPolicy,
     unary::{Reply, attempt},
 };
 use crate::grpc::{RawMessage, Status};
-
-type Running<'a> = Pin<Box<dyn Future<Output = Result<Reply, Box<Failure>>> + Send + 'a>>;
 
 /// Makes attempts until one is answered, or fails in a way that the others would, too.
 pub(super) async fn hedged(
@@ -29,21 +21,27 @@ pub(super) async fn hedged(
     policy: &HedgingPolicy,
 ) -> Result<Reply, Status> {
     let throttle = channel.inner.throttle.as_ref();
-    let mut running: Vec<Running<'_>> = Vec::new();
+    let mut running: Vec<Running<'_, Result<Reply, Box<Failure>>>> = Vec::new();
     let mut made = 0;
+    // `None`: no more attempts are made.
     let mut next = Some(Instant::now());
+    let mut failed: Option<Box<Failure>> = None;
     loop {
-        if made < policy.attempts_max && next.is_some_and(|next| next <= Instant::now()) {
+        if next.is_some_and(|next| next <= Instant::now()) {
+            next = None;
             if made == 0 || throttle.is_none_or(|throttle| throttle.allows()) {
                 running.push(Box::pin(replayed(channel, head, message, made)));
                 made += 1;
-                next = Some(Instant::now() + policy.delay);
-            } else {
-                next = None;
+                next = (made < policy.attempts_max).then(|| Instant::now() + policy.delay);
             }
         }
-        let more = next.filter(|_| made < policy.attempts_max);
-        let failure = match first(&mut running, more).await {
+        if running.is_empty()
+            && next.is_none()
+            && let Some(failure) = failed
+        {
+            return Err(failure.status);
+        }
+        let failure = match first(&mut running, next).await {
             None => continue,
             Some(Ok(reply)) => {
                 if let Some(throttle) = throttle {
@@ -57,16 +55,15 @@ pub(super) async fn hedged(
             return Err(failure.status);
         }
         let allowed = throttle.is_none_or(|throttle| throttle.failed());
-        next = match pushback(&failure) {
-            _ if !allowed => None,
-            Some(Pushback::Never) => None,
-            Some(Pushback::After(delay)) => Some(Instant::now() + delay),
-            // "… the next hedged request will be sent immediately".
-            None => next.map(|_| Instant::now()),
-        };
-        if running.is_empty() && (next.is_none() || made >= policy.attempts_max) {
-            return Err(failure.status);
-        }
+        next = next
+            .filter(|_| allowed)
+            .and_then(|_| match pushback(&failure) {
+                Some(Pushback::Never) => None,
+                Some(Pushback::After(delay)) => Some(Instant::now() + delay),
+                // "… the next hedged request will be sent immediately".
+                None => Some(Instant::now()),
+            });
+        failed = Some(failure);
     }
 }
 
@@ -84,26 +81,4 @@ async fn replayed(
         ended => ended,
     }
     .map_err(|failure| at_deadline(failure, head.deadline))
-}
-
-/// The first of the attempts that ends; `None`: it is time for the next one.
-async fn first(
-    running: &mut Vec<Running<'_>>,
-    next: Option<Instant>,
-) -> Option<Result<Reply, Box<Failure>>> {
-    let ended = poll_fn(|cx| {
-        for index in 0..running.len() {
-            if let Poll::Ready(ended) = running[index].as_mut().poll(cx) {
-                drop(running.swap_remove(index));
-                return Poll::Ready(ended);
-            }
-        }
-        Poll::Pending
-    });
-    let due = next.unwrap_or_else(|| Instant::now() + Duration::from_secs(86_400));
-    tokio::select! {
-        biased;
-        ended = ended => Some(ended),
-        () = sleep_until(due) => None,
-    }
 }

@@ -14,7 +14,7 @@ use super::{
     channel::Placed,
     failure::{Failure, at_deadline, deadline_exceeded},
     outgoing::Outgoing,
-    receiving::Receiving,
+    receiving::{Receiving, cardinality},
     retry::Attempts,
     sending::Sending,
 };
@@ -30,6 +30,7 @@ pub(super) struct Incoming {
     /// When the next attempt is due.
     due: Option<Instant>,
     cancelled: bool,
+    replied: bool,
     end: Option<Result<(), Status>>,
     /// Ends the call at its deadline, whether somebody asks for replies or not.
     at_deadline: Option<AbortHandle>,
@@ -48,6 +49,7 @@ impl Incoming {
             current: None,
             due: None,
             cancelled: false,
+            replied: false,
             end: None,
             at_deadline: None,
             headers: HeaderMap::new(),
@@ -81,12 +83,23 @@ impl Incoming {
             self.cancel();
         }
         let received = within(self.head.deadline, self.receive()).await;
+        let received = received.and_then(|message| self.counted(message));
         match &received {
             Ok(Some(_)) => {}
             Ok(None) => self.finish(Ok(())),
             Err(status) => self.finish(Err(status.clone())),
         }
         received
+    }
+
+    /// A message that may be there, where there is one only.
+    fn counted(&mut self, message: Option<RawMessage>) -> Result<Option<RawMessage>, Status> {
+        let replied = std::mem::replace(&mut self.replied, true);
+        match (self.head.single_reply, &message) {
+            (true, Some(_)) if replied => Err(cardinality("more than one")),
+            (true, None) if !replied => Err(cardinality("none")),
+            _ => Ok(message),
+        }
     }
 
     /// Waits for the initial metadata.

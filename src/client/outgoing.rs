@@ -8,7 +8,7 @@ use std::{
 
 use super::sending::Sending;
 use crate::{
-    grpc::{RawMessage, Status},
+    grpc::{PREFIX_BYTES, RawMessage, Status},
     limits,
 };
 
@@ -69,6 +69,7 @@ impl Outgoing {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(true) => sending.send(message),
             // This attempt has failed; whether there is another one, the other half will find out.
+            // Who sends may not be asking it yet, so what can be kept is kept for the next attempt.
             Poll::Ready(false) if sent.replay.is_none() => {
                 return Poll::Ready(Err(ended()));
             }
@@ -144,7 +145,8 @@ impl Sent {
         let Some(replay) = &mut self.replay else {
             return;
         };
-        replay.bytes += message.bytes.len();
+        // Short messages, too, end at some time.
+        replay.bytes += PREFIX_BYTES + size_of::<RawMessage>() + message.bytes.len();
         if replay.bytes > limits::CLIENT_REPLAY_BYTES {
             self.replay = None;
         } else {

@@ -1,12 +1,4 @@
 //! The connections to one endpoint: made when they are needed, made again when they are lost.
-//!
-//! ```text
-//!          a call                     up                       lost
-//!   idle ─────────▶ connecting ───────────────▶ ready ─────────────────▶ idle
-//!                    │      ▲
-//!              failed ▼      │ after the backoff
-//!               transient failure
-//! ```
 
 use std::{
     fmt,
@@ -17,26 +9,12 @@ use std::{
 use tokio::{sync::watch, time::timeout};
 
 use super::{
-    backoff::random,
     builder::Options,
     connection::{Connection, Driver, End, Place},
+    connectivity::{ConnectionStatus, ConnectivityState},
     endpoint::Endpoint,
     outlier::Outlier,
 };
-
-/// Whether a channel is connected (grpc/grpc, doc/connectivity-semantics-and-api.md).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ConnectivityState {
-    /// Not connected, and nobody has asked for it.
-    Idle,
-    /// On the way.
-    Connecting,
-    /// Calls can be made.
-    Ready,
-    /// The last attempt failed; the next one comes after the backoff.
-    TransientFailure,
-}
 
 /// The connections to one endpoint.
 pub(super) struct Subchannel {
@@ -52,15 +30,6 @@ pub(super) struct Subchannel {
     is_balanced: bool,
 }
 
-#[derive(Debug)]
-struct ConnectionStatus {
-    state: ConnectivityState,
-    /// Why the last attempt failed.
-    error: Option<Arc<str>>,
-    /// Whether a task is about to connect.
-    connecting: bool,
-}
-
 impl Subchannel {
     pub(super) fn new(
         endpoint: Endpoint,
@@ -74,11 +43,7 @@ impl Subchannel {
             endpoint,
             options,
             connections: RwLock::default(),
-            status: Mutex::new(ConnectionStatus {
-                state: ConnectivityState::Idle,
-                error: None,
-                connecting: false,
-            }),
+            status: Mutex::new(ConnectionStatus::new()),
             changes,
             keepalive,
             outlier,
@@ -133,28 +98,67 @@ impl Subchannel {
         if std::mem::replace(&mut status.connecting, true) {
             return;
         }
+        status.waiting = status.backoff().is_some();
         if self.is_empty() {
-            status.state = ConnectivityState::Connecting;
+            status.state = status.without_connection();
         }
         drop(status);
         self.changed();
         tokio::spawn(connect(Arc::downgrade(self)));
     }
 
-    /// The task that connects has done what it can.
-    fn rest(&self) {
+    /// The task that connects has done what it can; `false`: it has to go on, because a connection
+    /// was lost at once.
+    fn rest(&self) -> bool {
         let mut status = self.status();
-        status.connecting = false;
-        if self.is_empty() {
-            // It was lost again at once, and who waits for it must ask anew.
-            status.state = ConnectivityState::Idle;
+        let is_empty = self.is_empty();
+        status.connecting = is_empty && status.backoff().is_some();
+        status.waiting = status.connecting;
+        let rests = !status.connecting;
+        if is_empty {
+            // Who waits for it must ask anew.
+            status.state = status.without_connection();
         }
         drop(status);
         self.changed();
+        rests
+    }
+
+    /// A stream was opened: the endpoint is one to make calls of.
+    pub(super) fn opened(&self, connection: &Connection) {
+        if connection.mark_used() {
+            self.status().is_of_use();
+        }
     }
 
     /// A connection takes no more calls; those that it has go on.
     pub(super) fn retire(self: &Arc<Self>, connection: &Arc<Connection>) {
+        let Some(left) = self.remove(connection) else {
+            return;
+        };
+        let mut status = self.status();
+        if connection.is_used() || connection.age() > self.options.backoff.base {
+            status.is_of_use();
+        } else if std::mem::replace(&mut status.lost, true) {
+            let name = self.endpoint.name();
+            let why = format!("{name} closes connections before it takes a call");
+            status.fail(&why, &self.options.backoff);
+        }
+        let is_failing = status.backoff().is_some();
+        if self.is_empty() {
+            status.waiting |= is_failing && !status.connecting;
+            status.state = status.without_connection();
+        }
+        drop(status);
+        self.changed();
+        let is_small = (1..self.options.pool_min).contains(&left);
+        if is_small || (left == 0 && is_failing) {
+            self.connect();
+        }
+    }
+
+    /// Takes a connection out of the pool; how many are left, unless it was out already.
+    fn remove(&self, connection: &Arc<Connection>) -> Option<usize> {
         connection.retire();
         let mut connections = self
             .connections
@@ -162,26 +166,7 @@ impl Subchannel {
             .unwrap_or_else(PoisonError::into_inner);
         let before = connections.len();
         connections.retain(|other| !Arc::ptr_eq(other, connection));
-        let left = connections.len();
-        drop(connections);
-        if left == before {
-            return;
-        }
-        if left > 0 {
-            if left < self.options.pool_min {
-                self.connect();
-            }
-            return;
-        }
-        let mut status = self.status();
-        if self.is_empty() {
-            status.state = match status.connecting {
-                true => ConnectivityState::Connecting,
-                false => ConnectivityState::Idle,
-            };
-        }
-        drop(status);
-        self.changed();
+        (connections.len() < before).then_some(connections.len())
     }
 
     /// A call has ended: `failed` if the endpoint seems to be at fault.
@@ -208,14 +193,32 @@ impl Subchannel {
         self.connections() == 0
     }
 
-    fn enter(&self, state: ConnectivityState, error: Option<Arc<str>>) {
+    /// An attempt to connect has failed; after how long there may be another.
+    fn failed(&self, error: &str) -> Duration {
         let mut status = self.status();
-        status.state = state;
-        if error.is_some() || state == ConnectivityState::Ready {
-            status.error = error;
+        let delay = status.fail(error, &self.options.backoff);
+        tracing::debug!(error, status.failures, "an attempt to connect failed");
+        status.waiting = true;
+        if self.is_empty() {
+            status.state = status.without_connection();
         }
         drop(status);
         self.changed();
+        delay
+    }
+
+    /// The backoff is over; whether there is to be another attempt.
+    fn waited(&self) -> bool {
+        let mut status = self.status();
+        status.waiting = false;
+        let count = self.connections();
+        if count == 0 {
+            status.state = status.without_connection();
+        }
+        drop(status);
+        self.changed();
+        // It was for the pool to grow; the others do meanwhile.
+        count == 0 || count < self.options.pool_min
     }
 
     fn changed(&self) {
@@ -238,41 +241,77 @@ impl Subchannel {
         connections.push(connection);
         let count = connections.len();
         drop(connections);
+        let mut status = self.status();
+        (status.state, status.error) = (ConnectivityState::Ready, None);
+        drop(status);
+        self.changed();
         // Not before it is in the pool: it may end at once.
         tokio::spawn(async move {
-            let end = driver.run(Weak::clone(&held)).await;
-            if let (Some(this), Some(connection)) = (this.upgrade(), held.upgrade()) {
-                this.ended(&connection, end);
+            // However it ends, it is not in the pool any more.
+            let leaving = Leaving {
+                subchannel: this,
+                connection: Weak::clone(&held),
+            };
+            let end = driver.run(held, |_| leaving.retire()).await;
+            if end == End::TooManyPings {
+                leaving.ping_less();
             }
         });
         if count > self.options.pool_min.max(1) {
             tokio::spawn(shrink(Arc::downgrade(self), watched, idle));
         }
-        self.enter(ConnectivityState::Ready, None);
         count
     }
 
-    fn ended(self: &Arc<Self>, connection: &Arc<Connection>, end: End) {
-        if end == End::TooManyPings {
-            let mut keepalive = self
-                .keepalive
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            *keepalive = keepalive.map(|interval| interval * 2);
-            tracing::warn!(
-                endpoint = self.endpoint.name(),
-                interval = ?*keepalive,
-                "the server has had too many pings; the keepalive interval is doubled"
-            );
+    /// The server has had too many pings (gRFC A8).
+    fn ping_less(&self) {
+        let mut keepalive = self
+            .keepalive
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *keepalive = keepalive.map(|interval| interval.saturating_mul(2));
+        tracing::warn!(
+            endpoint = self.endpoint.name(),
+            interval = ?*keepalive,
+            "the server has had too many pings; the keepalive interval is doubled"
+        );
+    }
+}
+
+/// A connection that leaves the pool when it is not driven any more.
+struct Leaving {
+    subchannel: Weak<Subchannel>,
+    connection: Weak<Connection>,
+}
+
+impl Leaving {
+    fn retire(&self) {
+        if let (Some(subchannel), Some(connection)) =
+            (self.subchannel.upgrade(), self.connection.upgrade())
+        {
+            subchannel.retire(&connection);
         }
-        self.retire(connection);
+    }
+
+    fn ping_less(&self) {
+        if let Some(subchannel) = self.subchannel.upgrade() {
+            subchannel.ping_less();
+        }
+    }
+}
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        self.retire();
     }
 }
 
 /// Connects, and after a failure again and again, until there are as many connections as there
 /// should be.
 async fn connect(subchannel: Weak<Subchannel>) {
-    let mut failures = 0;
+    let mut wait = subchannel
+        .upgrade()
+        .and_then(|this| this.status().backoff());
     while let Some(this) = subchannel.upgrade() {
         let (endpoint, options) = (this.endpoint.clone(), Arc::clone(&this.options));
         let keepalive = *this
@@ -281,6 +320,15 @@ async fn connect(subchannel: Weak<Subchannel>) {
             .unwrap_or_else(PoisonError::into_inner);
         // A channel that is dropped is not waited for.
         drop(this);
+        if let Some(wait) = wait.take() {
+            tokio::time::sleep(wait).await;
+            let Some(this) = subchannel.upgrade() else {
+                return;
+            };
+            if !this.waited() && this.rest() {
+                return;
+            }
+        }
         let opened = Connection::open(&endpoint, &options, keepalive);
         let opened = timeout(options.connect_timeout, opened).await;
         let opened = opened.unwrap_or_else(|_| {
@@ -292,29 +340,14 @@ async fn connect(subchannel: Weak<Subchannel>) {
         };
         match opened {
             Ok((connection, driver)) => {
-                failures = 0;
                 if this.add(connection, driver) >= options.pool_min {
-                    return this.rest();
+                    if this.rest() {
+                        return;
+                    }
+                    wait = this.status().backoff();
                 }
             }
-            Err(error) => {
-                failures += 1;
-                tracing::debug!(error, failures, "an attempt to connect failed");
-                if this.is_empty() {
-                    this.enter(ConnectivityState::TransientFailure, Some(error.into()));
-                }
-                drop(this);
-                tokio::time::sleep(options.backoff.delay(failures, random())).await;
-                let Some(this) = subchannel.upgrade() else {
-                    return;
-                };
-                match this.connections() {
-                    0 => this.enter(ConnectivityState::Connecting, None),
-                    // It was for the pool to grow; the others do meanwhile.
-                    count if count >= options.pool_min => return this.rest(),
-                    _ => {}
-                }
-            }
+            Err(error) => wait = Some(this.failed(&error)),
         }
     }
 }
@@ -333,7 +366,8 @@ async fn shrink(subchannel: Weak<Subchannel>, connection: Weak<Connection>, idle
         let spare = connections.len() > this.options.pool_min.max(1);
         drop(connections);
         if spare && connection.calls() == 0 {
-            return this.retire(&connection);
+            this.remove(&connection);
+            return;
         }
     }
 }

@@ -7,7 +7,8 @@ use std::{
 };
 
 use rustls::{
-    AlertDescription, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    AlertDescription, CertificateError, ClientConfig, DigitallySignedStruct, OtherError,
+    RootCertStore, SignatureScheme,
     client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     crypto::CryptoProvider,
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
@@ -180,11 +181,12 @@ fn told(error: io::Error) -> io::Error {
             "the server speaks another version of TLS, or none on this port: \
              then use http:// (--plaintext)",
         ),
-        Some(wrong @ rustls::Error::InvalidCertificate(_)) => io::Error::new(
+        Some(rustls::Error::InvalidCertificate(wrong)) => io::Error::new(
             error.kind(),
             format!(
-                "{wrong} (--cacert names whom to trust, --servername what the certificate must say, \
-                 --insecure takes any)"
+                "invalid peer certificate: {} (--cacert names whom to trust, --servername what the certificate must say, \
+                 --insecure takes any)",
+                why_invalid(wrong)
             ),
         ),
         _ if error.kind() == io::ErrorKind::UnexpectedEof => io::Error::new(
@@ -193,6 +195,34 @@ fn told(error: io::Error) -> io::Error {
         ),
         _ => error,
     }
+}
+
+/// What is wrong with a certificate, in words: rustls has them for a part of the errors only.
+fn why_invalid(error: &CertificateError) -> String {
+    let why = match error {
+        CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYetContext { .. }
+        | CertificateError::NotValidForNameContext { .. }
+        | CertificateError::InvalidPurposeContext { .. } => return error.to_string(),
+        CertificateError::Expired => "it has expired",
+        CertificateError::NotValidYet => "it is not valid yet",
+        CertificateError::NotValidForName => "it is for another name",
+        CertificateError::InvalidPurpose => "it is not for servers",
+        CertificateError::UnknownIssuer => "nobody who is trusted has signed it (UnknownIssuer)",
+        CertificateError::BadSignature => "its signature is wrong",
+        CertificateError::BadEncoding => "it cannot be read",
+        CertificateError::Revoked => "it has been revoked",
+        // Of what webpki finds nothing but the name can be seen here.
+        CertificateError::Other(OtherError(other)) if other.to_string() == "CaUsedAsEndEntity" => {
+            "it is an authority's (CA:TRUE, as `openssl req -x509` makes them), and a server must \
+             show one that is not: make it with -addext basicConstraints=critical,CA:FALSE"
+        }
+        CertificateError::Other(OtherError(other)) => {
+            return format!("it cannot be verified ({other})");
+        }
+        _ => return format!("it cannot be verified ({error})"),
+    };
+    why.to_owned()
 }
 
 /// Believes every server.

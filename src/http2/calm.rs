@@ -9,7 +9,7 @@ use crate::limits;
 #[derive(Debug)]
 pub(super) struct Calm {
     /// Frames that carry nothing, since the last DATA or HEADERS in either direction.
-    control_frames: u32,
+    control_frames: Rate,
     /// DATA frames without data, one after the other.
     empty_data: u32,
     ping_min: Duration,
@@ -24,7 +24,7 @@ impl Calm {
     /// `ping_min`: at least that long from one PING to the next.
     pub(super) fn new(ping_min: Duration) -> Self {
         Self {
-            control_frames: 0,
+            control_frames: Rate::default(),
             empty_data: 0,
             ping_min,
             pinged: None,
@@ -36,10 +36,10 @@ impl Calm {
 
     /// SETTINGS, PING, PRIORITY, WINDOW_UPDATE, or a frame of no effect.
     ///
-    /// There is no limit in time: grpc-go sends a PING and a WINDOW_UPDATE with every call.
-    pub(super) fn control_frame(&mut self) -> Result<(), Error> {
-        self.control_frames += 1;
-        match self.control_frames > limits::CONTROL_FRAMES_MAX {
+    /// As many as there are calls are fine: grpc-go sends a PING and a WINDOW_UPDATE with every call.
+    /// So are those that come now and then while all calls are quiet: keepalive and its answers.
+    pub(super) fn control_frame(&mut self, now: Instant) -> Result<(), Error> {
+        match self.control_frames.count(now) > limits::CONTROL_FRAMES_MAX {
             true => Err(Error::calm("too_many_control_frames")),
             false => Ok(()),
         }
@@ -47,13 +47,13 @@ impl Calm {
 
     /// DATA or HEADERS were received.
     pub(super) fn received(&mut self) {
-        self.control_frames = 0;
+        self.control_frames.forget();
         self.empty_data = 0;
     }
 
     /// DATA or HEADERS were sent.
     pub(super) fn sent(&mut self) {
-        self.control_frames = 0;
+        self.control_frames.forget();
         self.pinged = None;
         self.ping_strikes = 0;
     }
@@ -119,6 +119,11 @@ impl Rate {
         }
         self.count += 1;
         self.count
+    }
+
+    /// The period goes on, and what was counted in it is in order.
+    fn forget(&mut self) {
+        self.count = 0;
     }
 }
 

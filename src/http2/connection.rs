@@ -73,6 +73,8 @@ pub(crate) struct Connection {
     /// Of all streams, without what is in `output`.
     unsent_bytes: usize,
     output: Output,
+    /// Whether there was output at the last sweep, none of which has left since.
+    output_rests: bool,
     /// Kept to be filled again.
     block: Vec<u8>,
     /// What has happened by the way.
@@ -127,6 +129,7 @@ impl Connection {
             sendable: VecDeque::new(),
             unsent_bytes: 0,
             output: Output::default(),
+            output_rests: false,
             block: Vec::new(),
             notices: VecDeque::new(),
             calm: Calm::new(config.ping_min),
@@ -208,6 +211,7 @@ impl Connection {
     /// That many bytes have been written.
     pub(crate) fn advance(&mut self, bytes: usize) {
         self.output.advance(bytes);
+        self.output_rests = false;
     }
 
     /// Takes a buffer of the thread to gather output in, if there is none.
@@ -270,20 +274,23 @@ impl Connection {
         }
     }
 
-    /// Ends the streams that had data to send at the last sweep already, and of which none has left
-    /// since: the peer does not read. They are told as reset.
-    pub(crate) fn sweep(&mut self) {
+    /// Ends the streams that had data to send at the last sweep already, and of which next to nothing
+    /// has left since: the peer does not read. They are told as reset. `false`: it does not even take what is
+    /// to be written, which is little, but may be parts of much; and nothing else can be told it.
+    pub(crate) fn sweep(&mut self) -> bool {
+        let rests = !self.output.is_empty();
+        if std::mem::replace(&mut self.output_rests, rests) {
+            return false;
+        }
         let streams = self.streams.iter_mut();
         let stalled: Vec<_> = streams
-            .filter_map(|(id, stream)| {
-                let moved = std::mem::take(&mut stream.moved);
-                (!stream.unsent.is_empty() && !moved).then_some(id)
-            })
+            .filter_map(|(id, stream)| stream.is_stalled().then_some(id))
             .collect();
         for stream in stalled {
             self.reset_stream(stream, ErrorCode::Cancel);
             self.notices.push_back(Notice::Reset(stream));
         }
+        true
     }
 
     fn write_goaway(&mut self, last: StreamId, code: ErrorCode, debug: &str) {

@@ -140,8 +140,8 @@ pub(crate) trait Commands {
     /// with NO_ERROR (RFC 9113, 8.1), so that the client stops sending.
     fn trailers(&mut self, stream: StreamId, trailers: Trailers);
 
-    /// Ends the response at once: data that has not left is dropped, and because a message may be
-    /// cut by that, the stream is then reset with CANCEL instead of being ended with the trailers.
+    /// Ends the response at once: data that has not left is dropped. Where a message may be cut by
+    /// that, the stream is then reset with CANCEL instead of being ended with the trailers.
     fn abort(&mut self, stream: StreamId, trailers: Trailers);
 
     /// Whether data or trailers of a response are still to be sent.

@@ -14,7 +14,7 @@ use crate::grpc::{AcceptedEncodings, CallHead, ContentType, HttpMethod, RawMetad
 /// Reads the fields of one request.
 pub(super) struct RequestReader<'a, P> {
     paths: &'a P,
-    list_bytes_left: i64,
+    room: ListRoom,
     head: Box<CallHead>,
     content_length: Option<u64>,
     seen: Seen,
@@ -52,7 +52,7 @@ impl<'a, P: Paths> RequestReader<'a, P> {
     pub(super) fn new(paths: &'a P, list_bytes_max: u32) -> Self {
         Self {
             paths,
-            list_bytes_left: i64::from(list_bytes_max),
+            room: ListRoom::new(list_bytes_max),
             head: Box::default(),
             content_length: None,
             seen: Seen::default(),
@@ -64,9 +64,7 @@ impl<'a, P: Paths> RequestReader<'a, P> {
     /// Takes the next field. Once there is no room for it nothing more is kept, so that a block that
     /// stands for a long list costs no memory.
     pub(super) fn field(&mut self, field: Field<'_>) {
-        let bytes = field.name.len() + field.value.len() + FIELD_OVERHEAD_BYTES;
-        self.list_bytes_left -= i64::try_from(bytes).unwrap_or(i64::MAX);
-        if self.list_bytes_left < 0 || self.malformed {
+        if !self.room.take(field) || self.malformed {
             return;
         }
         match field.entry {
@@ -77,7 +75,7 @@ impl<'a, P: Paths> RequestReader<'a, P> {
     }
 
     pub(super) fn finish(self) -> Result<Request, Unusable> {
-        if self.list_bytes_left < 0 && !self.malformed {
+        if !self.room.is_left() && !self.malformed {
             return Err(Unusable::TooLarge);
         }
         // "All HTTP/2 requests MUST include exactly one valid value for the ":method", ":scheme", and
@@ -119,8 +117,12 @@ impl<'a, P: Paths> RequestReader<'a, P> {
     }
 
     fn pseudo(&mut self, field: Field<'_>) {
-        // "All pseudo-header fields sent in a field section MUST be placed before regular fields".
-        self.malformed |= self.regular;
+        // "All pseudo-header fields sent in a field section MUST be placed before regular fields"; and
+        // "a request … containing an invalid character MUST be treated as malformed" (8.2.1).
+        if self.regular || !is_value(field.value) {
+            self.malformed = true;
+            return;
+        }
         match field.name {
             b":method" => {
                 self.malformed |= std::mem::replace(&mut self.seen.method, true);
@@ -215,9 +217,50 @@ impl<'a, P: Paths> RequestReader<'a, P> {
     }
 }
 
-/// Whether a field may be a trailer: "Trailers MUST NOT include pseudo-header fields" (8.1).
-pub(super) fn is_trailer(field: Field<'_>) -> bool {
-    is_name(field.name) && is_value(field.value)
+/// Reads the fields of a request's trailers, and keeps none.
+pub(super) struct TrailersReader {
+    room: ListRoom,
+    malformed: bool,
+}
+
+impl TrailersReader {
+    pub(super) fn new(list_bytes_max: u32) -> Self {
+        Self {
+            room: ListRoom::new(list_bytes_max),
+            malformed: false,
+        }
+    }
+
+    /// Takes the next field. Once there is no room for it nothing more is looked at, so that a block
+    /// that stands for a long list costs no time.
+    pub(super) fn field(&mut self, field: Field<'_>) {
+        // "Trailers MUST NOT include pseudo-header fields" (8.1).
+        self.malformed |= self.room.take(field) && !(is_name(field.name) && is_value(field.value));
+    }
+
+    pub(super) fn in_order(&self) -> bool {
+        self.room.is_left() && !self.malformed
+    }
+}
+
+/// What is left of SETTINGS_MAX_HEADER_LIST_SIZE.
+struct ListRoom(i64);
+
+impl ListRoom {
+    fn new(list_bytes_max: u32) -> Self {
+        Self(list_bytes_max.into())
+    }
+
+    /// Takes the room of a field; whether there is as much.
+    fn take(&mut self, field: Field<'_>) -> bool {
+        let bytes = field.name.len() + field.value.len() + FIELD_OVERHEAD_BYTES;
+        self.0 -= i64::try_from(bytes).unwrap_or(i64::MAX);
+        self.is_left()
+    }
+
+    fn is_left(&self) -> bool {
+        self.0 >= 0
+    }
 }
 
 /// Content-Length = 1*DIGIT (RFC 9110, 8.6).

@@ -4,7 +4,7 @@ use super::{
     flow_control::{ReceiveWindow, SendWindow},
     output::Output,
 };
-use crate::grpc::Trailers;
+use crate::{grpc::Trailers, limits};
 
 /// RFC 9113, 5.1, without what push has to do with:
 ///
@@ -64,8 +64,12 @@ pub(super) struct Stream {
     /// What is left of the `content-length`, if there was one.
     pub(super) content_length: Option<u64>,
     pub(super) unsent: Output,
-    /// Whether some of it has left since the last sweep, or was added to nothing.
-    pub(super) moved: bool,
+    /// Whether the start of it has left already: a message may be cut where it begins.
+    pub(super) cut: bool,
+    /// What must have left of it by the next sweep; 0: it was added to nothing since the last.
+    pub(super) due_bytes: usize,
+    /// How much of it has left since the last sweep.
+    pub(super) moved_bytes: usize,
     /// What ends the stream, once all data has left.
     pub(super) end: Option<Box<End>>,
     /// Whether it is in the connection's queue of those that have something to send.
@@ -96,6 +100,15 @@ impl Stream {
     /// Whether its body is as long as it said, now that it has ended.
     pub(super) fn content_is_whole(&self) -> bool {
         self.content_length.is_none_or(|left| left == 0)
+    }
+
+    /// Whether there was something to send at the last look already, and next to nothing of it has left
+    /// since.
+    pub(super) fn is_stalled(&mut self) -> bool {
+        let stalled = self.moved_bytes < self.due_bytes;
+        self.moved_bytes = 0;
+        self.due_bytes = self.unsent.len().div_ceil(limits::STALL_PROGRESS_SHARE);
+        stalled && self.due_bytes > 0
     }
 
     pub(super) fn is_sending(&self) -> bool {

@@ -117,6 +117,11 @@ impl Dispatcher {
         self.deadlines.compact(calls.len(), |stream| {
             calls.contains(stream) || http2.is_sending(stream)
         });
+    }
+
+    /// Gives back what was counted for requests that have ended and replies that have left; to be
+    /// called when nothing more can be done at once.
+    pub(crate) fn settle(&mut self, http2: &impl Commands) {
         self.account.settle(http2.unsent_bytes());
     }
 

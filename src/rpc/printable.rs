@@ -24,9 +24,7 @@ pub(super) fn names(call: &Call) -> (Cow<'_, str>, Cow<'_, str>) {
 /// Without this, who chooses the text could write lines of the log (CWE-117). A text that is in order
 /// is borrowed.
 pub(super) fn printable(text: &str) -> Cow<'_, str> {
-    let mut ends = (0..=limits::LOGGED_TEXT_BYTES.min(text.len())).rev();
-    let end = ends.find(|end| text.is_char_boundary(*end)).unwrap_or(0);
-    let kept = text.get(..end).unwrap_or_default();
+    let kept = cut(text, limits::LOGGED_TEXT_BYTES);
     if kept.len() == text.len() && !text.contains(acts) {
         return Cow::Borrowed(text);
     }
@@ -41,6 +39,13 @@ pub(super) fn printable(text: &str) -> Cow<'_, str> {
         written.push('…');
     }
     Cow::Owned(written)
+}
+
+/// The start of a text, at most so many bytes.
+pub(super) fn cut(text: &str, bytes_max: usize) -> &str {
+    let mut ends = (0..=bytes_max.min(text.len())).rev();
+    let end = ends.find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+    text.get(..end).unwrap_or_default()
 }
 
 /// Whether a character does something in place of being seen: C0 and C1 controls, line and paragraph

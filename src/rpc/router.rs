@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use super::{Handler, Interceptors, Page, Pages, handler::Form};
+use super::{Handler, Interceptors, Page, Pages, handler::Form, printable::cut};
 use crate::{
     grpc::{CallHead, MessageEncoding, Status},
     http2::Paths,
@@ -170,15 +170,22 @@ impl Router {
             .strip_prefix('/')
             .and_then(|rest| rest.rsplit_once('/'))
         else {
+            let path = told(&path);
             return Status::unimplemented(format!("malformed path {path:?}: not /service/method"));
         };
-        let known = self.routes.iter().filter_map(|route| route.method.as_ref());
-        if known.clone().any(|known| known.service() == service) {
-            Status::unimplemented(format!("unknown method {method} for service {service}"))
-        } else {
-            Status::unimplemented(format!("unknown service {service}"))
-        }
+        let mut known = self.routes.iter().filter_map(|route| route.method.as_ref());
+        let known = known.any(|known| known.service() == service);
+        let (service, method) = (told(service), told(method));
+        Status::unimplemented(match known {
+            true => format!("unknown method {method} for service {service}"),
+            false => format!("unknown service {service}"),
+        })
     }
+}
+
+/// As much of a client's text as it is told back.
+fn told(text: &str) -> &str {
+    cut(text, limits::TOLD_BACK_BYTES)
 }
 
 impl Paths for Router {

@@ -46,6 +46,7 @@ where
         router,
         lifetime: Lifetime::new(Arc::clone(limits), Instant::now()),
         rest: Vec::new(),
+        held_back: false,
         heard: false,
         unflushed: false,
         timer_at: None,
@@ -66,8 +67,10 @@ struct Connection<Io> {
     router: Arc<Router>,
     dispatcher: Dispatcher,
     lifetime: Lifetime,
-    /// The start of a frame whose end has not been read.
+    /// The start of a frame whose end has not been read; or what was read and is held back.
     rest: Vec<u8>,
+    /// Whether there may be whole frames in `rest`.
+    held_back: bool,
     /// Whether anything was read since the lifetime was told.
     heard: bool,
     /// Whether the socket may hold back what was written to it.
@@ -92,6 +95,18 @@ enum State {
     Closed,
 }
 
+/// What came of reading.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Read {
+    Some,
+    /// There is nothing; the socket wakes the task when there is.
+    Nothing,
+    /// Nothing may be read while so much is to be written: the socket has not been asked.
+    HeldBack,
+    /// The client sends no more.
+    End,
+}
+
 impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     async fn run(mut self: Box<Self>, mut shutdown: Shutdown) -> io::Result<()> {
         let mut timer = Timer::default();
@@ -105,7 +120,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
                         self.http2.goaway("shutdown");
                         self.lifetime.drain(None, Instant::now());
                     }
-                    Phase::Stopped => return self.stop().await,
+                    Phase::Stopped => return self.stop(SHUTDOWN).await,
                 },
                 state = poll_fn(|cx| self.turn(cx)) => match state? {
                     State::Open => {}
@@ -123,14 +138,16 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
                     while let Some(due) = self.lifetime.due(now) {
                         match due {
                             Due::Ping => self.http2.ping(),
-                            Due::Sweep => self.sweep(now),
+                            Due::Sweep => if !self.sweep(now) {
+                                return self.close(ErrorCode::EnhanceYourCalm, UNREAD).await;
+                            },
                             Due::Drain(why) => {
                                 tracing::debug!(why, "a connection takes no more calls");
                                 self.http2.goaway(why);
                             }
                             Due::TakeNoMore => self.http2.take_no_more(),
                             Due::Shrink => self.shrink(),
-                            Due::EndCalls => return self.stop().await,
+                            Due::EndCalls => return self.stop(OLD).await,
                             Due::Close(why) => return self.close(ErrorCode::NoError, why).await,
                             Due::Expel(why) => {
                                 return self.close(ErrorCode::EnhanceYourCalm, why).await;
@@ -150,32 +167,9 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
 
     /// Does what can be done now. Ready when the connection is closed, or the timer must fire sooner.
     fn turn(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<State>> {
-        self.http2.borrow_buffer();
-        for _ in 0..limits::ROUNDS_PER_TURN {
-            if self.http2.is_over() {
-                return Poll::Ready(Ok(State::Closed));
-            }
-            if !self.dispatcher.wait(cx.waker()) {
-                self.dispatcher.run(Instant::now(), &mut self.http2);
-            }
-            let read = self.read(cx)?;
-            self.write(cx)?;
-            match read {
-                Poll::Ready(State::Open) => {}
-                Poll::Ready(State::Closed) => return Poll::Ready(Ok(State::Closed)),
-                Poll::Pending if self.http2.is_over() => {}
-                Poll::Pending => return self.rest(),
-            }
+        if self.drive(cx)?.is_ready() {
+            return Poll::Ready(Ok(State::Closed));
         }
-        // The others on this thread want their turn, too.
-        cx.waker().wake_by_ref();
-        self.rest()
-    }
-
-    /// The turn is over, and what the connection does not need is given back.
-    fn rest(&mut self) -> Poll<io::Result<State>> {
-        self.http2.return_buffer();
-        self.told.tell(self.dispatcher.open_calls());
         let now = self.read_at.take().unwrap_or_else(Instant::now);
         self.see(now);
         match (self.next_timeout(), self.timer_at) {
@@ -185,39 +179,85 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
         }
     }
 
+    /// Does what can be done now, and gives back what is not needed until there is more. Ready when
+    /// the connection is closed.
+    fn drive(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.http2.borrow_buffer();
+        let closed = self.rounds(cx)?;
+        self.http2.return_buffer();
+        self.dispatcher.settle(&self.http2);
+        self.told.tell(self.dispatcher.open_calls());
+        closed.map(Ok)
+    }
+
+    /// Pending only where something will wake the task: a handler that posts, and the socket when
+    /// there is more to read or when it takes more, whichever a round has ended at.
+    fn rounds(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
+        for _ in 0..limits::ROUNDS_PER_TURN {
+            if self.http2.is_over() {
+                return Ok(Poll::Ready(()));
+            }
+            if !self.dispatcher.wait(cx.waker()) {
+                self.dispatcher.run(Instant::now(), &mut self.http2);
+            }
+            let read = self.read(cx)?;
+            self.write(cx)?;
+            match read {
+                Read::Some => {}
+                Read::End => return Ok(Poll::Ready(())),
+                _ if self.http2.is_over() => {}
+                Read::Nothing => return Ok(Poll::Pending),
+                // The socket has taken enough of the output, so it will not say that it takes more.
+                Read::HeldBack if self.http2.wants_input() => {}
+                Read::HeldBack => return Ok(Poll::Pending),
+            }
+        }
+        // The others on this thread want their turn, too.
+        cx.waker().wake_by_ref();
+        Ok(Poll::Pending)
+    }
+
     /// Gives back what a connection without calls does not need.
     fn shrink(&mut self) {
         self.http2.shrink();
         self.dispatcher.shrink();
     }
 
-    /// Reads what is there, takes all of it, and runs the handlers.
-    fn read(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<State>> {
+    /// Reads what is there, or goes on with what was held back, takes all that is wanted of it, and
+    /// runs the handlers.
+    fn read(&mut self, cx: &mut Context<'_>) -> io::Result<Read> {
         if !self.http2.wants_input() {
-            return Ok(Poll::Pending);
+            return Ok(Read::HeldBack);
+        }
+        if self.held_back {
+            let input = std::mem::take(&mut self.rest);
+            self.take(&input);
+            return Ok(Read::Some);
         }
         buffers::with_read_buffer(|buffer| {
             let (before, place) = buffer.split_at_mut(self.rest.len());
             let mut place = ReadBuf::new(place);
             let read = match Pin::new(&mut self.io).poll_read(cx, &mut place) {
                 Poll::Ready(read) => read.map(|()| place.filled().len())?,
-                Poll::Pending => return Ok(Poll::Pending),
+                Poll::Pending => return Ok(Read::Nothing),
             };
             if read == 0 {
-                return Ok(Poll::Ready(State::Closed));
+                return Ok(Read::End);
             }
             before.copy_from_slice(&self.rest);
             let filled = before.len() + read;
+            self.heard = true;
             self.take(&buffer[..filled]);
-            Ok(Poll::Ready(State::Open))
+            Ok(Read::Some)
         })
     }
 
     fn take(&mut self, mut input: &[u8]) {
         let now = Instant::now();
-        (self.heard, self.read_at) = (true, Some(now));
+        self.read_at = Some(now);
         self.http2.begin_input();
         self.take_events(&mut input, now);
+        self.held_back = !input.is_empty() && !self.http2.wants_input();
         self.rest.clear();
         self.rest.extend_from_slice(input);
         self.rest.shrink_to(input.len());
@@ -266,16 +306,17 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
         self.lifetime.observe(seen, now);
     }
 
-    /// Ends the calls whose clients do not go on.
-    fn sweep(&mut self, now: Instant) {
-        self.http2.sweep();
+    /// Ends the calls whose clients do not go on. `false`: the connection is to end.
+    fn sweep(&mut self, now: Instant) -> bool {
+        let goes_on = self.http2.sweep();
         self.dispatcher.sweep(&mut self.http2);
         self.take_events(&mut &[][..], now);
+        goes_on
     }
 
     /// The time for calls in flight is up: they end UNAVAILABLE, and the connection closes.
-    async fn stop(mut self: Box<Self>) -> io::Result<()> {
-        let status = Status::unavailable("the server is shutting down");
+    async fn stop(mut self: Box<Self>, why: &'static str) -> io::Result<()> {
+        let status = Status::unavailable(why);
         self.dispatcher.fail_all(&status, &mut self.http2);
         self.http2.take_no_more();
         self.linger().await
@@ -288,12 +329,9 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
         self.linger().await
     }
 
-    /// Lets the last bytes leave.
+    /// Lets the last bytes leave. The lifetime has ended, and its timers mean nothing any more.
     async fn linger(mut self: Box<Self>) -> io::Result<()> {
-        let closed = async {
-            while let State::Open = poll_fn(|cx| self.turn(cx)).await? {}
-            Ok(())
-        };
+        let closed = poll_fn(|cx| self.drive(cx));
         timeout(limits::CLOSE_TIMEOUT, closed)
             .await
             .unwrap_or(Ok(()))
@@ -349,5 +387,13 @@ impl Timer {
     }
 }
 
+const SHUTDOWN: &str = "the server is shutting down";
+const OLD: &str = "the connection has reached its age; call again on a new one";
+
+const UNREAD: &str = "the client does not read";
+
 /// How many slices are written at once; more than one batch of replies has.
 const SLICES_MAX: usize = 16;
+
+#[cfg(test)]
+mod tests;

@@ -1,12 +1,12 @@
 //! Flow control: neither side has to take more than it can.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, time::Duration};
 
 use reflectd::{RawMessage, Replies, Status, Streaming};
 
 use super::{
     ECHO, GREET, JOIN, REPEAT,
-    peer::{self, Frame, Peer, frame, message},
+    peer::{self, Answer, Frame, Peer, frame, message},
     serve, start,
 };
 
@@ -211,20 +211,48 @@ async fn streams_that_are_not_taken_leave_the_others_their_window() {
 async fn a_deadline_ends_a_call_whose_client_does_not_read() {
     let (address, _) = start().await;
     let mut peer = that_does_not_read(address).await;
-    // One whose handler has long ended, one whose handler waits for room.
-    for (stream, path, body) in [(1, GREET, &[5; 1][..]), (3, REPEAT, &[5; 900])] {
-        peer.send_request(stream, path, &[("grpc-timeout", "100m")], false)
+    // One whose handler has long ended, one whose handler waits for room, and one of whose replies
+    // the first bytes have left.
+    for (stream, path, body) in [
+        (1, GREET, &[5; 1][..]),
+        (3, REPEAT, &[5; 900]),
+        (5, GREET, &[5; 9]),
+    ] {
+        peer.send_request(stream, path, &[("grpc-timeout", "300m")], false)
             .await;
         peer.send_data(stream, &message(body), true).await;
     }
-    for stream in [1, 3] {
-        let answer = peer.answer(stream).await;
-        assert_eq!(
-            answer.reset,
-            Some(8),
-            "CANCEL is what a cut message gets: {answer:?}"
-        );
+    peer.send_window(5, 8).await;
+    let mut answers = HashMap::<_, Answer>::new();
+    let over = |answer: &Answer| answer.trailers.is_some() || answer.reset.is_some();
+    while answers.values().filter(|answer| over(answer)).count() < 3 {
+        match peer.recv().await.unwrap() {
+            Frame::Headers {
+                stream,
+                headers,
+                end,
+            } => match end {
+                true => answers.entry(stream).or_default().trailers = Some(headers),
+                false => answers.entry(stream).or_default().headers = headers,
+            },
+            Frame::Data { stream, bytes, .. } => {
+                answers.entry(stream).or_default().body.extend(bytes);
+            }
+            Frame::Reset { stream, code } => answers.entry(stream).or_default().reset = Some(code),
+            _ => {}
+        }
     }
+    for stream in [1, 3] {
+        let answer = &answers[&stream];
+        assert_eq!(answer.status(), Some("4"), "{answer:?}");
+        assert_eq!((answer.body.len(), answer.reset), (0, None), "{answer:?}");
+    }
+    let cut = &answers[&5];
+    assert_eq!(
+        (cut.body.len(), cut.reset),
+        (8, Some(8)),
+        "CANCEL is what a cut message gets: {cut:?}"
+    );
 }
 
 #[tokio::test]

@@ -80,6 +80,10 @@ async fn what_http_2_forbids_resets_the_stream() {
         (":scheme", &[]),
         (":path", &[]),
         (":path", &[(":path", "")]),
+        (":path", &[(":path", "/greeter.Greeter/Greet\0")]),
+        (":authority", &[(":authority", "a\r\nb: c")]),
+        (":scheme", &[(":scheme", "ht\ntp")]),
+        (":method", &[(":method", "POST\r")]),
         ("", &[(":status", "200")]),
     ];
     for (without, more) in cases {

@@ -147,23 +147,23 @@ pub(in crate::cli) struct Dialing {
     pub(in crate::cli) user_agent: Option<String>,
 }
 
-/// Metadata that is sent.
+/// Metadata that is sent. A variable has a header a line.
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Metadata")]
 pub(in crate::cli) struct Headers {
     /// Sent with all calls; may be repeated. The value of a name in -bin is base64
     #[arg(short = 'H', long, value_name = "NAME: VALUE", env = "REFLECTD_HEADER")]
-    #[arg(hide_env_values = true, value_delimiter = '\n')]
+    #[arg(hide_env_values = true)]
     pub(in crate::cli) header: Vec<String>,
 
     /// Sent with the call itself only
     #[arg(long, value_name = "NAME: VALUE", env = "REFLECTD_RPC_HEADER")]
-    #[arg(hide_env_values = true, value_delimiter = '\n')]
+    #[arg(hide_env_values = true)]
     pub(in crate::cli) rpc_header: Vec<String>,
 
     /// Sent with the questions to the server's reflection only
     #[arg(long, value_name = "NAME: VALUE", env = "REFLECTD_REFLECT_HEADER")]
-    #[arg(hide_env_values = true, value_delimiter = '\n')]
+    #[arg(hide_env_values = true)]
     pub(in crate::cli) reflect_header: Vec<String>,
 
     /// Put environment variables where headers say ${NAME}

@@ -167,7 +167,8 @@ fn messages(record: &Record, style: Style) -> String {
     }
     let mut text = format!("{}\n", style.strong("Errors"));
     for (code, message, count) in messages {
-        let message = printable(message);
+        // On one line.
+        let message = console::printable(message).replace('\n', "\\n");
         let count = HumanCount(count);
         let _ = writeln!(text, "  {count} x {code}: {message}");
     }
@@ -175,12 +176,6 @@ fn messages(record: &Record, style: Style) -> String {
         let _ = writeln!(text, "  {} x something else", HumanCount(others));
     }
     text
-}
-
-/// A server's words are not to steer a terminal.
-fn printable(text: &str) -> String {
-    let escaped = text.escape_debug().to_string();
-    escaped.replace("\\\"", "\"").replace("\\'", "'")
 }
 
 /// Whether the schedule of an open loop was kept.

@@ -1,7 +1,7 @@
 //! The call itself. All four kinds are streams on the wire, and are made as such here, so that what
 //! comes is shown when it comes.
 
-use std::{pin::pin, time::Duration};
+use std::pin::pin;
 
 use http::HeaderMap;
 use reflectd::{
@@ -9,7 +9,10 @@ use reflectd::{
     client::{self, Client, Responses},
     schema::Method,
 };
-use tokio::select;
+use tokio::{
+    select,
+    time::{Instant, error::Elapsed, timeout_at},
+};
 
 use super::report::Report;
 use crate::cli::{failure::Failure, requests::Requests};
@@ -18,7 +21,8 @@ pub(super) struct Exchange {
     pub(super) client: Client,
     pub(super) method: Method,
     pub(super) metadata: Metadata,
-    pub(super) timeout: Option<Duration>,
+    /// When `--max-time` is over.
+    pub(super) deadline: Option<Instant>,
 }
 
 /// How a call ended.
@@ -41,11 +45,14 @@ impl Exchange {
         // What is wrong with the only request is told before there is a call.
         let first = match self.method.kind().is_client_streaming() {
             true => None,
-            false => Some(requests.only(self.method.input()).await?),
+            false => match self.only(&mut requests).await {
+                Ok(only) => Some(only?),
+                Err(_) => return Ok(End::late()),
+            },
         };
         let mut call = self.client.call(self.method.path()).metadata(self.metadata);
-        if let Some(timeout) = self.timeout {
-            call = call.timeout(timeout);
+        if let Some(deadline) = self.deadline {
+            call = call.timeout(deadline.saturating_duration_since(Instant::now()));
         }
         let mut sent = 0;
         let (out, incoming) = match call.bidi::<Message, Message, _, _>().await {
@@ -55,10 +62,10 @@ impl Exchange {
                 return Ok(End { status, sent });
             }
         };
-        let single = !self.method.kind().is_server_streaming();
+        let is_last = !self.method.kind().is_server_streaming();
         let status = {
             let mut sending = pin!(send(first, requests, out, &mut sent));
-            let mut receiving = pin!(receive(incoming, single, report));
+            let mut receiving = pin!(receive(incoming, is_last, report));
             let mut all_sent = false;
             loop {
                 select! {
@@ -72,6 +79,28 @@ impl Exchange {
             }
         };
         Ok(End { status, sent })
+    }
+}
+
+impl Exchange {
+    /// Waits for the only request, which may be typed yet; not beyond the deadline.
+    async fn only(&self, requests: &mut Requests) -> Result<Result<Message, Failure>, Elapsed> {
+        let only = requests.only(self.method.input());
+        match self.deadline {
+            Some(deadline) => timeout_at(deadline, only).await,
+            None => Ok(only.await),
+        }
+    }
+}
+
+impl End {
+    /// There was no request in time, and no call.
+    fn late() -> Self {
+        let status = Status::deadline_exceeded("the time was over before there was a request");
+        Self {
+            status: Some(status),
+            sent: 0,
+        }
     }
 }
 
@@ -101,7 +130,7 @@ async fn send(
 /// Reports what comes until the call's end; its status, if that is not OK.
 async fn receive(
     mut incoming: Responses<Message>,
-    single: bool,
+    is_last: bool,
     report: &mut Report<'_>,
 ) -> Result<Option<Status>, Failure> {
     let headers = match incoming.metadata().await {
@@ -112,29 +141,18 @@ async fn receive(
         }
     };
     report.headers(&headers, incoming.headers())?;
-    let mut replies = 0;
     loop {
         match incoming.message().await {
-            Ok(Some(_)) if single && replies > 0 => {
-                return Ok(Some(cardinality("more than one reply")));
-            }
-            Ok(Some(reply)) => report.reply(&reply)?,
+            Ok(Some(reply)) => report.reply(&reply, is_last)?,
             Ok(None) => break,
             Err(status) => return failed(status, report),
         }
-        replies += 1;
     }
     report.trailers(incoming.trailers())?;
-    Ok((single && replies == 0).then(|| cardinality("no reply")))
+    Ok(None)
 }
 
 fn failed(status: Status, report: &mut Report<'_>) -> Result<Option<Status>, Failure> {
     report.trailers(status.metadata())?;
     Ok(Some(status))
-}
-
-/// One reply belongs to a call that is not server-streaming (grpc/grpc, doc/statuscodes.md: INTERNAL,
-/// "Response cardinality violation").
-fn cardinality(what: &str) -> Status {
-    Status::internal(format!("the server sent {what}, where there is one"))
 }

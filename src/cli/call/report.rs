@@ -83,7 +83,8 @@ impl<'a> Report<'a> {
         self.verbosely(&format!("\nResponse headers received:\n{metadata}"))
     }
 
-    pub(super) fn reply(&mut self, reply: &Message) -> Result<(), Failure> {
+    /// A reply. Who goes away before the last one has what they wanted; else the status counts.
+    pub(super) fn reply(&mut self, reply: &Message, is_last: bool) -> Result<(), Failure> {
         let text = self.style.write(reply).map_err(|error| {
             Failure::new(format!(
                 "reply {} cannot be shown: {error}",
@@ -100,7 +101,12 @@ impl<'a> Report<'a> {
             ),
         };
         self.replies += 1;
-        Ok(console::print(&format!("{before}{text}\n"))?)
+        let text = format!("{before}{text}\n");
+        match is_last {
+            true => console::offer(&text)?,
+            false => console::print(&text)?,
+        }
+        Ok(())
     }
 
     pub(super) fn trailers(&self, metadata: &Metadata) -> Result<(), Failure> {
@@ -134,14 +140,14 @@ impl<'a> Report<'a> {
             true => status::formatted(status, self.schema, self.style),
             false => status::block(status, self.schema, self.style),
         };
-        console::write_stderr(&text);
+        console::write_stderr(&console::printable(&text));
         Err(Failure::silent(Exit::Call(status.code())))
     }
 
     fn verbosely(&self, text: &str) -> Result<(), Failure> {
         match self.verbose {
             0 => Ok(()),
-            _ => Ok(console::print(text)?),
+            _ => Ok(console::offer(&console::printable(text))?),
         }
     }
 }

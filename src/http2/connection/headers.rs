@@ -13,7 +13,7 @@ use crate::{
         flow_control::{ReceiveWindow, SendWindow},
         frame::{Continuation, Head, Headers, PAYLOAD_BYTES_MAX},
         hpack::Field,
-        request::{Request, RequestReader, Unusable, is_trailer},
+        request::{Request, RequestReader, TrailersReader, Unusable},
         stream::{State, Stream},
     },
     limits,
@@ -78,8 +78,8 @@ impl Connection {
         if id > self.last_stream {
             return self.open(opening, block, paths);
         }
-        let mut in_order = true;
-        self.decode(block, |field| in_order &= is_trailer(field))?;
+        let mut reader = TrailersReader::new(self.config.header_list_bytes);
+        self.decode(block, |field| reader.field(field))?;
         let Some(stream) = self.streams.get_mut(id) else {
             // "The identifier of a newly established stream MUST be numerically greater than all
             // streams that the initiating endpoint has opened" (5.1.1).
@@ -101,7 +101,11 @@ impl Connection {
             return Err(Error::Stream(id, ErrorCode::StreamClosed));
         }
         // Trailers end a request (8.1), and what they say means nothing to gRPC.
-        if !opening.end_stream || opening.malformed || !in_order || !stream.content_is_whole() {
+        if !opening.end_stream
+            || opening.malformed
+            || !reader.in_order()
+            || !stream.content_is_whole()
+        {
             return Err(Error::Stream(id, ErrorCode::ProtocolError));
         }
         stream.state.end_remote();
@@ -171,7 +175,9 @@ impl Connection {
             send_window: SendWindow::new(self.peer.initial_window_bytes),
             content_length,
             unsent: Default::default(),
-            moved: true,
+            cut: false,
+            due_bytes: 0,
+            moved_bytes: 0,
             end: None,
             queued: false,
         }

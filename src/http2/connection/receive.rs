@@ -29,7 +29,8 @@ impl Connection {
     }
 
     /// The next thing that has happened; what it took of `input` is gone from there. `None`: what is
-    /// left is not a whole frame, and is to be given again with what follows it.
+    /// left is not a whole frame, and is to be given again with what follows it; or it is held back
+    /// because input [is not wanted](Self::wants_input), and is to be given again when it is.
     ///
     /// Ask until it is `None`, also with no input after commands were given.
     pub(crate) fn next<'a>(
@@ -87,11 +88,19 @@ impl Connection {
             *input = &[];
             return Ok(Step::Short);
         }
+        // Also in the middle of what was read: each frame of a few bytes may ask for a long answer.
+        if !self.wants_input() {
+            return Ok(Step::Short);
+        }
         if self.phase == Phase::Preface {
             return self.preface(input);
         }
         if let Some(body) = self.body.take() {
             return self.body(body, input);
+        }
+        if input.is_empty() {
+            // What has begun goes on.
+            return Ok(Step::Short);
         }
         self.in_headers_frame = false;
         let Some(head) = Head::parse(input) else {
@@ -164,29 +173,29 @@ impl Connection {
             }
             Kind::PushPromise => return Err(frame::refuse_push_promise()),
             Kind::Priority => {
-                self.calm.control_frame()?;
+                self.calm.control_frame(now)?;
                 Priority::parse(head, payload)?;
             }
-            Kind::Settings => self.settings(Settings::parse(head, payload)?)?,
+            Kind::Settings => self.settings(Settings::parse(head, payload)?, now)?,
             Kind::Ping => self.ping_frame(Ping::parse(head, payload)?, now)?,
             // The client opens no more streams; those that are open go on.
             Kind::GoAway => {
                 GoAway::parse(head, payload)?;
-                self.calm.control_frame()?;
+                self.calm.control_frame(now)?;
             }
             Kind::WindowUpdate => {
-                self.calm.control_frame()?;
+                self.calm.control_frame(now)?;
                 self.window_update(head.stream, WindowUpdate::parse(head, payload)?)?;
             }
             // Never here: its payload is taken as it comes.
             Kind::Data => {}
-            Kind::Unknown(_) => self.calm.control_frame()?,
+            Kind::Unknown(_) => self.calm.control_frame(now)?,
         }
         Ok(None)
     }
 
-    fn settings(&mut self, settings: Settings<'_>) -> Result<(), Error> {
-        self.calm.control_frame()?;
+    fn settings(&mut self, settings: Settings<'_>, now: Instant) -> Result<(), Error> {
+        self.calm.control_frame(now)?;
         if settings.ack {
             if !std::mem::replace(&mut self.settings_acknowledged, true) {
                 self.shrink_windows();
@@ -219,7 +228,7 @@ impl Connection {
     }
 
     fn ping_frame(&mut self, ping: Ping, now: Instant) -> Result<(), Error> {
-        self.calm.control_frame()?;
+        self.calm.control_frame(now)?;
         if ping.ack {
             self.pong(ping.data);
             return Ok(());
@@ -241,7 +250,7 @@ impl Connection {
             return Err(Error::protocol("RST_STREAM on an idle stream"));
         }
         if self.remove(stream).is_none() {
-            self.calm.control_frame()?;
+            self.calm.control_frame(now)?;
             return Ok(None);
         }
         if stream > self.looked_at {
@@ -281,7 +290,7 @@ pub(super) enum Step<'a> {
     Event(Event<'a>),
     /// Something was taken that nobody need know of.
     On,
-    /// It takes more.
+    /// It takes more, or less that is to be written.
     Short,
 }
 

@@ -44,7 +44,6 @@ impl Commands for Connection {
             return 0;
         }
         stream.send_window.send(length);
-        stream.moved = true;
         self.send_window.send(length);
         let out = self.output.copied();
         Data::write_head(id, length, false, out);
@@ -68,7 +67,6 @@ impl Commands for Connection {
                 break;
             }
             stream.send_window.send(length);
-            stream.moved = true;
             self.send_window.send(length);
             Data::write_head(id, length, false, self.output.copied());
             messages.move_to(&mut self.output, length);
@@ -76,6 +74,7 @@ impl Commands for Connection {
         }
         let left = messages.len();
         if left > 0 {
+            stream.cut |= left < before;
             self.queue(id, |unsent| messages.move_to(unsent, left));
         }
         before - left
@@ -93,10 +92,15 @@ impl Commands for Connection {
     }
 
     fn abort(&mut self, id: StreamId, trailers: Trailers) {
-        match self.streams.get(id) {
-            Some(stream) if !stream.unsent.is_empty() => self.reset_stream(id, ErrorCode::Cancel),
-            _ => self.trailers(id, trailers),
+        let Some(stream) = self.streams.get_mut(id) else {
+            return;
+        };
+        if stream.cut {
+            return self.reset_stream(id, ErrorCode::Cancel);
         }
+        self.unsent_bytes -= stream.unsent.len();
+        stream.unsent = Output::default();
+        self.trailers(id, trailers);
     }
 
     fn is_sending(&self, stream: StreamId) -> bool {
@@ -183,7 +187,8 @@ impl Connection {
         let end = last && matches!(stream.end.as_deref(), Some(End::Data));
         Data::write_head(id, room, end, self.output.copied());
         stream.unsent.move_to(&mut self.output, room);
-        stream.moved = true;
+        stream.moved_bytes += room;
+        stream.cut = !last;
         stream.send_window.send(room);
         self.send_window.send(room);
         self.unsent_bytes -= room;
@@ -215,7 +220,9 @@ impl Connection {
     fn queue(&mut self, id: StreamId, add: impl FnOnce(&mut Output)) {
         if let Some(stream) = self.streams.get_mut(id) {
             let before = stream.unsent.len();
-            stream.moved |= before == 0;
+            if before == 0 {
+                stream.due_bytes = 0;
+            }
             add(&mut stream.unsent);
             self.unsent_bytes += stream.unsent.len() - before;
             self.enqueue(id);

@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::{
-    grpc::{ContentType, Metadata, RawMessage, ResponseHead, Trailers},
+    grpc::{ContentType, Metadata, RawMessage, ResponseHead, Status, Trailers},
     http2::{Commands, Event, Paths, frame::Head, hpack::Decoder as HpackDecoder},
 };
 
@@ -48,8 +48,12 @@ enum Told {
 
 /// Gives `input` in pieces that end at `cuts`; neighbouring data of a stream is put together.
 fn read(connection: &mut Connection, input: &[u8], cuts: &[usize]) -> Vec<Told> {
+    read_at(Instant::now(), connection, input, cuts)
+}
+
+fn read_at(now: Instant, connection: &mut Connection, input: &[u8], cuts: &[usize]) -> Vec<Told> {
     let mut told = Vec::new();
-    let (mut from, now) = (0, Instant::now());
+    let mut from = 0;
     for to in cuts.iter().copied().chain([input.len()]) {
         let mut rest = &input[from..to];
         connection.begin_input();
@@ -268,6 +272,76 @@ fn control_frames_are_counted_until_data_or_headers_come_or_go() {
 }
 
 #[test]
+fn the_control_frames_of_a_client_whose_call_is_quiet_for_a_day_are_no_flood() {
+    let mut connection = greeted();
+    read(&mut connection, &frame(1, 5, 1, &block(true)), &[]);
+    // Its own keepalive, its answer to ours, and a setting acknowledged again.
+    let frames = [
+        frame(6, 0, 0, &[1; 8]),
+        frame(6, 1, 0, &KEEPALIVE),
+        frame(4, 1, 0, &[]),
+    ];
+    let mut now = Instant::now();
+    for _ in 0..24 * 60 * 6 {
+        now += Duration::from_secs(10);
+        read_at(now, &mut connection, &frames.concat(), &[]);
+        assert_eq!(goaway(&mut connection), None);
+    }
+}
+
+#[test]
+fn a_header_block_that_has_begun_goes_on_while_nothing_is_read() {
+    let mut connection = greeted();
+    let headers = frame(1, 5, 1, &block(true));
+    assert_eq!(read(&mut connection, &headers[..20], &[]), []);
+    assert!(connection.is_in_header_block());
+    assert_eq!(read(&mut connection, &[], &[]), []);
+    assert!(connection.is_in_header_block());
+    assert_eq!(read(&mut connection, &headers, &[]), [started(1, true)]);
+    assert!(!connection.is_in_header_block());
+}
+
+#[test]
+fn trailers_have_no_more_room_than_headers() {
+    let mut connection = greeted();
+    // An entry with 3,000 bytes, and then its index: 16,384 have room for five.
+    let mut long = vec![0x40, 1, b'x', 0x7f, 0xb9, 0x16];
+    long.resize(6 + 3000, b'y');
+    let open = [block(true), long].concat();
+    assert_eq!(
+        read(&mut connection, &frame(1, 4, 1, &open), &[]),
+        [Told::Started {
+            stream: 1,
+            route: Some(5),
+            metadata: 1,
+            end: false
+        }]
+    );
+    // What is in the table is found where it was, after a list without room, too.
+    let headers = [0x83, 0x86, 0xc0, 0xbf];
+    for (stream, count) in [(1, 5), (3, 6), (5, 16_000), (7, 5)] {
+        if stream > 1 {
+            let headers = frame(1, 4, stream, &headers);
+            assert_eq!(
+                read(&mut connection, &headers, &[]),
+                [started(stream, false)]
+            );
+        }
+        let trailers = frame(1, 5, stream, &vec![0xbe; count]);
+        let told = read(&mut connection, &trailers, &[]);
+        let frames = written(&mut connection);
+        if count == 5 {
+            let (bytes, end) = (Vec::new(), true);
+            assert_eq!(told, [Told::Data { stream, bytes, end }]);
+            assert_eq!(frames, []);
+        } else {
+            assert_eq!(told, [Told::Reset(stream)]);
+            assert_eq!(frames, [(3, 0, stream, vec![0, 0, 0, 1])]);
+        }
+    }
+}
+
+#[test]
 fn who_asks_too_often_is_told_so() {
     let mut connection = greeted();
     read(&mut connection, &frame(6, 0, 0, &[1; 8]).repeat(3), &[]);
@@ -308,6 +382,36 @@ fn the_end_comes_after_what_crosses_the_word() {
 }
 
 #[test]
+fn what_was_read_is_held_back_while_too_much_is_to_be_written() {
+    let mut connection = greeted();
+    let head = ResponseHead::grpc(ContentType::Grpc, Metadata::default());
+    let calls: Vec<u8> = (0..2000)
+        .flat_map(|index| frame(1, 5, 2 * index + 1, &block(index == 0)))
+        .collect();
+    let (mut input, mut answered, mut rounds) = (&calls[..], 0, 0);
+    while !input.is_empty() {
+        connection.begin_input();
+        while let Some(event) = connection.next(&mut input, Instant::now(), &OnePath) {
+            let Event::CallStarted { stream, .. } = event else {
+                panic!("{event:?}");
+            };
+            let long = Status::unimplemented("x".repeat(1000));
+            connection.headers_only(stream, &head, Some(long.into()));
+            answered += 1;
+        }
+        assert!(connection.unsent_bytes() < limits::OUTPUT_BYTES_MAX + 2000);
+        assert_eq!(connection.wants_input(), input.is_empty());
+        written(&mut connection);
+        rounds += 1;
+    }
+    assert!(
+        answered == 2000 && rounds > 4,
+        "{answered} in {rounds} rounds"
+    );
+    assert_eq!(goaway(&mut connection), None);
+}
+
+#[test]
 fn data_waits_for_its_window_and_streams_take_turns() {
     let mut connection = greeted();
     // Streams begin with 20,000 bytes.
@@ -344,6 +448,22 @@ fn data_waits_for_its_window_and_streams_take_turns() {
     assert_eq!(connection.unsent_bytes(), 13);
     assert_eq!(written(&mut connection), [(3, 0, 1, vec![0, 0, 0, 8])]);
     assert!(connection.is_idle());
+}
+
+#[test]
+fn output_that_does_not_move_from_one_sweep_to_the_next_is_told() {
+    let mut connection = greeted();
+    read(&mut connection, &frame(1, 5, 1, &block(true)), &[]);
+    let long = RawMessage::new(vec![7; 30_000]);
+    connection.message(StreamId(1), long);
+    connection.fill();
+    assert!(connection.has_output());
+    for _ in 0..3 {
+        assert!(connection.sweep());
+        connection.advance(1);
+    }
+    assert!(connection.sweep());
+    assert!(!connection.sweep());
 }
 
 /// Calls, some with padding, metadata, trailers, or in several frames.
