@@ -192,7 +192,9 @@ impl<'a> MessageRef<'a> {
         let mut unknown = Vec::new();
         for record in self.records() {
             let known = self.layout.by_number(record.key >> 3);
-            let is_known = known.is_some_and(|(_, field)| match field.cardinality {
+            let is_known = known.is_some_and(|(slot, field)| match field.cardinality {
+                // What was received for a field goes when it is set.
+                _ if self.slots.get(slot).is_some() => true,
                 Cardinality::Map => scan::is_known_entry(tables, field, bytes, record),
                 _ if scan::is_len(record.key) => {
                     scan::push_unnamed(tables, field, bytes, record, &mut unknown);
