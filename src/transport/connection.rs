@@ -206,10 +206,9 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
                 Read::Some => {}
                 Read::End => return Ok(Poll::Ready(())),
                 _ if self.http2.is_over() => {}
-                Read::Nothing => return Ok(Poll::Pending),
                 // The socket has taken enough of the output, so it will not say that it takes more.
                 Read::HeldBack if self.http2.wants_input() => {}
-                Read::HeldBack => return Ok(Poll::Pending),
+                Read::Nothing | Read::HeldBack => return Ok(Poll::Pending),
             }
         }
         // The others on this thread want their turn, too.
