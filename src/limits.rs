@@ -250,6 +250,17 @@ pub const STORE_COMMIT_BYTES: usize = 16 * 1024 * 1024;
 /// Pages the durable store keeps in its own memory, in bytes; the operating system caches the rest.
 pub const STORE_CACHE_BYTES: usize = 64 * 1024 * 1024;
 
+/// How long a handler may send replies without waiting for anything before others on its thread have a
+/// turn: no longer than what a call may wait for unnoticed.
+pub(crate) const SENDS_TURN: Duration = Duration::from_millis(1);
+
+/// After how many sends the clock is asked for that: 25 ns each time.
+pub(crate) const SENDS_PER_LOOK: u32 = 16;
+
+/// How many polls of its tasks a worker makes before it looks at its sockets again. The runtime's own 61
+/// would be a tenth of a second where handlers send all the time.
+pub(crate) const POLLS_PER_LOOK_AT_SOCKETS: u32 = 16;
+
 /// A handler that keeps its thread for longer in one go, alone or with up to seven others of the same
 /// read, is told of in the log: every other call of that thread waits for it.
 pub const BLOCKED_WARNING: Duration = Duration::from_millis(100);

@@ -287,8 +287,11 @@ async fn a_message_that_is_not_finished_fails_its_call() {
     // A stream between two messages may wait as long as it likes.
     peer.send_request(7, EACH, &[], false).await;
     peer.send_data(7, &message(b"hi"), false).await;
+    // One that has all of its one request owes the end of its side.
+    peer.send_request(9, GREET, &[], false).await;
+    peer.send_data(9, &message(b"hi"), false).await;
     let mut failed = 0;
-    while failed < 3 {
+    while failed < 4 {
         if let Some(Frame::Headers {
             stream,
             headers,
@@ -300,7 +303,7 @@ async fn a_message_that_is_not_finished_fails_its_call() {
             failed += 1;
         }
     }
-    greets(&mut peer, 9).await;
+    greets(&mut peer, 11).await;
     peer.send_data(7, &message(b"still there"), true).await;
     let is_last = |frame: &Frame| {
         matches!(

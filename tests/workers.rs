@@ -2,9 +2,17 @@
 
 mod support;
 
-use std::{collections::BTreeMap, num::NonZero, time::Duration};
+use std::{
+    collections::BTreeMap,
+    num::NonZero,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
-use reflectd::{Call, Message, RawMessage, Schema, Server, ServerBuilder, Status};
+use reflectd::{Call, Message, RawMessage, Replies, Schema, Server, ServerBuilder, Status};
 use support::{TestServer, client::Client, soon};
 
 /// Answers with the name of the thread; with `x-wait` after so many milliseconds.
@@ -67,6 +75,37 @@ async fn of_two_with_as_many_connections_the_one_with_fewer_calls_is_chosen() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert_eq!(served_by(&server.client().await).await, idle_worker);
     drop(waiting);
+}
+
+/// A second of work, and room for all of its replies: the handler never has to wait.
+#[tokio::test]
+async fn a_handler_that_sends_all_the_time_leaves_its_worker_to_others() {
+    let sent = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&sent);
+    let busy = move |request: RawMessage, mut replies: Replies<RawMessage>| {
+        let count = Arc::clone(&count);
+        async move {
+            for _ in 0..BUSY_SENDS {
+                let began = Instant::now();
+                while began.elapsed() < Duration::from_millis(1) {}
+                replies.send(request.clone()).await?;
+                count.fetch_add(1, Ordering::Relaxed);
+            }
+            Ok(())
+        }
+    };
+    let server = TestServer::start(builder(1).server_streaming(REPEAT, busy)).await;
+    let (sending, other) = (server.client().await, server.client().await);
+    let answered = async {
+        while sent.load(Ordering::Relaxed) == 0 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        served_by(&other).await;
+        sent.load(Ordering::Relaxed)
+    };
+    let (reply, sent_by_then) = tokio::join!(sending.call(REPEAT).unary("hi"), answered);
+    assert_eq!(reply.messages.len(), BUSY_SENDS);
+    assert!(sent_by_then < BUSY_SENDS, "the other waited for all of it");
 }
 
 #[tokio::test]
@@ -132,4 +171,6 @@ fn too_many_workers_are_told() {
     assert_eq!(error, "5000 workers were asked for; there may be 1024");
 }
 
+const BUSY_SENDS: usize = 1_000;
 const GREET: &str = "/greeter.Greeter/Greet";
+const REPEAT: &str = "/greeter.Greeter/GreetRepeatedly";

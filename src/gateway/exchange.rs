@@ -83,9 +83,10 @@ where
             let read = self.poll_request(cx);
             let expired = self.poll_timer(cx);
             if !read && !expired && self.dispatcher.wait(cx.waker()) {
-                return;
+                break;
             }
         }
+        self.dispatcher.settle(&self.response);
     }
 
     /// The next part of the response's body, if there is one.

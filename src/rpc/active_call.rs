@@ -48,6 +48,8 @@ pub(super) struct ActiveCall {
     pub(super) requests: Requests,
     /// Whether all is there that the handler needs to start, which it has not yet.
     pub(super) complete: bool,
+    /// Whether the client has not ended its side of a call of one request.
+    owes_end: bool,
     pub(super) gate: Gate,
     received: Traffic,
     sent: Traffic,
@@ -123,6 +125,7 @@ impl ActiveCall {
             } else {
                 Requests::One(None)
             },
+            owes_end: true,
             complete: handler.is_request_streaming(),
             gate: match router.interceptors().grant_all() {
                 true => Gate::Open,
@@ -180,13 +183,13 @@ impl ActiveCall {
         self.incoming.len() + whole
     }
 
-    /// Whether the client owes the rest of a message, and has sent next to nothing of it since this
+    /// Whether the client owes the rest of a message, or the end of its side, and has sent next to nothing of it since this
     /// was asked last.
     pub(super) fn is_stalled(&mut self) -> bool {
         let before = std::mem::replace(&mut self.seen_bytes, self.received.bytes);
         let received = self.received.bytes - before;
         let owes = match &self.requests {
-            Requests::One(_) => self.request_bytes == 0 && self.task.is_none(),
+            Requests::One(_) => self.owes_end,
             // While a message waits for the handler, the client may not be able to send.
             Requests::Many { inbox, .. } => self.incoming.is_in_message() && inbox.has_room(),
         };
@@ -232,6 +235,7 @@ impl ActiveCall {
             return Ok(Progress::More);
         }
         self.incoming.end()?;
+        self.owes_end = false;
         match &self.requests {
             Requests::One(None) => Err(cardinality("no request")),
             Requests::One(Some(_)) | Requests::Many { .. } => Ok(Progress::Complete),

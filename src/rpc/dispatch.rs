@@ -281,21 +281,24 @@ impl Dispatcher {
         let started =
             span.in_scope(|| running::start(&route.handler, active, &self.outbox, stream));
         self.ran.push(active.route);
-        match started {
-            Ok(Poll::Ready(outcome)) => {
-                if route.handler.may_post() {
-                    self.deliver(http2);
-                }
-                self.finish(stream, outcome, http2);
-            }
+        let outcome = match started {
+            Ok(Poll::Ready(outcome)) => Some(outcome),
             Ok(Poll::Pending(running)) => {
                 let call = (active.call.clone(), &active.span);
                 let outbox = (stream, Arc::clone(&self.outbox));
                 let post =
                     |outcome: Result<_, _>| Post::Finished(outcome.unwrap_or_else(Outcome::Status));
                 active.task = Some(running::spawn(HANDLER, running, call, outbox, post));
+                None
             }
-            Err(status) => self.fail(stream, status, http2),
+            // A panic ends the call as a status does: behind what was sent before.
+            Err(status) => Some(Outcome::Status(status)),
+        };
+        if let Some(outcome) = outcome {
+            if route.handler.may_post() {
+                self.deliver(http2);
+            }
+            self.finish(stream, outcome, http2);
         }
         if self.ran.len() == HANDLERS_PER_LOOK {
             self.look_at_clock();
@@ -333,6 +336,7 @@ impl Dispatcher {
         };
         let done = match post {
             Post::Permission(answer) => answer.map(|()| {
+                call.task = None;
                 call.gate = Gate::Open;
                 self.ready.push(stream);
             }),
@@ -365,6 +369,8 @@ impl Dispatcher {
             let charged = call.charged_bytes;
             let ended = call.conclude(outcome, &mut self.account, http2);
             call.end(ended, self.router.interceptors(), http2);
+            // A client may send all of its side before it reads the replies.
+            http2.consumed(stream, call.held_bytes);
             // Where it is: most calls end here, and need not be moved for it.
             self.calls.discard(stream);
             self.account.release_request(charged);

@@ -4,6 +4,7 @@ use std::{
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker, ready},
+    time::Instant,
 };
 
 use super::{
@@ -50,7 +51,8 @@ impl<T> Replies<T> {
         if self.outbound.is_to_compress(&reply) {
             reply = self.outbound.compress(reply)?;
         }
-        std::future::poll_fn(|cx| self.outbound.poll_send(cx, &reply)).await
+        let outbound = &mut self.outbound;
+        std::future::poll_fn(|cx| outbound.poll_send(cx, &reply)).await
     }
 
     /// Adds metadata that is sent with the status, when the handler has ended.
@@ -73,6 +75,31 @@ pub(crate) struct Outbound {
     outbox: Arc<Outbox>,
     stream: StreamId,
     send_bytes_max: usize,
+    turn: Turn,
+}
+
+/// How long a handler has sent without letting others have its thread.
+#[derive(Debug, Default)]
+struct Turn {
+    sends: u32,
+    began: Option<Instant>,
+}
+
+impl Turn {
+    /// Whether others are due. Asks the clock seldom: most handlers fill the room sooner.
+    fn is_over(&mut self) -> bool {
+        self.sends = self.sends.wrapping_add(1);
+        if !self.sends.is_multiple_of(limits::SENDS_PER_LOOK) {
+            return false;
+        }
+        let now = Instant::now();
+        let began = *self.began.get_or_insert(now);
+        let over = now.duration_since(began) > limits::SENDS_TURN;
+        if over {
+            self.began = None;
+        }
+        over
+    }
 }
 
 impl Outbound {
@@ -89,6 +116,7 @@ impl Outbound {
             outbox,
             stream,
             send_bytes_max,
+            turn: Turn::default(),
         }
     }
 
@@ -112,7 +140,13 @@ impl Outbound {
 
     /// Adds a reply to those that wait for the connection, once there is room. It is told of the first
     /// alone: the others are there when it comes for that one.
-    fn poll_send(&self, cx: &Context<'_>, reply: &Unwritten) -> Poll<Result<(), Status>> {
+    ///
+    /// A handler that never waits for room, or for a call that is gone, would keep its thread.
+    fn poll_send(&mut self, cx: &Context<'_>, reply: &Unwritten) -> Poll<Result<(), Status>> {
+        if self.turn.is_over() {
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let first = ready!(self.room.poll_add(cx, reply, self.send_bytes_max))?;
         if first {
             self.post(Post::Replies);
@@ -161,7 +195,11 @@ impl Room {
 
     /// The call is gone.
     pub(crate) fn close(&self) {
-        self.change(|state| state.closed = true);
+        let mut unsent = Waiting::default();
+        self.change(|state| {
+            state.closed = true;
+            unsent = std::mem::take(&mut state.waiting);
+        });
     }
 
     /// Adds a reply, once there is room; whether it is the first that waits.

@@ -137,7 +137,8 @@ pub(super) fn warn_blocked(paths: &BTreeSet<&str>, blocked: Duration) {
     tracing::warn!(
         path,
         ?blocked,
-        "a handler blocked its thread; register it with .blocking(…)"
+        "a handler kept its thread; register it with .blocking(…) if it is of a unary call, else let what \
+         takes long run in spawn_blocking"
     );
 }
 

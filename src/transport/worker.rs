@@ -27,7 +27,7 @@ use super::{
     listener::Service,
     shutdown::{Shutdown, ShutdownTrigger},
 };
-use crate::rpc::Peer;
+use crate::{limits, rpc::Peer};
 
 /// A connection that was accepted.
 pub(super) struct Accepted {
@@ -168,6 +168,7 @@ impl Worker {
         service.load = Some(Arc::clone(&load));
         let runtime = runtime::Builder::new_current_thread()
             .enable_all()
+            .event_interval(limits::POLLS_PER_LOOK_AT_SOCKETS)
             .build()?;
         let (inbox, deliveries) = mpsc::unbounded_channel();
         let (ended, end) = oneshot::channel();

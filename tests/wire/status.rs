@@ -8,7 +8,7 @@ use prost::Message;
 use reflectd::{Call, Code, Metadata, RawMessage, Replies, Status, Streaming};
 
 use super::{
-    ECHO, GREET, JOIN, call,
+    ECHO, GREET, JOIN, REPEAT, call,
     peer::{Answer, Frame, Headers, Peer, SETTINGS, message},
     serve, start, trailers_only,
 };
@@ -91,6 +91,23 @@ async fn a_panic_fails_its_own_call_only() {
     }
     trailers_only(&peer.answer(1).await, "2");
     assert_eq!(peer.answer(3).await.status(), Some("0"));
+}
+
+#[tokio::test]
+async fn what_was_sent_before_a_panic_arrives() {
+    let handler = async |request: RawMessage, mut replies: Replies<RawMessage>| {
+        for _ in 0..3 {
+            replies.send(request.clone()).await?;
+        }
+        panic!("as asked")
+    };
+    let address = serve(|builder| builder.server_streaming(REPEAT, handler)).await;
+    let mut peer = Peer::connect(address).await;
+    peer.send_request(1, REPEAT, &[], false).await;
+    peer.send_data(1, &message(b"hi"), true).await;
+    let answer = peer.answer(1).await;
+    assert_eq!(answer.status(), Some("2"));
+    assert_eq!(answer.body, message(b"hi").repeat(3));
 }
 
 /// A server whose calls fail as the headers say, with a message that is the request, repeated.
