@@ -19,10 +19,13 @@ pub(super) enum Key<'a> {
 }
 
 impl<'a> Key<'a> {
-    /// Whether a field may hold a key: one string or integer.
+    /// Whether a field may hold a key: one string or integer. A key that is put into a oneof would
+    /// take the place of what the caller has in it.
     pub(super) fn can_be_in(field: &Field) -> bool {
         let singular = !field.is_list() && !field.is_map();
-        singular && (field.kind() == Kind::String || is_integer(&field.kind()))
+        singular
+            && field.oneof().is_none()
+            && (field.kind() == Kind::String || is_integer(&field.kind()))
     }
 
     /// Reads a key field; `None` if it is unset. An empty string is never a key, and neither is the
