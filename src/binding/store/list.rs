@@ -10,6 +10,7 @@ use super::{
     name::normalized,
     request::{NotUnderstood, RequestFields, Told},
     resource::Resource,
+    rows::page_overhead,
     told::Shapes,
 };
 use crate::{
@@ -101,7 +102,7 @@ impl List {
     pub(super) async fn answer(&self, rows: &Rows, request: Message) -> Result<RawMessage, Status> {
         self.not_understood.refuse_if_set(&request)?;
         let asked = self.asked(rows, &request)?;
-        let room = rows.reply_bytes_max().saturating_sub(TOKEN_BYTES_MAX);
+        let room = rows.reply_bytes_max().saturating_sub(OVERHEAD_MAX);
         let mut reply = Vec::new();
         let mut left = asked.rows_max.unwrap_or(usize::MAX);
         let mut after = asked.after;
@@ -278,6 +279,6 @@ fn check_reply(method: &Method, items: &Field, told: Told) -> Result<(), String>
 /// What may stay empty in a reply that holds all there is (google.aip.dev/158 and 217).
 const KNOWN_IN_REPLY: &[&str] = &["nextpagetoken", "unreachable"];
 
-/// Room for the token at a reply's end. The worst key has a digit in every other byte, so that its
-/// bytes are twice as many ([`encode_text`]), and base64 makes four of three.
-const TOKEN_BYTES_MAX: usize = limits::RESOURCE_KEY_BYTES * 3 + 64;
+/// Room for a row's tag and length, and for the token at a reply's end. The worst key has a digit in
+/// every other byte, so that its bytes are twice as many ([`encode_text`]).
+const OVERHEAD_MAX: usize = page_overhead(limits::RESOURCE_KEY_BYTES * 2);

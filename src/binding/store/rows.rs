@@ -228,7 +228,8 @@ impl Rows {
     /// Stores a resource; `false` if the precondition does not hold.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT if a field is missing that proto2 requires.
+    /// INVALID_ARGUMENT if a field is missing that proto2 requires, RESOURCE_EXHAUSTED if no reply
+    /// could hold the resource.
     async fn put(
         &self,
         key: &Key<'_>,
@@ -237,7 +238,10 @@ impl Rows {
     ) -> Result<bool, Status> {
         let is_keyed = self.is_keyed(row)?;
         self.check_required(row, is_keyed)?;
-        let put = |key: &[u8], value: &[u8]| self.store.commit_one(key, Some(value), precondition);
+        let put = |key: &[u8], value: &[u8]| {
+            self.check_fits(key, value)?;
+            Ok::<_, Status>(self.store.commit_one(key, Some(value), precondition))
+        };
         let commit = self.with_bytes(key, |bytes| {
             if is_keyed {
                 return row.with_encoded(|value| put(bytes, value));
@@ -247,7 +251,24 @@ impl Rows {
             let (key, value) = bytes.split_at(key_bytes);
             put(key, value)
         });
-        applied(commit.await)
+        applied(commit?.await)
+    }
+
+    /// What is stored must be found again: one page of a list must hold the resource and the token
+    /// that names it, the longest of the replies that it stands in.
+    fn check_fits(&self, key: &[u8], value: &[u8]) -> Result<(), Status> {
+        let key_bytes = key.len().saturating_sub(self.prefix.len());
+        let room = self
+            .reply_bytes_max
+            .saturating_sub(page_overhead(key_bytes));
+        if value.len() <= room {
+            return Ok(());
+        }
+        let (of, length) = (self.message_type().full_name(), value.len());
+        Err(Status::resource_exhausted(format!(
+            "the {of} has {length} bytes; one with this key has at most {room}, so that a reply can \
+             hold it"
+        )))
     }
 
     /// What is not there must not be required, save for the key that it is given.
@@ -285,6 +306,12 @@ impl Rows {
     }
 }
 
+/// How many bytes a page of one row has at most beside the row's value: two fields' tags and lengths,
+/// and the key in base64, which makes four of three.
+pub(super) const fn page_overhead(key_bytes: usize) -> usize {
+    2 * FIELD_BYTES_MAX + key_bytes.div_ceil(3) * 4
+}
+
 /// Whether a commit was made; `false` if its precondition did not hold.
 fn applied(commit: Result<Revision, StoreError>) -> Result<bool, Status> {
     match commit {
@@ -297,6 +324,9 @@ fn applied(commit: Result<Revision, StoreError>) -> Result<bool, Status> {
 thread_local! {
     static BYTES: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
+
+/// The longest tag and the longest length of a message.
+const FIELD_BYTES_MAX: usize = 5 + 5;
 
 /// The first byte of a row's key.
 const ROW: u8 = 1;
