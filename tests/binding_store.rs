@@ -9,7 +9,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -327,8 +327,11 @@ async fn integers_count_from_one_and_required_fields_are_required() {
         let id = api.call(add, json!({"name": "nail", "unit": "kg"})).await;
         assert_eq!(id, Ok(json!({"value": expected})));
     }
+    // Requests of other types cannot tell 0 from "not set": it is no key, with presence or without.
     let zero = api.call(add, json!({"productId": 0, "unit": "kg"})).await;
-    assert_eq!(zero, Ok(json!({"value": 0})), "proto2 tells 0 from unset");
+    assert_eq!(zero, Ok(json!({"value": 4})));
+    let get = api.call("numbers.Products/ProductGet", json!({"value": 0}));
+    assert_eq!(get.await.unwrap_err().0, INVALID_ARGUMENT);
     let last = api
         .call(add, json!({"productId": u32::MAX, "unit": "kg"}))
         .await;
@@ -344,8 +347,8 @@ async fn integers_count_from_one_and_required_fields_are_required() {
         .unwrap();
     let rest: Vec<_> = rest["product"].as_array().unwrap().iter().collect();
     let expected = [
-        json!({"productId": 0, "unit": "kg"}),
         json!({"productId": 2, "unit": "t"}),
+        json!({"productId": 4, "unit": "kg"}),
         json!({"productId": u32::MAX, "unit": "kg"}),
     ];
     assert_eq!(rest, expected.iter().collect::<Vec<_>>());
@@ -414,6 +417,114 @@ async fn resource_names_are_put_together_below_their_parents() {
     ] {
         assert_eq!(api.call(create, request).await, error(code, message));
     }
+}
+
+#[tokio::test]
+async fn a_name_that_is_put_together_is_no_longer_than_others() {
+    let api = Api::start("tests/fixtures/binding/library.proto", &[]).await;
+    let create = "library.Library/CreateBook";
+    let message =
+        |name: &str, length: usize| format!("`{name}` has {length} bytes; a key has at most 2048");
+    let below = |bytes: usize| format!("shelves/{}", "x".repeat(bytes - "shelves/".len()));
+    let room = limits::RESOURCE_KEY_BYTES - "/books/".len();
+    for request in [
+        json!({"parent": below(room), "book": {}}),
+        json!({"parent": "shelves/1", "book": {}, "bookId": below(room).replace('/', ".")}),
+        json!({"parent": below(room - 3), "book": {}, "bookId": "emma"}),
+    ] {
+        let (code, told) = api.call(create, request).await.unwrap_err();
+        assert_eq!(code, INVALID_ARGUMENT);
+        assert!(told.starts_with("`name` has 20"), "{told}");
+        assert!(told.ends_with("a key has at most 2048"), "{told}");
+    }
+    let longest = json!({"parent": below(room - 4), "book": {}, "bookId": "emma"});
+    let longest = api.call(create, longest).await.unwrap();
+    assert_eq!(
+        api.call("library.Library/GetBook", longest.clone()).await,
+        Ok(longest)
+    );
+    for request in [
+        ("library.Library/ListBooks", json!({"parent": below(2049)})),
+        (create, json!({"parent": below(2049), "book": {}})),
+    ] {
+        let refused = api.call(request.0, request.1).await;
+        assert_eq!(refused, error(INVALID_ARGUMENT, &message("parent", 2049)));
+    }
+}
+
+#[tokio::test]
+async fn a_parent_that_is_no_name_has_nothing_below_it() {
+    let api = Api::start("tests/fixtures/binding/library.proto", &[]).await;
+    let create = "library.Library/CreateBook";
+    for parent in [
+        "-",
+        "shelves/-",
+        "shelves/1/",
+        "/shelves/1",
+        "shelves//1",
+        "shelves/\0",
+        "a\n",
+    ] {
+        let message = format!(
+            "`parent` is {parent:?}; it must be names with single slashes between them, none of \
+             them `-`, and without control characters"
+        );
+        let created = api
+            .call(create, json!({"parent": parent, "book": {}}))
+            .await;
+        assert_eq!(created, error(INVALID_ARGUMENT, &message));
+        let (code, told) = api
+            .call("library.Library/ListBooks", json!({"parent": parent}))
+            .await
+            .unwrap_err();
+        match parent.contains('-') {
+            true => assert_eq!(code, UNIMPLEMENTED, "{told}"),
+            false => assert_eq!((code, told), (INVALID_ARGUMENT, message)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_below_a_parent_leaves_out_what_is_further_below() {
+    let api = Api::start("tests/fixtures/binding/library.proto", &[]).await;
+    let nested = (1..20).map(|shelf| format!("shelves/1/books/{shelf}"));
+    let parents = nested.chain(["shelves/1".to_owned()]).cycle().take(100);
+    for (number, parent) in parents.enumerate() {
+        let book = json!({"parent": parent, "book": {}, "bookId": number.to_string()});
+        api.call("library.Library/CreateBook", book).await.unwrap();
+    }
+    for (page_size, parent) in [(0, "shelves/1"), (1, "shelves/1"), (3, "shelves/1/books/2")] {
+        let (mut found, mut token) = (Vec::new(), json!(""));
+        while token != Value::Null {
+            let request = json!({"parent": parent, "pageSize": page_size, "pageToken": token});
+            let page = api
+                .call("library.Library/ListBooks", request)
+                .await
+                .unwrap();
+            found.extend(page["books"].as_array().cloned().unwrap_or_default());
+            token = page["nextPageToken"].clone();
+        }
+        let first = if parent == "shelves/1" { 19 } else { 1 };
+        let expected = (first..100).step_by(20);
+        let expected = expected.map(|number| json!({"name": format!("{parent}/books/{number}")}));
+        assert_eq!(found, expected.collect::<Vec<_>>(), "{page_size}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_row_is_named_and_can_be_deleted() {
+    let store = Arc::new(Disturbed::default());
+    let api = Api::on(WRAPPED, Arc::clone(&store) as Arc<dyn Store>).await;
+    let created = api.call("wrapped.Users/CreateUser", json!({"user": {"id": "ada"}}));
+    created.await.unwrap();
+    store.damaged.store(true, Ordering::SeqCst);
+    let message = r#"wrapped.User with id "ada": the store: odd bytes"#;
+    assert_eq!(api.user("ada").await, error(DATA_LOSS, message));
+    let delete = "wrapped.Users/DeleteUser";
+    let deleted = api.call(delete, json!({"id": "ada"})).await;
+    assert_eq!(deleted, Ok(json!({"success": true})));
+    let again = api.call(delete, json!({"id": "ada"})).await;
+    assert_eq!(again, error(NOT_FOUND, r#"no wrapped.User with id "ada""#));
 }
 
 #[tokio::test]
@@ -783,10 +894,15 @@ struct Disturbed {
     /// How many of the next reads are followed by somebody else's write of the same row.
     disturbances: AtomicUsize,
     failure: std::sync::Mutex<Option<StoreError>>,
+    /// Whether no row can be read.
+    damaged: AtomicBool,
 }
 
 impl Store for Disturbed {
     fn get(&self, key: &[u8]) -> StoreFuture<'_, Option<Row>> {
+        if self.damaged.load(Ordering::SeqCst) {
+            return StoreFuture::ready(Err(StoreError::corrupt("odd bytes")));
+        }
         let found = self.store.get(key).now().unwrap();
         let one_less = |left: usize| left.checked_sub(1);
         if let Ok(Some(row)) = &found

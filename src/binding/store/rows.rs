@@ -115,8 +115,8 @@ impl Rows {
         digits: &'a mut itoa::Buffer,
     ) -> Result<Key<'a>, Status> {
         let count = self.store.next(&self.sequence).await.map_err(from_store)?;
-        Key::counted(&self.resource.key().kind(), prefix, count, digits).ok_or_else(|| {
-            let key = self.resource.key();
+        let key = self.resource.key();
+        Key::counted(key, prefix, count, digits)?.ok_or_else(|| {
             Status::resource_exhausted(format!(
                 "`{}` is {}, and there is no free one left to count to; set it yourself",
                 key.full_name(),
@@ -148,17 +148,22 @@ impl Rows {
 
     /// # Errors
     /// DATA_LOSS if the row is no encoding of the resource.
-    pub(super) fn decode(&self, row: &Row) -> Result<Message, Status> {
+    pub(super) fn decode(&self, key: &Key<'_>, row: &Row) -> Result<Message, Status> {
         // What was taken once can be read: the limit was that of the call that brought it.
-        Message::decode_within(self.message_type(), row.value.clone(), usize::MAX)
-            .map_err(|error| Status::data_loss(format!("a stored row cannot be read: {error}")))
+        Message::decode_within(self.message_type(), row.value.clone(), usize::MAX).map_err(
+            |error| {
+                let what = self.named(key);
+                Status::data_loss(format!("{what} is stored, but cannot be read: {error}"))
+            },
+        )
     }
 
     /// # Errors
     /// NOT_FOUND if there is none.
     pub(super) async fn get(&self, key: &Key<'_>) -> Result<Row, Status> {
         let row = self.with_bytes(key, |bytes| self.store.get(bytes)).await;
-        row.map_err(from_store)?.ok_or_else(|| self.not_found(key))
+        let row = row.map_err(|error| self.unreadable(key, error))?;
+        row.ok_or_else(|| self.not_found(key))
     }
 
     /// At most `rows_max` rows after a key, of those whose keys begin with `prefix`.
@@ -197,6 +202,19 @@ impl Rows {
         read: Revision,
     ) -> Result<bool, Status> {
         self.put(key, row, Precondition::Revision(read)).await
+    }
+
+    /// Deletes a row whatever it is, be it damaged.
+    ///
+    /// # Errors
+    /// NOT_FOUND if there is none.
+    pub(super) async fn delete_unread(&self, key: &Key<'_>) -> Result<(), Status> {
+        let is_there = Precondition::Present;
+        let commit = self.with_bytes(key, |bytes| self.store.commit_one(bytes, None, is_there));
+        match applied(commit.await)? {
+            true => Ok(()),
+            false => Err(self.not_found(key)),
+        }
     }
 
     /// Deletes a row, and tells what it was.
@@ -295,6 +313,14 @@ impl Rows {
             BYTES.set(bytes);
         }
         answer
+    }
+
+    /// Which resource is damaged, so that it can be deleted.
+    fn unreadable(&self, key: &Key<'_>, error: StoreError) -> Status {
+        match error.is_corrupt() {
+            true => Status::data_loss(format!("{}: the store: {error}", self.named(key))),
+            false => from_store(error),
+        }
     }
 
     fn not_found(&self, key: &Key<'_>) -> Status {

@@ -94,7 +94,7 @@ async fn merge(
 ) -> Result<Message, Status> {
     for _ in 0..limits::UPDATE_ATTEMPTS_MAX {
         let old = rows.get(key).await?;
-        let mut merged = rows.decode(&old)?;
+        let mut merged = rows.decode(key, &old)?;
         mask.apply(new, &mut merged)?;
         let row = merged.as_ref();
         if rows.replace_if(key, row, old.revision).await? {
