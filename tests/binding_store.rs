@@ -82,6 +82,20 @@ async fn a_key_of_ones_own_is_kept_and_not_counted_again() {
 }
 
 #[tokio::test]
+async fn a_create_does_not_look_for_a_free_number_for_ever() {
+    let api = Api::start("proto/user.proto", &[]).await;
+    let add = "user.UserInfo/addUser";
+    for own in 0..=limits::CREATE_ATTEMPTS_MAX {
+        api.call(add, json!({"id": own.to_string()})).await.unwrap();
+    }
+    let message = "the next 1000 numbers are all taken as keys of user.User; try again, and those \
+                   behind them are tried";
+    assert_eq!(api.call(add, json!({})).await, error(ABORTED, message));
+    let again = api.call(add, json!({})).await;
+    assert_eq!(again, Ok(json!({"Value": "1001"})));
+}
+
+#[tokio::test]
 async fn an_update_replaces_all_or_what_its_mask_says() {
     let api = Api::start(WRAPPED, &[]).await;
     let user = json!({
@@ -109,6 +123,15 @@ async fn an_update_replaces_all_or_what_its_mask_says() {
     assert_eq!(
         api.call(update, json!({"user": change})).await,
         Ok(change.clone())
+    );
+    api.call(update, json!({"user": {"id": "0", "name": "Ada"}}))
+        .await
+        .unwrap();
+    let unset = json!({"user": {"id": "0"}, "updateMask": "address.city"});
+    assert_eq!(
+        api.call(update, unset).await,
+        Ok(json!({"id": "0", "name": "Ada"})),
+        "a path into what neither has does not make it present"
     );
     let all = json!({"user": {"id": "0", "email": "x"}, "updateMask": "*"});
     let replaced = json!({"id": "0", "email": "x"});
@@ -145,6 +168,11 @@ async fn an_update_that_cannot_be_made_changes_nothing() {
         ),
         (
             json!({"user": {"id": "0"}, "updateMask": "name,address.zip"}),
+            INVALID_ARGUMENT,
+            "the field mask has the path `address.zip`, but wrapped.Address has no field `zip`",
+        ),
+        (
+            json!({"user": {"id": "5"}, "updateMask": "address.zip"}),
             INVALID_ARGUMENT,
             "the field mask has the path `address.zip`, but wrapped.Address has no field `zip`",
         ),

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     grpc::{RawMessage, Status},
+    limits,
     message::{Message, MessageRef},
     schema::{Field, Kind, Method},
 };
@@ -100,13 +101,19 @@ impl Create {
         row: MessageRef<'_>,
         prefix: &str,
     ) -> Result<RawMessage, Status> {
-        loop {
+        for _ in 0..limits::CREATE_ATTEMPTS_MAX {
             let mut digits = itoa::Buffer::new();
             let key = rows.next_key(prefix, &mut digits).await?;
             if rows.insert(&key, row).await? {
                 return self.reply.make(&key, || rows.encode(row, &key));
             }
         }
+        Err(Status::aborted(format!(
+            "the next {} numbers are all taken as keys of {}; try again, and those behind them are \
+             tried",
+            limits::CREATE_ATTEMPTS_MAX,
+            rows.resource().message_type().full_name()
+        )))
     }
 }
 

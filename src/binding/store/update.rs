@@ -67,7 +67,7 @@ impl Update {
         let mask = self
             .mask
             .as_ref()
-            .map(|mask| FieldMask::read(&request, mask));
+            .map(|mask| FieldMask::read(&request, mask, rows.resource().message_type()));
         let mask = mask.transpose()?.flatten();
         let beside = self
             .key
