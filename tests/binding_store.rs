@@ -194,6 +194,46 @@ async fn an_update_that_cannot_be_made_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_mask_of_any_length_and_depth_is_answered() {
+    let text = "syntax = \"proto3\"; package m; import \"google/protobuf/field_mask.proto\";
+                service Nodes {
+                  rpc CreateNode(Node) returns (Node);
+                  rpc UpdateNode(UpdateNodeRequest) returns (Node);
+                }
+                message Node { string id = 1; Node next = 2; }
+                message UpdateNodeRequest {
+                  Node node = 1; google.protobuf.FieldMask update_mask = 2;
+                }";
+    let schema = support::schema(&[("m.proto", text)]);
+    let plan = Plan::infer(&schema, &[]).unwrap();
+    let builder = plan.bind(
+        Server::builder(schema.clone()),
+        Arc::new(MemoryStore::new()),
+    );
+    let api = Api::serve(schema, TestServer::start(builder.await.unwrap()).await).await;
+    let node = json!({"id": "a"});
+    api.call("m.Nodes/CreateNode", node.clone()).await.unwrap();
+    let update = |mask: String| json!({"node": node, "updateMask": mask});
+    for mask in ["next.".repeat(100) + "id", "next.id,".repeat(999) + "id"] {
+        let updated = api.call("m.Nodes/UpdateNode", update(mask)).await;
+        assert_eq!(updated, Ok(node.clone()));
+    }
+    for (mask, message) in [
+        (
+            "next.".repeat(300_000) + "id",
+            "the field mask has a path that leads through more than 100 messages",
+        ),
+        (
+            "next.id,".repeat(1000) + "id",
+            "the field mask has 1001 paths; it may have at most 1000",
+        ),
+    ] {
+        let refused = api.call("m.Nodes/UpdateNode", update(mask)).await;
+        assert_eq!(refused, error(INVALID_ARGUMENT, message));
+    }
+}
+
+#[tokio::test]
 async fn what_is_deleted_is_gone_and_its_number_not_given_again() {
     let api = Api::start(WRAPPED, &[]).await;
     let (create, delete) = ("wrapped.Users/CreateUser", "wrapped.Users/DeleteUser");

@@ -3,6 +3,7 @@
 use super::key::internal;
 use crate::{
     grpc::Status,
+    limits,
     message::Message,
     schema::{Field, Kind, MessageType},
 };
@@ -19,7 +20,8 @@ impl FieldMask {
     /// the operation is applied to all fields", and so does `*` (google.aip.dev/134).
     ///
     /// # Errors
-    /// INVALID_ARGUMENT for a path that leads to no field of the resource.
+    /// INVALID_ARGUMENT for a path that leads to no field of the resource, or deeper than messages
+    /// are nested, and for more than [`limits::FIELD_MASK_PATHS_MAX`] paths.
     pub(super) fn read(
         request: &Message,
         field: &Field,
@@ -29,6 +31,13 @@ impl FieldMask {
             return Ok(None);
         };
         let paths = mask.list("paths").map_err(internal)?;
+        if paths.len() > limits::FIELD_MASK_PATHS_MAX {
+            return Err(Status::invalid_argument(format!(
+                "the field mask has {} paths; it may have at most {}",
+                paths.len(),
+                limits::FIELD_MASK_PATHS_MAX
+            )));
+        }
         let paths: Vec<&str> = paths.iter().filter_map(|path| path.as_str()).collect();
         if paths.is_empty() || paths.contains(&"*") {
             return Ok(None);
@@ -67,6 +76,7 @@ fn fields_of(path: &str, resource: &MessageType) -> Result<Vec<Field>, Status> {
         fields.push(field);
         match below {
             None => return Ok(fields),
+            Some(_) if fields.len() > limits::MESSAGE_NESTING_MAX => return Err(too_deep()),
             Some(below) => (holder, rest) = (inner?, below),
         }
     }
@@ -102,6 +112,13 @@ fn replace(field: &Field, new: &Message, merged: &mut Message) -> Result<(), Sta
     } else {
         merged.clear(field).map_err(internal)
     }
+}
+
+fn too_deep() -> Status {
+    let limit = limits::MESSAGE_NESTING_MAX;
+    Status::invalid_argument(format!(
+        "the field mask has a path that leads through more than {limit} messages"
+    ))
 }
 
 fn no_such_path(whole: &str, message_type: &MessageType, part: &str) -> Status {

@@ -49,8 +49,11 @@ impl<'a> Key<'a> {
         let is_set = message.has(field).map_err(internal)?;
         let key = match message.get(field).map_err(internal)? {
             _ if !is_set => None,
-            ValueRef::Str("") | ValueRef::I32(0) | ValueRef::I64(0) => None,
-            ValueRef::U32(0) | ValueRef::U64(0) => None,
+            ValueRef::Str("")
+            | ValueRef::I32(0)
+            | ValueRef::I64(0)
+            | ValueRef::U32(0)
+            | ValueRef::U64(0) => None,
             ValueRef::Str(text) => Some(Self::text(field.name(), text)?),
             ValueRef::I32(number) => Some(Self::Signed(number.into())),
             ValueRef::I64(number) => Some(Self::Signed(number)),
