@@ -323,6 +323,13 @@ pub const RESOURCE_KEY_BYTES: usize = 2048;
 /// Most resources on one page of a list (google.aip.dev/158 advises a maximum).
 pub const LIST_PAGE_ROWS_MAX: usize = 1000;
 
+/// Most paths of a field mask: each may copy the message that it leads into.
+pub const FIELD_MASK_PATHS_MAX: usize = 1000;
+
+/// How many numbers in a row may be taken as keys of their own before a create without a key gives up;
+/// the next one goes on behind them.
+pub const CREATE_ATTEMPTS_MAX: usize = 1000;
+
 /// How often an update or a delete starts anew because another call was faster.
 pub const UPDATE_ATTEMPTS_MAX: usize = 64;
 

@@ -9,7 +9,7 @@ use std::{
     path::Path,
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
@@ -82,6 +82,20 @@ async fn a_key_of_ones_own_is_kept_and_not_counted_again() {
 }
 
 #[tokio::test]
+async fn a_create_does_not_look_for_a_free_number_for_ever() {
+    let api = Api::start("proto/user.proto", &[]).await;
+    let add = "user.UserInfo/addUser";
+    for own in 0..=limits::CREATE_ATTEMPTS_MAX {
+        api.call(add, json!({"id": own.to_string()})).await.unwrap();
+    }
+    let message = "the next 1000 numbers are all taken as keys of user.User; try again, and those \
+                   behind them are tried";
+    assert_eq!(api.call(add, json!({})).await, error(ABORTED, message));
+    let again = api.call(add, json!({})).await;
+    assert_eq!(again, Ok(json!({"Value": "1001"})));
+}
+
+#[tokio::test]
 async fn an_update_replaces_all_or_what_its_mask_says() {
     let api = Api::start(WRAPPED, &[]).await;
     let user = json!({
@@ -109,6 +123,15 @@ async fn an_update_replaces_all_or_what_its_mask_says() {
     assert_eq!(
         api.call(update, json!({"user": change})).await,
         Ok(change.clone())
+    );
+    api.call(update, json!({"user": {"id": "0", "name": "Ada"}}))
+        .await
+        .unwrap();
+    let unset = json!({"user": {"id": "0"}, "updateMask": "address.city"});
+    assert_eq!(
+        api.call(update, unset).await,
+        Ok(json!({"id": "0", "name": "Ada"})),
+        "a path into what neither has does not make it present"
     );
     let all = json!({"user": {"id": "0", "email": "x"}, "updateMask": "*"});
     let replaced = json!({"id": "0", "email": "x"});
@@ -149,6 +172,11 @@ async fn an_update_that_cannot_be_made_changes_nothing() {
             "the field mask has the path `address.zip`, but wrapped.Address has no field `zip`",
         ),
         (
+            json!({"user": {"id": "5"}, "updateMask": "address.zip"}),
+            INVALID_ARGUMENT,
+            "the field mask has the path `address.zip`, but wrapped.Address has no field `zip`",
+        ),
+        (
             json!({"user": {"id": "0"}, "updateMask": "scores.x"}),
             INVALID_ARGUMENT,
             "the field mask has the path `scores.x`, but wrapped.User has no field `scores.x`",
@@ -163,6 +191,46 @@ async fn an_update_that_cannot_be_made_changes_nothing() {
         assert_eq!(api.call(update, request).await, error(code, message));
     }
     assert_eq!(api.user("0").await, Ok(json!({"id": "0", "name": "Ada"})));
+}
+
+#[tokio::test]
+async fn a_mask_of_any_length_and_depth_is_answered() {
+    let text = "syntax = \"proto3\"; package m; import \"google/protobuf/field_mask.proto\";
+                service Nodes {
+                  rpc CreateNode(Node) returns (Node);
+                  rpc UpdateNode(UpdateNodeRequest) returns (Node);
+                }
+                message Node { string id = 1; Node next = 2; }
+                message UpdateNodeRequest {
+                  Node node = 1; google.protobuf.FieldMask update_mask = 2;
+                }";
+    let schema = support::schema(&[("m.proto", text)]);
+    let plan = Plan::infer(&schema, &[]).unwrap();
+    let builder = plan.bind(
+        Server::builder(schema.clone()),
+        Arc::new(MemoryStore::new()),
+    );
+    let api = Api::serve(schema, TestServer::start(builder.await.unwrap()).await).await;
+    let node = json!({"id": "a"});
+    api.call("m.Nodes/CreateNode", node.clone()).await.unwrap();
+    let update = |mask: String| json!({"node": node, "updateMask": mask});
+    for mask in ["next.".repeat(100) + "id", "next.id,".repeat(999) + "id"] {
+        let updated = api.call("m.Nodes/UpdateNode", update(mask)).await;
+        assert_eq!(updated, Ok(node.clone()));
+    }
+    for (mask, message) in [
+        (
+            "next.".repeat(300_000) + "id",
+            "the field mask has a path that leads through more than 100 messages",
+        ),
+        (
+            "next.id,".repeat(1000) + "id",
+            "the field mask has 1001 paths; it may have at most 1000",
+        ),
+    ] {
+        let refused = api.call("m.Nodes/UpdateNode", update(mask)).await;
+        assert_eq!(refused, error(INVALID_ARGUMENT, message));
+    }
 }
 
 #[tokio::test]
@@ -263,6 +331,54 @@ async fn a_list_never_outgrows_a_message() {
 }
 
 #[tokio::test]
+async fn what_is_stored_can_be_sent_and_what_cannot_be_sent_is_not_stored() {
+    let (create, list) = ("wrapped.Users/CreateUser", "wrapped.Users/ListUsers");
+    for (send_bytes_max, id) in [
+        (1 << 16, "1a".repeat(1024)),
+        (1 << 16, "x".into()),
+        (200, "x".into()),
+    ] {
+        let schema = compile(WRAPPED);
+        let builder = Server::builder(schema.clone()).send_bytes_max(send_bytes_max);
+        let plan = Plan::infer(&schema, &[]).unwrap();
+        let builder = plan.bind(builder, Arc::new(MemoryStore::new())).await;
+        let api = Api::serve(schema, TestServer::start(builder.unwrap()).await).await;
+        let user = |name_bytes| json!({"user": {"id": id, "name": "x".repeat(name_bytes)}});
+
+        // The longest that is stored, by halves; what is refused leaves nothing behind.
+        let (mut fits, mut refused) = (0, send_bytes_max);
+        api.call(create, json!({"user": {"id": "zz"}}))
+            .await
+            .unwrap();
+        while refused - fits > 1 {
+            let half = usize::midpoint(fits, refused);
+            match api.call(create, user(half)).await {
+                Ok(_) => {
+                    fits = half;
+                    api.user(&id).await.unwrap();
+                    let page = api.call(list, json!({"pageSize": 1})).await.unwrap();
+                    assert_eq!(ids(&page), [id.as_str()], "{half}");
+                    let update = json!({"user": {"id": id, "email": "e"}, "updateMask": "email"});
+                    let _ = api.call("wrapped.Users/UpdateUser", update).await;
+                    api.user(&id).await.unwrap();
+                    let delete = api.call("wrapped.Users/DeleteUser", json!({"id": id}));
+                    delete.await.unwrap();
+                }
+                Err((code, message)) => {
+                    refused = half;
+                    assert_eq!(code, RESOURCE_EXHAUSTED, "{message}");
+                    assert_eq!(api.user(&id).await.unwrap_err().0, NOT_FOUND);
+                }
+            }
+        }
+        assert!(
+            fits + 4 * id.len() + 60 > send_bytes_max,
+            "{fits} of {send_bytes_max}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn integers_count_from_one_and_required_fields_are_required() {
     let api = Api::start("tests/fixtures/binding/numbers.proto", &[]).await;
     let add = "numbers.Products/ProductAdd";
@@ -279,8 +395,11 @@ async fn integers_count_from_one_and_required_fields_are_required() {
         let id = api.call(add, json!({"name": "nail", "unit": "kg"})).await;
         assert_eq!(id, Ok(json!({"value": expected})));
     }
+    // Requests of other types cannot tell 0 from "not set": it is no key, with presence or without.
     let zero = api.call(add, json!({"productId": 0, "unit": "kg"})).await;
-    assert_eq!(zero, Ok(json!({"value": 0})), "proto2 tells 0 from unset");
+    assert_eq!(zero, Ok(json!({"value": 4})));
+    let get = api.call("numbers.Products/ProductGet", json!({"value": 0}));
+    assert_eq!(get.await.unwrap_err().0, INVALID_ARGUMENT);
     let last = api
         .call(add, json!({"productId": u32::MAX, "unit": "kg"}))
         .await;
@@ -296,8 +415,8 @@ async fn integers_count_from_one_and_required_fields_are_required() {
         .unwrap();
     let rest: Vec<_> = rest["product"].as_array().unwrap().iter().collect();
     let expected = [
-        json!({"productId": 0, "unit": "kg"}),
         json!({"productId": 2, "unit": "t"}),
+        json!({"productId": 4, "unit": "kg"}),
         json!({"productId": u32::MAX, "unit": "kg"}),
     ];
     assert_eq!(rest, expected.iter().collect::<Vec<_>>());
@@ -366,6 +485,114 @@ async fn resource_names_are_put_together_below_their_parents() {
     ] {
         assert_eq!(api.call(create, request).await, error(code, message));
     }
+}
+
+#[tokio::test]
+async fn a_name_that_is_put_together_is_no_longer_than_others() {
+    let api = Api::start("tests/fixtures/binding/library.proto", &[]).await;
+    let create = "library.Library/CreateBook";
+    let message =
+        |name: &str, length: usize| format!("`{name}` has {length} bytes; a key has at most 2048");
+    let below = |bytes: usize| format!("shelves/{}", "x".repeat(bytes - "shelves/".len()));
+    let room = limits::RESOURCE_KEY_BYTES - "/books/".len();
+    for request in [
+        json!({"parent": below(room), "book": {}}),
+        json!({"parent": "shelves/1", "book": {}, "bookId": below(room).replace('/', ".")}),
+        json!({"parent": below(room - 3), "book": {}, "bookId": "emma"}),
+    ] {
+        let (code, told) = api.call(create, request).await.unwrap_err();
+        assert_eq!(code, INVALID_ARGUMENT);
+        assert!(told.starts_with("`name` has 20"), "{told}");
+        assert!(told.ends_with("a key has at most 2048"), "{told}");
+    }
+    let longest = json!({"parent": below(room - 4), "book": {}, "bookId": "emma"});
+    let longest = api.call(create, longest).await.unwrap();
+    assert_eq!(
+        api.call("library.Library/GetBook", longest.clone()).await,
+        Ok(longest)
+    );
+    for request in [
+        ("library.Library/ListBooks", json!({"parent": below(2049)})),
+        (create, json!({"parent": below(2049), "book": {}})),
+    ] {
+        let refused = api.call(request.0, request.1).await;
+        assert_eq!(refused, error(INVALID_ARGUMENT, &message("parent", 2049)));
+    }
+}
+
+#[tokio::test]
+async fn a_parent_that_is_no_name_has_nothing_below_it() {
+    let api = Api::start("tests/fixtures/binding/library.proto", &[]).await;
+    let create = "library.Library/CreateBook";
+    for parent in [
+        "-",
+        "shelves/-",
+        "shelves/1/",
+        "/shelves/1",
+        "shelves//1",
+        "shelves/\0",
+        "a\n",
+    ] {
+        let message = format!(
+            "`parent` is {parent:?}; it must be names with single slashes between them, none of \
+             them `-`, and without control characters"
+        );
+        let created = api
+            .call(create, json!({"parent": parent, "book": {}}))
+            .await;
+        assert_eq!(created, error(INVALID_ARGUMENT, &message));
+        let (code, told) = api
+            .call("library.Library/ListBooks", json!({"parent": parent}))
+            .await
+            .unwrap_err();
+        match parent.contains('-') {
+            true => assert_eq!(code, UNIMPLEMENTED, "{told}"),
+            false => assert_eq!((code, told), (INVALID_ARGUMENT, message)),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_below_a_parent_leaves_out_what_is_further_below() {
+    let api = Api::start("tests/fixtures/binding/library.proto", &[]).await;
+    let nested = (1..20).map(|shelf| format!("shelves/1/books/{shelf}"));
+    let parents = nested.chain(["shelves/1".to_owned()]).cycle().take(100);
+    for (number, parent) in parents.enumerate() {
+        let book = json!({"parent": parent, "book": {}, "bookId": number.to_string()});
+        api.call("library.Library/CreateBook", book).await.unwrap();
+    }
+    for (page_size, parent) in [(0, "shelves/1"), (1, "shelves/1"), (3, "shelves/1/books/2")] {
+        let (mut found, mut token) = (Vec::new(), json!(""));
+        while token != Value::Null {
+            let request = json!({"parent": parent, "pageSize": page_size, "pageToken": token});
+            let page = api
+                .call("library.Library/ListBooks", request)
+                .await
+                .unwrap();
+            found.extend(page["books"].as_array().cloned().unwrap_or_default());
+            token = page["nextPageToken"].clone();
+        }
+        let first = if parent == "shelves/1" { 19 } else { 1 };
+        let expected = (first..100).step_by(20);
+        let expected = expected.map(|number| json!({"name": format!("{parent}/books/{number}")}));
+        assert_eq!(found, expected.collect::<Vec<_>>(), "{page_size}");
+    }
+}
+
+#[tokio::test]
+async fn a_damaged_row_is_named_and_can_be_deleted() {
+    let store = Arc::new(Disturbed::default());
+    let api = Api::on(WRAPPED, Arc::clone(&store) as Arc<dyn Store>).await;
+    let created = api.call("wrapped.Users/CreateUser", json!({"user": {"id": "ada"}}));
+    created.await.unwrap();
+    store.damaged.store(true, Ordering::SeqCst);
+    let message = r#"wrapped.User with id "ada": the store: odd bytes"#;
+    assert_eq!(api.user("ada").await, error(DATA_LOSS, message));
+    let delete = "wrapped.Users/DeleteUser";
+    let deleted = api.call(delete, json!({"id": "ada"})).await;
+    assert_eq!(deleted, Ok(json!({"success": true})));
+    let again = api.call(delete, json!({"id": "ada"})).await;
+    assert_eq!(again, error(NOT_FOUND, r#"no wrapped.User with id "ada""#));
 }
 
 #[tokio::test]
@@ -735,10 +962,15 @@ struct Disturbed {
     /// How many of the next reads are followed by somebody else's write of the same row.
     disturbances: AtomicUsize,
     failure: std::sync::Mutex<Option<StoreError>>,
+    /// Whether no row can be read.
+    damaged: AtomicBool,
 }
 
 impl Store for Disturbed {
     fn get(&self, key: &[u8]) -> StoreFuture<'_, Option<Row>> {
+        if self.damaged.load(Ordering::SeqCst) {
+            return StoreFuture::ready(Err(StoreError::corrupt("odd bytes")));
+        }
         let found = self.store.get(key).now().unwrap();
         let one_less = |left: usize| left.checked_sub(1);
         if let Ok(Some(row)) = &found

@@ -2,8 +2,9 @@
 
 use super::{
     Rows,
-    key::{Key, internal},
+    key::Key,
     name::words,
+    parent::Parent,
     reply::Reply,
     request::{Carrier, NotUnderstood, RequestFields, Told, is_one},
     resource::Resource,
@@ -11,6 +12,7 @@ use super::{
 };
 use crate::{
     grpc::{RawMessage, Status},
+    limits,
     message::{Message, MessageRef},
     schema::{Field, Kind, Method},
 };
@@ -30,7 +32,7 @@ pub(super) struct Create {
 /// `{parent}/{collection}/{id}`.
 #[derive(Debug)]
 struct ResourceName {
-    parent: Option<Field>,
+    parent: Option<Parent>,
     collection: String,
 }
 
@@ -58,10 +60,10 @@ impl Create {
             _ => shapes.because(&format!("{} is stored", self.carrier.told(resource))),
         };
         if let Some(name) = &self.name {
-            let parent = name.parent.as_ref().map_or("", |_| "{parent}/");
             let id = self.id.as_ref().map_or("id", Field::name);
-            let collection = &name.collection;
-            why += &format!(", its name is `{parent}{collection}/{{{id}}}`");
+            let parent = name.parent.as_ref().map(Parent::told);
+            let prefix = parent.unwrap_or_else(|| format!("{}/", name.collection));
+            why += &format!(", its name is `{prefix}{{{id}}}`");
         }
         why
     }
@@ -99,13 +101,19 @@ impl Create {
         row: MessageRef<'_>,
         prefix: &str,
     ) -> Result<RawMessage, Status> {
-        loop {
+        for _ in 0..limits::CREATE_ATTEMPTS_MAX {
             let mut digits = itoa::Buffer::new();
             let key = rows.next_key(prefix, &mut digits).await?;
             if rows.insert(&key, row).await? {
                 return self.reply.make(&key, || rows.encode(row, &key));
             }
         }
+        Err(Status::aborted(format!(
+            "the next {} numbers are all taken as keys of {}; try again, and those behind them are \
+             tried",
+            limits::CREATE_ATTEMPTS_MAX,
+            rows.resource().message_type().full_name()
+        )))
     }
 }
 
@@ -128,7 +136,7 @@ impl ResourceName {
         }
         match resource.collection() {
             Some(collection) => Ok(Some(Self {
-                parent,
+                parent: parent.map(|field| Parent::new(field, collection)),
                 collection: collection.to_owned(),
             })),
             None => Err(format!(
@@ -139,12 +147,9 @@ impl ResourceName {
 
     /// What comes before the id: `shelves/7/books/`.
     fn prefix(&self, request: &Message) -> Result<String, Status> {
-        let Some(parent) = &self.parent else {
-            return Ok(format!("{}/", self.collection));
-        };
-        match request.str(parent).map_err(internal)? {
-            "" => Err(Status::invalid_argument("`parent` is not set")),
-            parent => Ok(format!("{parent}/{}/", self.collection)),
+        match &self.parent {
+            Some(parent) => parent.prefix(request),
+            None => Ok(format!("{}/", self.collection)),
         }
     }
 }
@@ -158,7 +163,7 @@ fn given_key<'a>(
 ) -> Result<Option<Key<'a>>, Status> {
     let name = resource.key().name();
     let own = Key::read(row, resource.key())?;
-    let beside = id.map(|id| in_collection(id, prefix)).transpose()?;
+    let beside = id.map(|id| in_collection(name, id, prefix)).transpose()?;
     match (own, beside) {
         (Some(own), Some(beside)) if own != beside => Err(Status::invalid_argument(format!(
             "`{name}` is {own}, but the request gives it as {beside}"
@@ -172,12 +177,12 @@ fn given_key<'a>(
     }
 }
 
-fn in_collection<'a>(id: Key<'a>, prefix: &str) -> Result<Key<'a>, Status> {
+fn in_collection<'a>(name: &str, id: Key<'a>, prefix: &str) -> Result<Key<'a>, Status> {
     match id {
         Key::Text(id) if !prefix.is_empty() && id.contains('/') => Err(Status::invalid_argument(
             format!("the id is {id:?}; it must have no slash"),
         )),
-        Key::Text(id) if !prefix.is_empty() => Ok(Key::Text(format!("{prefix}{id}").into())),
+        Key::Text(id) if !prefix.is_empty() => Key::text(name, format!("{prefix}{id}")),
         id => Ok(id),
     }
 }

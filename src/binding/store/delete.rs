@@ -1,5 +1,7 @@
 //! delete: a key in; nothing, the key, or what was deleted out.
 
+use bytes::Bytes;
+
 use super::{
     Rows,
     reply::Reply,
@@ -46,7 +48,13 @@ impl Delete {
     pub(super) async fn answer(&self, rows: &Rows, request: Message) -> Result<RawMessage, Status> {
         self.not_understood.refuse_if_set(&request)?;
         let key = rows.key_in(&request, &self.key)?;
-        let deleted = rows.delete(&key).await?;
-        self.reply.make(&key, || Ok(deleted.value))
+        let deleted = match self.reply.has_row() {
+            true => rows.delete(&key).await?.value,
+            false => {
+                rows.delete_unread(&key).await?;
+                Bytes::new()
+            }
+        };
+        self.reply.make(&key, || Ok(deleted))
     }
 }

@@ -139,7 +139,8 @@ fn promised(name: &MethodName, resource: &Resource, catalog: &Catalog) -> &'stat
         // another method is there for the other.
         Some(Verb::Save) if catalog.has(resource, Op::Create) => &[Op::Update],
         Some(Verb::Save) if catalog.has(resource, Op::Update) => &[Op::Create],
-        Some(Verb::Save) => &[],
+        // No operation does both.
+        Some(Verb::Save | Verb::Upsert) => &[],
         Some(verb) => verb.ops(),
         // `User(UserId)`, `Users(Empty)`: a name without a verb, that is just the resource's.
         None if !name.is_bare() => &[Op::Get, Op::List],
@@ -222,6 +223,10 @@ fn misfit(
         .map(|&op| read(op, method, name, resource).err());
     match misfits.next().flatten() {
         Some(misfit) => misfit,
+        None if verb == Verb::Upsert => format!(
+            "it stores a new `{}` or replaces an old one, and no operation does both",
+            of.name()
+        ),
         None if verb == Verb::Save => format!(
             "it may store a new `{}` or replace an old one, and no other method does either",
             of.name()

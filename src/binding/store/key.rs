@@ -19,14 +19,29 @@ pub(super) enum Key<'a> {
 }
 
 impl<'a> Key<'a> {
-    /// Whether a field may hold a key: one string or integer.
+    /// Whether a field may hold a key: one string or integer. A key that is put into a oneof would
+    /// take the place of what the caller has in it.
     pub(super) fn can_be_in(field: &Field) -> bool {
         let singular = !field.is_list() && !field.is_map();
-        singular && (field.kind() == Kind::String || is_integer(&field.kind()))
+        singular
+            && field.oneof().is_none()
+            && (field.kind() == Kind::String || is_integer(&field.kind()))
     }
 
-    /// Reads a key field; `None` if it is unset. An empty string is never a key, and neither is the
-    /// 0 of an integer without presence, which nobody can tell from "not set".
+    /// A key of a string, which is not empty, for a field of this name.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT for a string longer than [`limits::RESOURCE_KEY_BYTES`].
+    pub(super) fn text(name: &str, text: impl Into<Cow<'a, str>>) -> Result<Self, Status> {
+        let text = text.into();
+        match text.len() {
+            ..=limits::RESOURCE_KEY_BYTES => Ok(Self::Text(text)),
+            length => Err(too_long(name, length)),
+        }
+    }
+
+    /// Reads a key field; `None` if it is unset. An empty string is never a key, and neither is 0,
+    /// with presence or without: the requests that ask for it may have none.
     ///
     /// # Errors
     /// INVALID_ARGUMENT for a string longer than [`limits::RESOURCE_KEY_BYTES`].
@@ -34,11 +49,12 @@ impl<'a> Key<'a> {
         let is_set = message.has(field).map_err(internal)?;
         let key = match message.get(field).map_err(internal)? {
             _ if !is_set => None,
-            ValueRef::Str("") => None,
-            ValueRef::Str(text) if text.len() > limits::RESOURCE_KEY_BYTES => {
-                return Err(too_long(field, text.len()));
-            }
-            ValueRef::Str(text) => Some(Self::Text(text.into())),
+            ValueRef::Str("")
+            | ValueRef::I32(0)
+            | ValueRef::I64(0)
+            | ValueRef::U32(0)
+            | ValueRef::U64(0) => None,
+            ValueRef::Str(text) => Some(Self::text(field.name(), text)?),
             ValueRef::I32(number) => Some(Self::Signed(number.into())),
             ValueRef::I64(number) => Some(Self::Signed(number)),
             ValueRef::U32(number) => Some(Self::Unsigned(number.into())),
@@ -50,21 +66,29 @@ impl<'a> Key<'a> {
 
     /// The key for the `count`th resource (from 0) that came without one: a string counts from
     /// `"0"`, an integer from 1 because its 0 means "not set". `None` if the type has no more.
+    ///
+    /// # Errors
+    /// INVALID_ARGUMENT if it is longer than [`limits::RESOURCE_KEY_BYTES`] behind this prefix.
     pub(super) fn counted(
-        kind: &Kind,
+        field: &Field,
         prefix: &str,
         count: u64,
         digits: &'a mut itoa::Buffer,
-    ) -> Option<Self> {
+    ) -> Result<Option<Self>, Status> {
+        if field.kind() != Kind::String {
+            return Ok(Self::counted_number(&field.kind(), count));
+        }
+        let digits = digits.format(count);
+        let text: Cow<'a, str> = match prefix {
+            "" => digits.into(),
+            prefix => [prefix, digits].concat().into(),
+        };
+        Self::text(field.name(), text).map(Some)
+    }
+
+    fn counted_number(kind: &Kind, count: u64) -> Option<Self> {
         let number = count.checked_add(1)?;
         match kind {
-            Kind::String => {
-                let digits = digits.format(count);
-                Some(Self::Text(match prefix {
-                    "" => digits.into(),
-                    prefix => [prefix, digits].concat().into(),
-                }))
-            }
             Kind::Int32 | Kind::Sint32 | Kind::Sfixed32 => {
                 i32::try_from(number).ok().map(|n| Self::Signed(n.into()))
             }
@@ -123,6 +147,18 @@ pub(super) fn encode_text(text: &str, bytes: &mut Vec<u8>) {
     }
 }
 
+/// Whether an encoded text has a slash; the length of a run of digits may look like one.
+pub(super) fn has_slash(mut encoded: &[u8]) -> bool {
+    while let [first, rest @ ..] = encoded {
+        encoded = match (first, rest) {
+            (b'/', _) => return true,
+            (b'0', [run, digits @ ..]) => digits.get(usize::from(*run)..).unwrap_or_default(),
+            _ => rest,
+        };
+    }
+    false
+}
+
 fn is_integer(kind: &Kind) -> bool {
     matches!(
         kind,
@@ -139,8 +175,8 @@ fn is_integer(kind: &Kind) -> bool {
     )
 }
 
-fn too_long(field: &Field, length: usize) -> Status {
-    let (name, limit) = (field.name(), limits::RESOURCE_KEY_BYTES);
+pub(super) fn too_long(name: &str, length: usize) -> Status {
+    let limit = limits::RESOURCE_KEY_BYTES;
     Status::invalid_argument(format!(
         "`{name}` has {length} bytes; a key has at most {limit}"
     ))
@@ -205,6 +241,11 @@ mod tests {
         #[test]
         fn texts_without_digits_are_in_the_order_of_their_bytes(a in "[^0-9]{0,8}", b in "[^0-9]{0,8}") {
             prop_assert_eq!(text(&a).cmp(&text(&b)), a.cmp(&b));
+        }
+
+        #[test]
+        fn a_slash_is_told_from_a_length(a in "a?[0-9]{40,50}[a/]?[0-9]?") {
+            prop_assert_eq!(has_slash(&text(&a)), a.contains('/'));
         }
 
         #[test]

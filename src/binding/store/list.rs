@@ -6,10 +6,12 @@ use bytes::Bytes;
 use super::{
     Rows,
     field_bytes::put_bytes,
-    key::{encode_text, internal},
+    key::{encode_text, has_slash, internal},
     name::normalized,
+    parent::Parent,
     request::{NotUnderstood, RequestFields, Told},
     resource::Resource,
+    rows::page_overhead,
     told::Shapes,
 };
 use crate::{
@@ -27,13 +29,6 @@ pub(super) struct List {
     parent: Option<Parent>,
     paging: Option<Paging>,
     not_understood: NotUnderstood,
-}
-
-/// The field that names what the listed resources are below (google.aip.dev/132).
-#[derive(Debug)]
-struct Parent {
-    field: Field,
-    collection: String,
 }
 
 /// The fields of google.aip.dev/158.
@@ -59,7 +54,7 @@ impl List {
         let items = items_of(method, resource)?;
         let mut request = RequestFields::of(method.input());
         let paging = Paging::of(method, &mut request);
-        let parent = Parent::of(&mut request, resource)?;
+        let parent = take_parent(&mut request, resource)?;
         if request.take_resource(resource).is_ok() {
             return Err(format!(
                 "{} holds a `{}` itself",
@@ -89,8 +84,7 @@ impl List {
             items.name()
         );
         if let Some(parent) = &self.parent {
-            let collection = &parent.collection;
-            why += &format!(", those named `{{parent}}/{collection}/…`");
+            why += &format!(", those named `{}…`", parent.told());
         }
         if self.paging.is_some() {
             why += ", in pages";
@@ -101,13 +95,17 @@ impl List {
     pub(super) async fn answer(&self, rows: &Rows, request: Message) -> Result<RawMessage, Status> {
         self.not_understood.refuse_if_set(&request)?;
         let asked = self.asked(rows, &request)?;
-        let room = rows.reply_bytes_max().saturating_sub(TOKEN_BYTES_MAX);
+        let room = rows.reply_bytes_max().saturating_sub(OVERHEAD_MAX);
         let mut reply = Vec::new();
         let mut left = asked.rows_max.unwrap_or(usize::MAX);
         let mut after = asked.after;
         loop {
             let page = rows.page(&asked.prefix, after.as_deref(), left).await?;
             for (key, row) in page.rows {
+                if self.is_below_another(&asked.prefix, &key) {
+                    after = Some(key);
+                    continue;
+                }
                 if reply.len() + row.value.len() > room && !reply.is_empty() {
                     return self.cut_short(rows, after.as_deref(), reply);
                 }
@@ -123,10 +121,15 @@ impl List {
         }
     }
 
+    /// Whether a row is not of the collection itself: `shelves/1/books/x/books/3`.
+    fn is_below_another(&self, prefix: &[u8], key: &[u8]) -> bool {
+        self.parent.is_some() && key.strip_prefix(prefix).is_some_and(has_slash)
+    }
+
     fn asked(&self, rows: &Rows, request: &Message) -> Result<Asked, Status> {
         let mut prefix = rows.prefix().to_vec();
         if let Some(parent) = &self.parent {
-            encode_text(&parent.prefix(request)?, &mut prefix);
+            encode_text(&prefix_below(parent, request)?, &mut prefix);
         }
         let Some(paging) = &self.paging else {
             return Ok(Asked {
@@ -165,37 +168,30 @@ impl List {
     }
 }
 
-impl Parent {
-    fn of(request: &mut RequestFields, resource: &Resource) -> Result<Option<Self>, String> {
-        let Some(field) = request.take_named("parent", |kind| *kind == Kind::String) else {
-            return Ok(None);
-        };
-        match resource.collection() {
-            Some(collection) if resource.has_resource_name() => Ok(Some(Self {
-                field,
-                collection: collection.to_owned(),
-            })),
-            _ => Err(format!(
-                "the request has a `parent`, but the key of `{}` is `{}`, not a `name`",
-                resource.message_type().name(),
-                resource.key().name()
-            )),
+/// Takes the field that names what the listed resources are below.
+fn take_parent(request: &mut RequestFields, resource: &Resource) -> Result<Option<Parent>, String> {
+    let Some(field) = request.take_named("parent", |kind| *kind == Kind::String) else {
+        return Ok(None);
+    };
+    match resource.collection() {
+        Some(collection) if resource.has_resource_name() => {
+            Ok(Some(Parent::new(field, collection)))
         }
+        _ => Err(format!(
+            "the request has a `parent`, but the key of `{}` is `{}`, not a `name`",
+            resource.message_type().name(),
+            resource.key().name()
+        )),
     }
+}
 
-    /// What the names begin with: `shelves/7/books/`.
-    fn prefix(&self, request: &Message) -> Result<String, Status> {
-        let parent = request.str(&self.field).map_err(internal)?;
-        if parent.is_empty() {
-            return Err(Status::invalid_argument("`parent` is not set"));
-        }
-        if parent.split('/').any(|part| part == "-") {
-            return Err(Status::unimplemented(
-                "the store binding does not list across parents (`-`); name one",
-            ));
-        }
-        Ok(format!("{parent}/{}/", self.collection))
+fn prefix_below(parent: &Parent, request: &Message) -> Result<String, Status> {
+    if parent.read(request)?.split('/').any(|part| part == "-") {
+        return Err(Status::unimplemented(
+            "the store binding does not list across parents (`-`); name one",
+        ));
     }
+    parent.prefix(request)
 }
 
 impl Paging {
@@ -278,6 +274,6 @@ fn check_reply(method: &Method, items: &Field, told: Told) -> Result<(), String>
 /// What may stay empty in a reply that holds all there is (google.aip.dev/158 and 217).
 const KNOWN_IN_REPLY: &[&str] = &["nextpagetoken", "unreachable"];
 
-/// Room for the token at a reply's end. The worst key has a digit in every other byte, so that its
-/// bytes are twice as many ([`encode_text`]), and base64 makes four of three.
-const TOKEN_BYTES_MAX: usize = limits::RESOURCE_KEY_BYTES * 3 + 64;
+/// Room for a row's tag and length, and for the token at a reply's end. The worst key has a digit in
+/// every other byte, so that its bytes are twice as many ([`encode_text`]).
+const OVERHEAD_MAX: usize = page_overhead(limits::RESOURCE_KEY_BYTES * 2);

@@ -19,6 +19,7 @@ mod key;
 mod list;
 mod name;
 mod op;
+mod parent;
 mod reply;
 mod request;
 mod resource;

@@ -21,6 +21,8 @@ pub(super) enum Verb {
     Create,
     /// New or in place of the old: the name does not tell.
     Save,
+    /// New and in place of the old, whichever it is.
+    Upsert,
     /// One, or all.
     Get,
     /// All, or some.
@@ -47,7 +49,7 @@ impl Verb {
     pub(super) fn ops(self) -> &'static [Op] {
         match self {
             Self::Create => &[Op::Create],
-            Self::Save => &[Op::Create, Op::Update],
+            Self::Save | Self::Upsert => &[Op::Create, Op::Update],
             Self::Get => &[Op::Get, Op::List],
             Self::List | Self::Search => &[Op::List],
             Self::Update | Self::Patch => &[Op::Update],
@@ -220,10 +222,8 @@ const VERBS: &[(Verb, &[&str])] = &[
         Verb::Create,
         &["add", "create", "insert", "new", "register"],
     ),
-    (
-        Verb::Save,
-        &["put", "save", "set", "store", "upsert", "write"],
-    ),
+    (Verb::Save, &["put", "save", "set", "store", "write"]),
+    (Verb::Upsert, &["upsert"]),
     (
         Verb::Get,
         &[

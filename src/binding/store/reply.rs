@@ -81,6 +81,11 @@ impl Reply {
         }
     }
 
+    /// Whether it holds the resource.
+    pub(super) fn has_row(&self) -> bool {
+        matches!(self, Self::Row | Self::RowIn(_))
+    }
+
     /// The reply for one stored row.
     pub(super) fn make(
         &self,

@@ -115,8 +115,8 @@ impl Rows {
         digits: &'a mut itoa::Buffer,
     ) -> Result<Key<'a>, Status> {
         let count = self.store.next(&self.sequence).await.map_err(from_store)?;
-        Key::counted(&self.resource.key().kind(), prefix, count, digits).ok_or_else(|| {
-            let key = self.resource.key();
+        let key = self.resource.key();
+        Key::counted(key, prefix, count, digits)?.ok_or_else(|| {
             Status::resource_exhausted(format!(
                 "`{}` is {}, and there is no free one left to count to; set it yourself",
                 key.full_name(),
@@ -148,17 +148,22 @@ impl Rows {
 
     /// # Errors
     /// DATA_LOSS if the row is no encoding of the resource.
-    pub(super) fn decode(&self, row: &Row) -> Result<Message, Status> {
+    pub(super) fn decode(&self, key: &Key<'_>, row: &Row) -> Result<Message, Status> {
         // What was taken once can be read: the limit was that of the call that brought it.
-        Message::decode_within(self.message_type(), row.value.clone(), usize::MAX)
-            .map_err(|error| Status::data_loss(format!("a stored row cannot be read: {error}")))
+        Message::decode_within(self.message_type(), row.value.clone(), usize::MAX).map_err(
+            |error| {
+                let what = self.named(key);
+                Status::data_loss(format!("{what} is stored, but cannot be read: {error}"))
+            },
+        )
     }
 
     /// # Errors
     /// NOT_FOUND if there is none.
     pub(super) async fn get(&self, key: &Key<'_>) -> Result<Row, Status> {
         let row = self.with_bytes(key, |bytes| self.store.get(bytes)).await;
-        row.map_err(from_store)?.ok_or_else(|| self.not_found(key))
+        let row = row.map_err(|error| self.unreadable(key, error))?;
+        row.ok_or_else(|| self.not_found(key))
     }
 
     /// At most `rows_max` rows after a key, of those whose keys begin with `prefix`.
@@ -199,6 +204,19 @@ impl Rows {
         self.put(key, row, Precondition::Revision(read)).await
     }
 
+    /// Deletes a row whatever it is, be it damaged.
+    ///
+    /// # Errors
+    /// NOT_FOUND if there is none.
+    pub(super) async fn delete_unread(&self, key: &Key<'_>) -> Result<(), Status> {
+        let is_there = Precondition::Present;
+        let commit = self.with_bytes(key, |bytes| self.store.commit_one(bytes, None, is_there));
+        match applied(commit.await)? {
+            true => Ok(()),
+            false => Err(self.not_found(key)),
+        }
+    }
+
     /// Deletes a row, and tells what it was.
     ///
     /// # Errors
@@ -228,7 +246,8 @@ impl Rows {
     /// Stores a resource; `false` if the precondition does not hold.
     ///
     /// # Errors
-    /// INVALID_ARGUMENT if a field is missing that proto2 requires.
+    /// INVALID_ARGUMENT if a field is missing that proto2 requires, RESOURCE_EXHAUSTED if no reply
+    /// could hold the resource.
     async fn put(
         &self,
         key: &Key<'_>,
@@ -237,7 +256,10 @@ impl Rows {
     ) -> Result<bool, Status> {
         let is_keyed = self.is_keyed(row)?;
         self.check_required(row, is_keyed)?;
-        let put = |key: &[u8], value: &[u8]| self.store.commit_one(key, Some(value), precondition);
+        let put = |key: &[u8], value: &[u8]| {
+            self.check_fits(key, value)?;
+            Ok::<_, Status>(self.store.commit_one(key, Some(value), precondition))
+        };
         let commit = self.with_bytes(key, |bytes| {
             if is_keyed {
                 return row.with_encoded(|value| put(bytes, value));
@@ -247,7 +269,24 @@ impl Rows {
             let (key, value) = bytes.split_at(key_bytes);
             put(key, value)
         });
-        applied(commit.await)
+        applied(commit?.await)
+    }
+
+    /// What is stored must be found again: one page of a list must hold the resource and the token
+    /// that names it, the longest of the replies that it stands in.
+    fn check_fits(&self, key: &[u8], value: &[u8]) -> Result<(), Status> {
+        let key_bytes = key.len().saturating_sub(self.prefix.len());
+        let room = self
+            .reply_bytes_max
+            .saturating_sub(page_overhead(key_bytes));
+        if value.len() <= room {
+            return Ok(());
+        }
+        let (of, length) = (self.message_type().full_name(), value.len());
+        Err(Status::resource_exhausted(format!(
+            "the {of} has {length} bytes; one with this key has at most {room}, so that a reply can \
+             hold it"
+        )))
     }
 
     /// What is not there must not be required, save for the key that it is given.
@@ -276,6 +315,14 @@ impl Rows {
         answer
     }
 
+    /// Which resource is damaged, so that it can be deleted.
+    fn unreadable(&self, key: &Key<'_>, error: StoreError) -> Status {
+        match error.is_corrupt() {
+            true => Status::data_loss(format!("{}: the store: {error}", self.named(key))),
+            false => from_store(error),
+        }
+    }
+
     fn not_found(&self, key: &Key<'_>) -> Status {
         Status::not_found(format!("no {}", self.named(key)))
     }
@@ -283,6 +330,12 @@ impl Rows {
     fn message_type(&self) -> &MessageType {
         self.resource.message_type()
     }
+}
+
+/// How many bytes a page of one row has at most beside the row's value: two fields' tags and lengths,
+/// and the key in base64, which makes four of three.
+pub(super) const fn page_overhead(key_bytes: usize) -> usize {
+    2 * FIELD_BYTES_MAX + key_bytes.div_ceil(3) * 4
 }
 
 /// Whether a commit was made; `false` if its precondition did not hold.
@@ -297,6 +350,9 @@ fn applied(commit: Result<Revision, StoreError>) -> Result<bool, Status> {
 thread_local! {
     static BYTES: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
 }
+
+/// The longest tag and the longest length of a message.
+const FIELD_BYTES_MAX: usize = 5 + 5;
 
 /// The first byte of a row's key.
 const ROW: u8 = 1;

@@ -67,7 +67,7 @@ impl Update {
         let mask = self
             .mask
             .as_ref()
-            .map(|mask| FieldMask::read(&request, mask));
+            .map(|mask| FieldMask::read(&request, mask, rows.resource().message_type()));
         let mask = mask.transpose()?.flatten();
         let beside = self
             .key
@@ -94,7 +94,7 @@ async fn merge(
 ) -> Result<Message, Status> {
     for _ in 0..limits::UPDATE_ATTEMPTS_MAX {
         let old = rows.get(key).await?;
-        let mut merged = rows.decode(&old)?;
+        let mut merged = rows.decode(key, &old)?;
         mask.apply(new, &mut merged)?;
         let row = merged.as_ref();
         if rows.replace_if(key, row, old.revision).await? {
