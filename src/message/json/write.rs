@@ -77,10 +77,9 @@ impl Writer<'_> {
     }
 
     fn fields(&mut self, message: MessageRef<'_>) -> Written {
-        let mut set = message.set_values();
         match self.options.defaults {
-            true => self.fields_and_defaults(message, set.peekable()),
-            false => set.try_for_each(|(slot, value)| self.field(message, slot, value)),
+            true => self.fields_and_defaults(message, message.set_values().peekable()),
+            false => message.try_each_set(|slot, value| self.field(message, slot, value)),
         }
     }
 

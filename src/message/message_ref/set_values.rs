@@ -37,6 +37,25 @@ impl<'a> MessageRef<'a> {
         }
     }
 
+    /// Does something with each of them, until it fails: as iterating does, and without keeping a place.
+    #[inline]
+    pub(in crate::message) fn try_each_set<E>(
+        self,
+        mut with: impl FnMut(u16, ValueRef<'a>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        match self.set_values().slots {
+            Slots::All(mut slots) => slots.try_for_each(|slot| match self.set_value(slot) {
+                Some(value) => with(slot, value),
+                None => Ok(()),
+            }),
+            slots => {
+                let message = self;
+                let mut values = SetValues { message, slots };
+                values.try_for_each(|(slot, value)| with(slot, value))
+            }
+        }
+    }
+
     fn found(self) -> BTreeMap<u16, Range<usize>> {
         let mut found = scan::found(self.tables(), self.layout, self.records());
         for (slot, value) in &self.slots.values {
