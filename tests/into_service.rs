@@ -10,7 +10,9 @@ use std::{
     },
 };
 
-use reflectd::{Call, Message, RawMessage, Replies, Schema, Server, Status, Streaming};
+use reflectd::{
+    Call, ConnectionLimits, Message, RawMessage, Replies, Schema, Server, Status, Streaming,
+};
 use support::{Client, soon};
 use tokio::{net::TcpListener, sync::Notify};
 
@@ -108,6 +110,42 @@ fn person(name: &str) -> Vec<u8> {
     bytes.extend(name.as_bytes());
     bytes
 }
+
+/// Each stream has sent a reply of which all is read, and stays open.
+#[tokio::test]
+async fn what_was_sent_is_not_held_of_the_memory_budget() {
+    let handler = async |_: RawMessage, mut replies: Replies<RawMessage>| {
+        replies.send(RawMessage::new(vec![7; REPLY_BYTES])).await?;
+        std::future::pending().await
+    };
+    let mut limits = ConnectionLimits::default();
+    limits.in_flight_bytes = 10 * REPLY_BYTES;
+    let schema = Schema::compile(["proto/greeter.proto"], ["proto"]).unwrap();
+    let service = Server::builder(schema)
+        .connection_limits(limits)
+        .server_streaming("/greeter.Greeter/GreetRepeatedly", handler)
+        .build()
+        .unwrap()
+        .into_service();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = axum::Router::new().fallback_service(service);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let client = Client::connect(address).await;
+    let mut open = Vec::new();
+    for stream in 0..30 {
+        let mut call = client.stream("/greeter.Greeter/GreetRepeatedly").await;
+        call.send("").await;
+        call.close();
+        let reply = soon("the reply", call.next()).await;
+        let bytes = reply.map(|reply| reply.len());
+        assert_eq!(bytes, Some(REPLY_BYTES), "stream {stream}");
+        open.push(call);
+    }
+}
+
+const REPLY_BYTES: usize = 120_000;
 
 #[tokio::test]
 async fn calls_of_every_kind_are_answered() {
