@@ -1,7 +1,10 @@
 //! Values that are looked at without tables: numbers, strings and keys of maps.
 
 use super::Why;
-use crate::{message::wire, schema::layout::FieldType};
+use crate::{
+    message::{utf8::is_utf8, wire},
+    schema::layout::FieldType,
+};
 
 /// A value that is looked at without tables.
 pub(super) enum Scalar {
@@ -64,25 +67,4 @@ pub(super) fn hash(key: &[u8]) -> usize {
     };
     let mixed = (ends ^ key.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 58) as usize
-}
-
-/// Short texts, which most are, and long ones of ASCII are known for UTF-8 at a glance.
-#[inline]
-fn is_utf8(text: &[u8]) -> bool {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let high = match (text.first_chunk(), text.last_chunk()) {
-        (Some(first), Some(last)) if text.len() <= 16 => {
-            (u64::from_le_bytes(*first) | u64::from_le_bytes(*last)) & HIGH
-        }
-        (None, None) => text.iter().fold(0, |all, byte| all | u64::from(*byte)) & 0x80,
-        _ => return is_long_utf8(text),
-    };
-    high == 0 || std::str::from_utf8(text).is_ok()
-}
-
-fn is_long_utf8(text: &[u8]) -> bool {
-    match text.len() {
-        0..64 => text.is_ascii() || std::str::from_utf8(text).is_ok(),
-        _ => simdutf8::basic::from_utf8(text).is_ok(),
-    }
 }
