@@ -6,20 +6,36 @@
 use ascii::AsAsciiStr as _;
 
 /// Whether bytes are UTF-8.
-#[inline]
+#[inline(always)]
 pub(super) fn is_utf8(text: &[u8]) -> bool {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let high = match (text.first_chunk(), text.last_chunk()) {
-        (Some(first), Some(last)) if text.len() <= 16 => {
-            (u64::from_le_bytes(*first) | u64::from_le_bytes(*last)) & HIGH
-        }
-        (None, None) => text.iter().fold(0, |all, byte| all | u64::from(*byte)) & 0x80,
-        _ => return is_long_utf8(text),
-    };
-    high == 0 || std::str::from_utf8(text).is_ok()
+    is_short_ascii(text) || is_other_utf8(text)
 }
 
-fn is_long_utf8(text: &[u8]) -> bool {
+/// Both halves are looked at in one go; they may overlap.
+#[inline(always)]
+fn is_short_ascii(text: &[u8]) -> bool {
+    const HIGH: u64 = 0x8080_8080_8080_8080;
+    const WIDE_HIGH: u128 = (HIGH as u128) << 64 | HIGH as u128;
+    match text.len() {
+        0..8 => text.iter().fold(0, |all, byte| all | byte) < 0x80,
+        8..=16 => match (text.first_chunk(), text.last_chunk()) {
+            (Some(first), Some(last)) => {
+                (u64::from_le_bytes(*first) | u64::from_le_bytes(*last)) & HIGH == 0
+            }
+            _ => false,
+        },
+        17..=32 => match (text.first_chunk(), text.last_chunk()) {
+            (Some(first), Some(last)) => {
+                (u128::from_le_bytes(*first) | u128::from_le_bytes(*last)) & WIDE_HIGH == 0
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+#[inline(never)]
+fn is_other_utf8(text: &[u8]) -> bool {
     match text.len() {
         0..SIMD_BYTES_MIN => text.is_ascii() || std::str::from_utf8(text).is_ok(),
         _ => simdutf8::basic::from_utf8(text).is_ok(),

@@ -3,44 +3,53 @@
 use super::Why;
 use crate::{
     message::{utf8::is_utf8, wire},
-    schema::layout::FieldType,
+    schema::layout::{FieldType, WireType},
 };
 
 /// A value that is looked at without tables.
 pub(super) enum Scalar {
-    /// Its entry.
-    Read(u32),
+    /// Where it ends.
+    Read(usize),
     Wrong(Why),
     /// It is none.
     Other,
 }
 
+/// Looks at a value behind its key, which is one of its type.
 #[inline(always)]
-pub(super) fn scalar(field_type: FieldType, bytes: &[u8], at: &mut usize) -> Scalar {
-    let value_at = *at;
-    let read = match field_type {
-        FieldType::String => match wire::delimited(bytes, at) {
-            Some(text) if is_utf8(text) => Some(()),
-            Some(_) => return Scalar::Wrong(Why::Utf8),
-            None => None,
-        },
-        FieldType::Bytes => wire::delimited(bytes, at).map(|_| ()),
-        FieldType::Message | FieldType::Group | FieldType::ClosedEnum => return Scalar::Other,
-        FieldType::Fixed32 | FieldType::Sfixed32 | FieldType::Float => {
-            wire::skip_bytes(bytes, at, 4)
+pub(super) fn scalar(field_type: FieldType, key: u32, bytes: &[u8], at: usize) -> Scalar {
+    const VARINT: u32 = WireType::Varint as u32;
+    const LEN: u32 = WireType::Len as u32;
+    const I64: u32 = WireType::I64 as u32;
+    const I32: u32 = WireType::I32 as u32;
+    let mut end = at;
+    match key & 7 {
+        LEN => {
+            if field_type == FieldType::Message {
+                return Scalar::Other;
+            }
+            let Some(text) = wire::delimited(bytes, &mut end) else {
+                return Scalar::Wrong(Why::Cut);
+            };
+            if field_type == FieldType::String && !is_utf8(text) {
+                return Scalar::Wrong(Why::Utf8);
+            }
         }
-        FieldType::Fixed64 | FieldType::Sfixed64 | FieldType::Double => {
-            wire::skip_bytes(bytes, at, 8)
+        VARINT => {
+            if field_type == FieldType::ClosedEnum {
+                return Scalar::Other;
+            }
+            let Some(behind) = wire::varint_end(bytes, at) else {
+                return Scalar::Wrong(Why::Varint);
+            };
+            end = behind;
         }
-        _ => match wire::skip_varint(bytes, at) {
-            Some(()) => Some(()),
-            None => return Scalar::Wrong(Why::Varint),
-        },
-    };
-    match read {
-        Some(()) => Scalar::Read(value_at as u32),
-        None => Scalar::Wrong(Why::Cut),
+        I64 if wire::skip_bytes(bytes, &mut end, 8).is_some() => {}
+        I32 if wire::skip_bytes(bytes, &mut end, 4).is_some() => {}
+        I64 | I32 => return Scalar::Wrong(Why::Cut),
+        _ => return Scalar::Other,
     }
+    Scalar::Read(end)
 }
 
 /// The hash of a map's key. What is written in several ways is the same number.
