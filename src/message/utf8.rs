@@ -17,7 +17,13 @@ fn is_short_ascii(text: &[u8]) -> bool {
     const HIGH: u64 = 0x8080_8080_8080_8080;
     const WIDE_HIGH: u128 = (HIGH as u128) << 64 | HIGH as u128;
     match text.len() {
-        0..8 => text.iter().fold(0, |all, byte| all | byte) < 0x80,
+        0..4 => text.iter().fold(0, |all, byte| all | byte) < 0x80,
+        4..8 => match (text.first_chunk(), text.last_chunk()) {
+            (Some(first), Some(last)) => {
+                (u32::from_le_bytes(*first) | u32::from_le_bytes(*last)) & HIGH as u32 == 0
+            }
+            _ => false,
+        },
         8..=16 => match (text.first_chunk(), text.last_chunk()) {
             (Some(first), Some(last)) => {
                 (u64::from_le_bytes(*first) | u64::from_le_bytes(*last)) & HIGH == 0

@@ -319,20 +319,33 @@ fn count_varints(packed: &[u8]) -> Option<usize> {
 /// A bit for each of up to 64 bytes, set if it says that more follow.
 #[inline]
 fn more_follow(block: &[u8]) -> u64 {
-    // Puts the high bits of eight bytes, moved down by seven, next to each other at the top.
-    const GATHER: u64 = 0x0102_0408_1020_4080;
     let (eights, rest) = block.as_chunks::<8>();
     let (mut all, mut shift) = (0, 0);
     for eight in eights {
-        let high = u64::from_le_bytes(*eight) & HIGH;
-        all |= ((high >> 7).wrapping_mul(GATHER) >> 56) << shift;
+        all |= gathered(*eight) << shift;
         shift += 8;
     }
-    for byte in rest {
-        all |= u64::from(byte >> 7) << shift;
-        shift += 1;
+    match block.last_chunk() {
+        Some(last) if !rest.is_empty() => {
+            // Some of these were seen before.
+            all |= gathered(*last) << (block.len() - 8);
+        }
+        _ => {
+            for byte in rest {
+                all |= u64::from(byte >> 7) << shift;
+                shift += 1;
+            }
+        }
     }
     all
+}
+
+/// The high bits of eight bytes next to each other.
+#[inline]
+fn gathered(eight: [u8; 8]) -> u64 {
+    // Puts them, moved down by seven, next to each other at the top.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    ((u64::from_le_bytes(eight) & HIGH) >> 7).wrapping_mul(GATHER) >> 56
 }
 
 /// Whether nine bytes in a row say that more follow, as only in the longest of varints, in a block or

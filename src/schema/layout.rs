@@ -123,6 +123,14 @@ impl Tables {
     /// If there is no type of that index; indexes come from these tables only.
     #[inline]
     pub(crate) fn layout(&self, index: u32) -> &Layout {
+        match self.types[index as usize].layout.get() {
+            Some(layout) => layout,
+            None => self.make_layout(index),
+        }
+    }
+
+    #[cold]
+    fn make_layout(&self, index: u32) -> &Layout {
         let of = &self.types[index as usize];
         of.layout
             .get_or_init(|| Layout::new(self, &of.descriptor, index))

@@ -203,6 +203,13 @@ impl<'a> Decoder<'a> {
     ) -> Result<Option<u32>, Box<Fault>> {
         let bytes = &self.bytes[..limit];
         let value_at = *at;
+        if field.field_type.is_message() {
+            let node = self.inner(open, bytes, at, field)?;
+            return Ok(Some(match node.exists() {
+                true => node.0 | IS_NODE,
+                false => value_at as u32,
+            }));
+        }
         match scalar(field.field_type, field.value_key(), bytes, value_at) {
             Scalar::Read(end) => {
                 *at = end;
@@ -211,18 +218,11 @@ impl<'a> Decoder<'a> {
             Scalar::Wrong(why) => return Err(Fault::new(why, value_at)),
             Scalar::Other => {}
         }
-        if field.field_type == FieldType::ClosedEnum {
-            let Some(number) = wire::number(field.field_type, bytes, at) else {
-                return Err(Fault::new(Why::Varint, value_at));
-            };
-            let named = self.tables.enum_layout(field.inner).name(number as i32);
-            return Ok(named.map(|_| value_at as u32));
-        }
-        let node = self.inner(open, bytes, at, field)?;
-        Ok(Some(match node.exists() {
-            true => node.0 | IS_NODE,
-            false => value_at as u32,
-        }))
+        let Some(number) = wire::number(field.field_type, bytes, at) else {
+            return Err(Fault::new(Why::Varint, value_at));
+        };
+        let named = self.tables.enum_layout(field.inner).name(number as i32);
+        Ok(named.map(|_| value_at as u32))
     }
 
     /// Reads a message or group that is the value of a field.

@@ -68,11 +68,12 @@ pub(super) fn hash_of(field_type: FieldType, bytes: &[u8], mut at: usize) -> usi
 /// A number below 64 that is mostly another for another key.
 #[inline]
 pub(super) fn hash(key: &[u8]) -> usize {
-    let ends = match (key.first_chunk(), key.last_chunk()) {
-        (Some(first), Some(last)) => {
-            u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(29)
-        }
-        _ => key.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)),
+    let ends = if let (Some(first), Some(last)) = (key.first_chunk(), key.last_chunk()) {
+        u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(29)
+    } else if let (Some(first), Some(last)) = (key.first_chunk(), key.last_chunk()) {
+        u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
+    } else {
+        key.iter().fold(0, |all, byte| all << 8 | u64::from(*byte))
     };
     let mixed = (ends ^ key.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 58) as usize
