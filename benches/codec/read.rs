@@ -5,7 +5,7 @@
 
 use prost_reflect::{DynamicMessage, MapKey, Value};
 use reflectd::{
-    message::{MapKeyRef, MessageRef, ValueRef},
+    message::{FieldError, ListRef, MapKeyRef, MessageRef, ValueRef},
     schema::{Field, Kind, MessageType},
 };
 
@@ -13,17 +13,24 @@ use crate::generated::{Batch, Numbers, Record, User};
 
 /// A generated type.
 pub(crate) trait Sum {
+    /// How a message of the type is read.
+    type Read: Read;
+
     /// The sum of all that is in it.
     fn sum(&self) -> u64;
 }
 
 impl Sum for User {
+    type Read = UserFields;
+
     fn sum(&self) -> u64 {
         text(&self.id) + text(&self.name) + text(&self.description)
     }
 }
 
 impl Sum for Batch {
+    type Read = BatchFields;
+
     fn sum(&self) -> u64 {
         let records = self.records.iter().map(Sum::sum);
         let owner = self.owner.as_ref().map_or(0, Sum::sum);
@@ -34,6 +41,8 @@ impl Sum for Batch {
 }
 
 impl Sum for Record {
+    type Read = RecordFields;
+
     fn sum(&self) -> u64 {
         let position = self.position.as_ref().map_or(0, |position| {
             double(position.latitude)
@@ -67,6 +76,8 @@ impl Sum for Record {
 }
 
 impl Sum for Numbers {
+    type Read = NumbersFields;
+
     fn sum(&self) -> u64 {
         let integers = self.integers.iter().map(|value| integer(*value));
         let deltas = self.deltas.iter().map(|value| integer((*value).into()));
@@ -116,102 +127,227 @@ fn sum_reflected_value(value: &Value) -> u64 {
     }
 }
 
-/// The handles of a type's fields, resolved once, and of those of its sub-messages.
-pub(crate) struct Reader {
-    fields: Vec<(Field, Read)>,
+/// How a handler that knows its schema reads a type: by the handles of its fields, resolved once.
+pub(crate) trait Read {
+    fn new(message_type: &MessageType) -> Self;
+
+    /// The sum of all that is in a message.
+    fn sum(&self, message: MessageRef<'_>) -> Result<u64, FieldError>;
+
+    /// The same by the index of each element, for a type that has nothing but lists of numbers.
+    fn sum_by_index(&self, _message: MessageRef<'_>) -> Option<u64> {
+        None
+    }
 }
 
-/// How a field is read: the getter that a handler that knows its schema calls.
-enum Read {
-    Text,
-    Bytes,
-    Bool,
-    Integer,
-    Unsigned,
-    Double,
-    Enum,
-    Message(Reader),
-    Messages(Reader),
-    Numbers,
-    Texts,
+pub(crate) struct UserFields {
+    id: Field,
+    name: Field,
+    description: Field,
 }
 
-impl Reader {
-    /// For a type that does not contain itself.
-    pub(crate) fn new(message_type: &MessageType) -> Self {
-        let fields = message_type.fields().map(|field| {
-            let read = match field.kind() {
-                _ if field.is_map() => Read::Texts,
-                Kind::Message(of) if field.is_list() => Read::Messages(Self::new(&of)),
-                _ if field.is_list() => Read::Numbers,
-                Kind::Message(of) => Read::Message(Self::new(&of)),
-                Kind::String => Read::Text,
-                Kind::Bytes => Read::Bytes,
-                Kind::Bool => Read::Bool,
-                Kind::Enum(_) => Read::Enum,
-                Kind::Float | Kind::Double => Read::Double,
-                Kind::Uint32 | Kind::Uint64 | Kind::Fixed32 | Kind::Fixed64 => Read::Unsigned,
-                _ => Read::Integer,
-            };
-            (field, read)
-        });
+impl Read for UserFields {
+    fn new(message_type: &MessageType) -> Self {
+        let field = |name| handle(message_type, name);
         Self {
-            fields: fields.collect(),
+            id: field("id"),
+            name: field("name"),
+            description: field("description"),
         }
     }
 
-    /// The sum of all that is in a message.
-    pub(crate) fn sum(&self, message: MessageRef<'_>) -> u64 {
-        let values = self.fields.iter().map(|(field, read)| match read {
-            Read::Text => message.str(field).map(text),
-            Read::Bytes => message.bytes(field).map(bytes),
-            Read::Bool => message.bool(field).map(u64::from),
-            Read::Integer => message.i64(field).map(integer),
-            Read::Unsigned => message.u64(field),
-            Read::Double => message.f64(field).map(double),
-            Read::Enum => message
-                .enum_number(field)
-                .map(|value| integer(value.into())),
-            Read::Message(reader) => {
-                let inner = message.message(field);
-                inner.map(|inner| inner.map_or(0, |inner| reader.sum(inner)))
-            }
-            Read::Messages(reader) => message.list(field).map(|items| {
-                let items = items.iter().filter_map(ValueRef::as_message);
-                items
-                    .map(|item| reader.sum(item))
-                    .fold(0, u64::wrapping_add)
-            }),
-            Read::Numbers => message
-                .list(field)
-                .map(|items| items.iter().map(number).fold(0, u64::wrapping_add)),
-            Read::Texts => message.map(field).map(|entries| {
-                let entries = entries.iter().map(|(key, value)| match key {
-                    MapKeyRef::Str(key) => text(key) + value.as_str().map_or(0, text),
-                    _ => 0,
-                });
-                entries.fold(0, u64::wrapping_add)
-            }),
+    fn sum(&self, user: MessageRef<'_>) -> Result<u64, FieldError> {
+        Ok(text(user.str(&self.id)?)
+            + text(user.str(&self.name)?)
+            + text(user.str(&self.description)?))
+    }
+}
+
+pub(crate) struct BatchFields {
+    tenant: Field,
+    records: Field,
+    owner: Field,
+    record: RecordFields,
+    user: UserFields,
+}
+
+impl Read for BatchFields {
+    fn new(message_type: &MessageType) -> Self {
+        let field = |name| handle(message_type, name);
+        Self {
+            tenant: field("tenant"),
+            records: field("records"),
+            owner: field("owner"),
+            record: RecordFields::new(&inner(&field("records"))),
+            user: UserFields::new(&inner(&field("owner"))),
+        }
+    }
+
+    fn sum(&self, batch: MessageRef<'_>) -> Result<u64, FieldError> {
+        let mut sum = text(batch.str(&self.tenant)?);
+        for item in batch
+            .list(&self.records)?
+            .iter()
+            .filter_map(ValueRef::as_message)
+        {
+            sum = sum.wrapping_add(self.record.sum(item)?);
+        }
+        if let Some(owner) = batch.message(&self.owner)? {
+            sum = sum.wrapping_add(self.user.sum(owner)?);
+        }
+        Ok(sum)
+    }
+}
+
+pub(crate) struct RecordFields {
+    id: Field,
+    kind: Field,
+    name: Field,
+    source: Field,
+    trace: Field,
+    score: Field,
+    position: Field,
+    labels: Field,
+    samples: Field,
+    payload: Field,
+    created: Field,
+    attempts: Field,
+    active: Field,
+    delta: Field,
+    place: PositionFields,
+}
+
+impl Read for RecordFields {
+    fn new(message_type: &MessageType) -> Self {
+        let field = |name| handle(message_type, name);
+        Self {
+            id: field("id"),
+            kind: field("kind"),
+            name: field("name"),
+            source: field("source"),
+            trace: field("trace"),
+            score: field("score"),
+            position: field("position"),
+            labels: field("labels"),
+            samples: field("samples"),
+            payload: field("payload"),
+            created: field("created"),
+            attempts: field("attempts"),
+            active: field("active"),
+            delta: field("delta"),
+            place: PositionFields::new(&inner(&field("position"))),
+        }
+    }
+
+    fn sum(&self, record: MessageRef<'_>) -> Result<u64, FieldError> {
+        let position = match record.message(&self.position)? {
+            Some(position) => self.place.sum(position)?,
+            None => 0,
+        };
+        let labels = record.map(&self.labels)?.iter().map(|entry| match entry {
+            (MapKeyRef::Str(key), value) => text(key) + value.as_str().map_or(0, text),
+            _ => 0,
         });
-        let values = values.map(|value| value.expect("the handle is the type's"));
-        values.fold(0, u64::wrapping_add)
+        let sums = [
+            record.u64(&self.id)?,
+            integer(record.enum_number(&self.kind)?.into()),
+            text(record.str(&self.name)?),
+            text(record.str(&self.source)?),
+            text(record.str(&self.trace)?),
+            double(record.f64(&self.score)?),
+            position,
+            labels.fold(0, u64::wrapping_add),
+            numbers(record.list(&self.samples)?),
+            bytes(record.bytes(&self.payload)?),
+            integer(record.i64(&self.created)?),
+            record.u32(&self.attempts)?.into(),
+            record.bool(&self.active)?.into(),
+            integer(record.i32(&self.delta)?.into()),
+        ];
+        Ok(sums.into_iter().fold(0, u64::wrapping_add))
+    }
+}
+
+pub(crate) struct PositionFields {
+    latitude: Field,
+    longitude: Field,
+    altitude: Field,
+}
+
+impl Read for PositionFields {
+    fn new(message_type: &MessageType) -> Self {
+        let field = |name| handle(message_type, name);
+        Self {
+            latitude: field("latitude"),
+            longitude: field("longitude"),
+            altitude: field("altitude"),
+        }
     }
 
-    /// Whether all fields are lists of numbers.
-    pub(crate) fn has_only_numbers(&self) -> bool {
-        let mut reads = self.fields.iter().map(|(_, read)| read);
-        reads.all(|read| matches!(read, Read::Numbers))
+    fn sum(&self, position: MessageRef<'_>) -> Result<u64, FieldError> {
+        Ok(double(position.f64(&self.latitude)?)
+            .wrapping_add(double(position.f64(&self.longitude)?))
+            .wrapping_add(integer(position.i32(&self.altitude)?.into())))
+    }
+}
+
+pub(crate) struct NumbersFields {
+    integers: Field,
+    deltas: Field,
+    doubles: Field,
+    hashes: Field,
+}
+
+impl NumbersFields {
+    fn lists<'a>(&self, message: MessageRef<'a>) -> Result<[ListRef<'a>; 4], FieldError> {
+        Ok([
+            message.list(&self.integers)?,
+            message.list(&self.deltas)?,
+            message.list(&self.doubles)?,
+            message.list(&self.hashes)?,
+        ])
+    }
+}
+
+impl Read for NumbersFields {
+    fn new(message_type: &MessageType) -> Self {
+        let field = |name| handle(message_type, name);
+        Self {
+            integers: field("integers"),
+            deltas: field("deltas"),
+            doubles: field("doubles"),
+            hashes: field("hashes"),
+        }
     }
 
-    /// The sum of the elements of the lists of numbers, each by its index.
-    pub(crate) fn sum_by_index(&self, message: MessageRef<'_>) -> u64 {
-        let lists = self.fields.iter().map(|(field, _)| {
-            let list = message.list(field).expect("the handle is the type's");
+    fn sum(&self, message: MessageRef<'_>) -> Result<u64, FieldError> {
+        let lists = self.lists(message)?;
+        Ok(lists.map(numbers).into_iter().fold(0, u64::wrapping_add))
+    }
+
+    fn sum_by_index(&self, message: MessageRef<'_>) -> Option<u64> {
+        let lists = self.lists(message).ok()?;
+        let sums = lists.into_iter().map(|list| {
             let items = (0..list.len()).filter_map(|index| list.get(index));
             items.map(number).fold(0, u64::wrapping_add)
         });
-        lists.fold(0, u64::wrapping_add)
+        Some(sums.fold(0, u64::wrapping_add))
     }
+}
+
+fn handle(message_type: &MessageType, name: &str) -> Field {
+    message_type.field(name).expect("codec.proto has it")
+}
+
+fn inner(field: &Field) -> MessageType {
+    match field.kind() {
+        Kind::Message(inner) => inner,
+        kind => panic!("a message, not {kind:?}"),
+    }
+}
+
+fn numbers(list: ListRef<'_>) -> u64 {
+    list.iter().map(number).fold(0, u64::wrapping_add)
 }
 
 fn number(value: ValueRef<'_>) -> u64 {

@@ -13,6 +13,7 @@ mod entry;
 mod fault;
 mod layout;
 mod merged;
+mod notes;
 mod scalar;
 
 use bytes::Bytes;

@@ -14,7 +14,7 @@ use super::{
     message_ref::HeldRun,
     received::Node,
     scan::{self, is_len},
-    wire,
+    utf8, wire,
 };
 use crate::schema::layout::{FieldLayout, FieldType, WireType};
 
@@ -283,7 +283,7 @@ impl Walk {
             match field.field_type {
                 FieldType::String => {
                     let text = wire::delimited(bytes, &mut self.at)?;
-                    return Some(ValueRef::Str(std::str::from_utf8(text).unwrap_or_default()));
+                    return Some(ValueRef::Str(utf8::text(text)));
                 }
                 FieldType::Bytes => {
                     return Some(ValueRef::Bytes(wire::delimited(bytes, &mut self.at)?));

@@ -32,6 +32,7 @@ mod scan;
 mod serde;
 mod setters;
 mod text;
+mod utf8;
 mod value;
 mod value_ref;
 mod wire;

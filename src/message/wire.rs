@@ -40,7 +40,6 @@ fn longer_varint(bytes: &[u8], at: usize) -> (u64, usize) {
 /// The varint at the beginning of eight bytes, and its length; `None` if it does not end in them.
 #[inline]
 fn varint_of_eight(eight: [u8; 8]) -> Option<(u64, usize)> {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
     let word = u64::from_le_bytes(eight);
     let ends = !word & HIGH;
     if ends == 0 {
@@ -72,12 +71,35 @@ fn longest_varint(bytes: &[u8]) -> (u64, usize) {
 /// Reads over a varint.
 #[inline]
 pub(super) fn skip_varint(bytes: &[u8], at: &mut usize) -> Option<()> {
-    varint(bytes, at).map(|_| ())
+    *at = varint_end(bytes, *at)?;
+    Some(())
+}
+
+/// Where a varint ends.
+#[inline(always)]
+pub(super) fn varint_end(bytes: &[u8], at: usize) -> Option<usize> {
+    let rest = bytes.get(at..)?;
+    if *rest.first()? < 0x80 {
+        return Some(at + 1);
+    }
+    if let Some(eight) = rest.first_chunk() {
+        let ends = !u64::from_le_bytes(*eight) & HIGH;
+        if ends != 0 {
+            return Some(at + ends.trailing_zeros() as usize / 8 + 1);
+        }
+    }
+    let (_, length) = longer_varint(bytes, at);
+    (length > 0).then_some(at + length)
 }
 
 /// Reads a key: field number and wire type. There is no number 0, and none above 2^29 - 1.
-#[inline]
+#[inline(always)]
 pub(super) fn key(bytes: &[u8], at: &mut usize) -> Option<u32> {
+    let first = u32::from(*bytes.get(*at)?);
+    if first < 0x80 {
+        *at += 1;
+        return (first >= 1 << 3).then_some(first);
+    }
     let key = u32::try_from(varint(bytes, at)?).ok()?;
     (key >= 1 << 3).then_some(key)
 }
@@ -297,21 +319,33 @@ fn count_varints(packed: &[u8]) -> Option<usize> {
 /// A bit for each of up to 64 bytes, set if it says that more follow.
 #[inline]
 fn more_follow(block: &[u8]) -> u64 {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    // Puts the high bits of eight bytes, moved down by seven, next to each other at the top.
-    const GATHER: u64 = 0x0102_0408_1020_4080;
     let (eights, rest) = block.as_chunks::<8>();
     let (mut all, mut shift) = (0, 0);
     for eight in eights {
-        let high = u64::from_le_bytes(*eight) & HIGH;
-        all |= ((high >> 7).wrapping_mul(GATHER) >> 56) << shift;
+        all |= gathered(*eight) << shift;
         shift += 8;
     }
-    for byte in rest {
-        all |= u64::from(byte >> 7) << shift;
-        shift += 1;
+    match block.last_chunk() {
+        Some(last) if !rest.is_empty() => {
+            // Some of these were seen before.
+            all |= gathered(*last) << (block.len() - 8);
+        }
+        _ => {
+            for byte in rest {
+                all |= u64::from(byte >> 7) << shift;
+                shift += 1;
+            }
+        }
     }
     all
+}
+
+/// The high bits of eight bytes next to each other.
+#[inline]
+fn gathered(eight: [u8; 8]) -> u64 {
+    // Puts them, moved down by seven, next to each other at the top.
+    const GATHER: u64 = 0x0102_0408_1020_4080;
+    ((u64::from_le_bytes(eight) & HIGH) >> 7).wrapping_mul(GATHER) >> 56
 }
 
 /// Whether nine bytes in a row say that more follow, as only in the longest of varints, in a block or
@@ -336,6 +370,9 @@ pub(super) fn push_varint(out: &mut Vec<u8>, mut value: u64) {
 }
 
 pub(super) const VARINT_BYTES_MAX: usize = 10;
+
+/// The bit of each of eight bytes that says that more follow.
+const HIGH: u64 = 0x8080_8080_8080_8080;
 
 #[cfg(test)]
 mod tests {

@@ -54,7 +54,7 @@ pub(crate) struct Layout {
     pub(crate) infos: Box<[FieldInfo]>,
     /// The members of each oneof, by slot. The oneofs that `optional` makes are not among them.
     pub(crate) oneofs: Box<[Box<[u16]>]>,
-    /// One more than the slot of each small number, 0 for none.
+    /// The slot of each small number, [`NO_SLOT`] where there is none.
     low_numbers: Box<[u16]>,
     /// Slots in the order of the fields' names.
     by_name: Box<[u16]>,
@@ -123,6 +123,14 @@ impl Tables {
     /// If there is no type of that index; indexes come from these tables only.
     #[inline]
     pub(crate) fn layout(&self, index: u32) -> &Layout {
+        match self.types[index as usize].layout.get() {
+            Some(layout) => layout,
+            None => self.make_layout(index),
+        }
+    }
+
+    #[cold]
+    fn make_layout(&self, index: u32) -> &Layout {
         let of = &self.types[index as usize];
         of.layout
             .get_or_init(|| Layout::new(self, &of.descriptor, index))
@@ -217,8 +225,7 @@ impl Layout {
     #[inline]
     pub(crate) fn by_number(&self, number: u32) -> Option<(u16, &FieldLayout)> {
         let slot = match self.low_numbers.get(number as usize) {
-            Some(0) => return None,
-            Some(slot) => slot - 1,
+            Some(slot) => *slot,
             None => self.by_high_number(number)?,
         };
         Some((slot, self.fields.get(usize::from(slot))?))
@@ -280,14 +287,17 @@ static IDS: AtomicU64 = AtomicU64::new(0);
 /// type has none above.
 const LOW_NUMBERS_MAX: u32 = 2048;
 
+/// No type has as many fields.
+const NO_SLOT: u16 = u16::MAX;
+
 fn low_numbers(fields: &[FieldLayout]) -> Box<[u16]> {
     let last = fields
         .iter()
         .map(|field| field.number)
         .take_while(|number| *number < LOW_NUMBERS_MAX.min(16 + 8 * fields.len() as u32))
         .last();
-    let mut slots = vec![0; last.map_or(0, |last| last as usize + 1)];
-    for (slot, field) in (1_u16..).zip(fields) {
+    let mut slots = vec![NO_SLOT; last.map_or(0, |last| last as usize + 1)];
+    for (slot, field) in (0_u16..).zip(fields) {
         if let Some(place) = slots.get_mut(field.number as usize) {
             *place = slot;
         }

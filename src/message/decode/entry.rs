@@ -10,49 +10,52 @@ use crate::{
         received::{Node, run},
         wire,
     },
-    schema::layout::FieldLayout,
+    schema::layout::{FieldLayout, Layout},
 };
 
 impl<'a> Decoder<'a> {
-    /// Reads an entry of a map, a message with the key as field 1 and the value as field 2; gives the
-    /// node of the value and a hash of the key, or `None` if it is to be kept as unknown.
+    /// Reads an entry of a map, a message with the key as field 1 and the value as field 2; gives where
+    /// it ends. One whose value is to be kept as unknown is none of the map's.
+    #[inline(never)]
     pub(super) fn entry(
         &mut self,
         around: &Open<'a>,
-        bytes: &'a [u8],
-        at: &mut usize,
+        slot: u16,
+        key_at: usize,
+        mut at: usize,
         field: &FieldLayout,
-    ) -> Result<Option<(Node, usize)>, Box<Fault>> {
-        let mut here = *at;
-        let Some(limit) = wire::length(bytes, &mut here) else {
-            return Err(Fault::new(Why::Cut, here));
+    ) -> Result<usize, Box<Fault>> {
+        let Some(limit) = wire::length(&self.bytes[..around.limit], &mut at) else {
+            return Err(Fault::new(Why::Cut, at));
         };
-        let bytes = &bytes[..limit];
+        let bytes = &self.bytes[..limit];
         let layout = self.tables.layout(field.inner);
         let (mut node, mut values, mut known) = (Node::NONE, 0, true);
         let mut key_hash = hash(&[]);
-        while here < limit {
-            let key_at = here;
-            let Some(key) = wire::key(bytes, &mut here) else {
-                return Err(Fault::new(Why::Key, key_at));
+        while at < limit {
+            let part_at = at;
+            let Some(key) = wire::key(bytes, &mut at) else {
+                return Err(Fault::new(Why::Key, part_at));
             };
-            let Some((_, part)) = layout.by_number(key >> 3) else {
-                here = self.unknown(bytes, here, key, around.levels)?;
-                continue;
+            let part = match &*layout.fields {
+                [part, _] | [_, part] if part.key == key => part,
+                _ => {
+                    at = self.stray(layout, bytes, (part_at, at), key, around.levels)?;
+                    continue;
+                }
             };
-            if part.value_key() != key {
-                let expected = part.field_type.wire_type();
-                return Err(Fault::new(Why::WireType { expected, key }, key_at));
-            }
-            let value_at = here;
-            let entry = match scalar(part.field_type, bytes, &mut here) {
-                Scalar::Read(entry) => Some(entry),
+            let value_at = at;
+            let entry = match scalar(part.field_type, key, bytes, at) {
+                Scalar::Read(end) => {
+                    at = end;
+                    Some(value_at as u32)
+                }
                 Scalar::Wrong(why) => return Err(Fault::new(why, value_at)),
+                // The entry itself counts as no level, here and wherever else levels are counted.
                 Scalar::Other => {
-                    let mut behind = here;
-                    // The entry itself counts as no level, here and wherever else levels are counted.
-                    let entry = self.value(around, bytes, &mut behind, part)?;
-                    here = behind;
+                    let mut behind = at;
+                    let entry = self.value(around, limit, &mut behind, part)?;
+                    at = behind;
                     entry
                 }
             };
@@ -65,18 +68,38 @@ impl<'a> Decoder<'a> {
                 key_hash = hash_of(part.field_type, bytes, value_at);
             }
         }
-        *at = here;
-        Ok(known.then_some((node, key_hash)))
+        if known && let Some(run) = self.add_elements(around, slot, key_at, 1, node) {
+            add_key(run, key_hash);
+        }
+        Ok(at)
     }
 
-    /// Notes a key of a map: where two may be the same, whoever iterates has to look.
-    pub(super) fn add_key(&mut self, run: usize, bit: usize) {
-        let seen = &mut self.arena[run + run::KEYS + bit / 32];
-        if *seen >> (bit % 32) & 1 == 1 {
-            self.arena[run + run::COUNT] |= run::MAY_REPEAT;
-        } else {
-            *seen |= 1 << (bit % 32);
-        }
+    /// What stands in an entry and is neither key nor value.
+    #[cold]
+    fn stray(
+        &mut self,
+        layout: &Layout,
+        bytes: &[u8],
+        (key_at, at): (usize, usize),
+        key: u32,
+        levels: usize,
+    ) -> Result<usize, Box<Fault>> {
+        let Some((_, part)) = layout.by_number(key >> 3) else {
+            return self.unknown(bytes, at, key, levels);
+        };
+        let expected = part.field_type.wire_type();
+        Err(Fault::new(Why::WireType { expected, key }, key_at))
+    }
+}
+
+/// Notes a key of a map: where two may be the same, whoever iterates has to look.
+#[inline]
+fn add_key(run: &mut [u32; run::WORDS], bit: usize) {
+    let seen = &mut run[run::KEYS + bit / 32];
+    if *seen >> (bit % 32) & 1 == 1 {
+        run[run::COUNT] |= run::MAY_REPEAT;
+    } else {
+        *seen |= 1 << (bit % 32);
     }
 }
 

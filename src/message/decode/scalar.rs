@@ -1,43 +1,55 @@
 //! Values that are looked at without tables: numbers, strings and keys of maps.
 
 use super::Why;
-use crate::{message::wire, schema::layout::FieldType};
+use crate::{
+    message::{utf8::is_utf8, wire},
+    schema::layout::{FieldType, WireType},
+};
 
 /// A value that is looked at without tables.
 pub(super) enum Scalar {
-    /// Its entry.
-    Read(u32),
+    /// Where it ends.
+    Read(usize),
     Wrong(Why),
     /// It is none.
     Other,
 }
 
+/// Looks at a value behind its key, which is one of its type.
 #[inline(always)]
-pub(super) fn scalar(field_type: FieldType, bytes: &[u8], at: &mut usize) -> Scalar {
-    let value_at = *at;
-    let read = match field_type {
-        FieldType::String => match wire::delimited(bytes, at) {
-            Some(text) if is_utf8(text) => Some(()),
-            Some(_) => return Scalar::Wrong(Why::Utf8),
-            None => None,
-        },
-        FieldType::Bytes => wire::delimited(bytes, at).map(|_| ()),
-        FieldType::Message | FieldType::Group | FieldType::ClosedEnum => return Scalar::Other,
-        FieldType::Fixed32 | FieldType::Sfixed32 | FieldType::Float => {
-            wire::skip_bytes(bytes, at, 4)
+pub(super) fn scalar(field_type: FieldType, key: u32, bytes: &[u8], at: usize) -> Scalar {
+    const VARINT: u32 = WireType::Varint as u32;
+    const LEN: u32 = WireType::Len as u32;
+    const I64: u32 = WireType::I64 as u32;
+    const I32: u32 = WireType::I32 as u32;
+    let mut end = at;
+    match key & 7 {
+        LEN => {
+            if field_type == FieldType::Message {
+                return Scalar::Other;
+            }
+            let Some(text) = wire::delimited(bytes, &mut end) else {
+                return Scalar::Wrong(Why::Cut);
+            };
+            if field_type == FieldType::String && !is_utf8(text) {
+                return Scalar::Wrong(Why::Utf8);
+            }
         }
-        FieldType::Fixed64 | FieldType::Sfixed64 | FieldType::Double => {
-            wire::skip_bytes(bytes, at, 8)
+        VARINT => {
+            if field_type == FieldType::ClosedEnum {
+                return Scalar::Other;
+            }
+            let Some(behind) = wire::varint_end(bytes, at) else {
+                return Scalar::Wrong(Why::Varint);
+            };
+            end = behind;
         }
-        _ => match wire::skip_varint(bytes, at) {
-            Some(()) => Some(()),
-            None => return Scalar::Wrong(Why::Varint),
-        },
-    };
-    match read {
-        Some(()) => Scalar::Read(value_at as u32),
-        None => Scalar::Wrong(Why::Cut),
+        I64 if wire::skip_bytes(bytes, &mut end, 8).is_some() => {}
+        I32 if wire::skip_bytes(bytes, &mut end, 4).is_some() => {}
+        I64 | I32 => return Scalar::Wrong(Why::Cut),
+        _ => return Scalar::Other,
     }
+    Scalar::Read(end)
 }
 
 /// The hash of a map's key. What is written in several ways is the same number.
@@ -56,33 +68,13 @@ pub(super) fn hash_of(field_type: FieldType, bytes: &[u8], mut at: usize) -> usi
 /// A number below 64 that is mostly another for another key.
 #[inline]
 pub(super) fn hash(key: &[u8]) -> usize {
-    let ends = match (key.first_chunk(), key.last_chunk()) {
-        (Some(first), Some(last)) => {
-            u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(29)
-        }
-        _ => key.iter().fold(0, |all, byte| all << 8 | u64::from(*byte)),
+    let ends = if let (Some(first), Some(last)) = (key.first_chunk(), key.last_chunk()) {
+        u64::from_le_bytes(*first) ^ u64::from_le_bytes(*last).rotate_left(29)
+    } else if let (Some(first), Some(last)) = (key.first_chunk(), key.last_chunk()) {
+        u64::from(u32::from_le_bytes(*first)) << 32 | u64::from(u32::from_le_bytes(*last))
+    } else {
+        key.iter().fold(0, |all, byte| all << 8 | u64::from(*byte))
     };
     let mixed = (ends ^ key.len() as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (mixed >> 58) as usize
-}
-
-/// Short texts, which most are, and long ones of ASCII are known for UTF-8 at a glance.
-#[inline]
-fn is_utf8(text: &[u8]) -> bool {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    let high = match (text.first_chunk(), text.last_chunk()) {
-        (Some(first), Some(last)) if text.len() <= 16 => {
-            (u64::from_le_bytes(*first) | u64::from_le_bytes(*last)) & HIGH
-        }
-        (None, None) => text.iter().fold(0, |all, byte| all | u64::from(*byte)) & 0x80,
-        _ => return is_long_utf8(text),
-    };
-    high == 0 || std::str::from_utf8(text).is_ok()
-}
-
-fn is_long_utf8(text: &[u8]) -> bool {
-    match text.len() {
-        0..64 => text.is_ascii() || std::str::from_utf8(text).is_ok(),
-        _ => simdutf8::basic::from_utf8(text).is_ok(),
-    }
 }

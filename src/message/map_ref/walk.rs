@@ -8,7 +8,7 @@ use crate::{
         map_keys::Keys,
         received::{Node, Run},
         scan::Records,
-        wire,
+        utf8, wire,
     },
     schema::layout::FieldType,
 };
@@ -144,7 +144,7 @@ impl Walk {
         Some(match map.value.field_type {
             FieldType::String => {
                 let text = wire::delimited(bytes, at)?;
-                ValueRef::Str(std::str::from_utf8(text).unwrap_or_default())
+                ValueRef::Str(utf8::text(text))
             }
             FieldType::Bytes => ValueRef::Bytes(wire::delimited(bytes, at)?),
             FieldType::Message | FieldType::Group => {
@@ -203,9 +203,7 @@ impl<'a> Entries<'a> {
 fn read_key<'a>(field_type: FieldType, bytes: &'a [u8], at: &mut usize) -> Option<MapKeyRef<'a>> {
     if field_type == FieldType::String {
         let text = wire::delimited(bytes, at)?;
-        return Some(MapKeyRef::Str(
-            std::str::from_utf8(text).unwrap_or_default(),
-        ));
+        return Some(MapKeyRef::Str(utf8::text(text)));
     }
     Some(MapKeyRef::of_bits(
         field_type,

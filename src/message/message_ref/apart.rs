@@ -7,7 +7,7 @@ use crate::{
         lending::Context,
         received::{Entry, Received, Run},
         scan::{self, Records},
-        wire,
+        utf8, wire,
     },
     schema::layout::{Default, FieldType, Layout},
 };
@@ -105,8 +105,7 @@ pub(super) fn number_at(received: &Received, field_type: FieldType, mut at: usiz
 
 #[inline(always)]
 pub(super) fn text_at(received: &Received, at: usize) -> &str {
-    // It was checked, and is not known for that to Rust.
-    std::str::from_utf8(bytes_at(received, at)).unwrap_or_default()
+    utf8::text(bytes_at(received, at))
 }
 
 #[inline(always)]
