@@ -20,6 +20,7 @@ use super::{
     frame::{GoAway, Ping, Settings, WindowUpdate},
     hpack::{Decoder, Encoder},
     output::Output,
+    remembered::Remembered,
     settings::{self, INITIAL_WINDOW_BYTES, PeerSettings},
     stream::Stream,
 };
@@ -53,6 +54,7 @@ pub(crate) struct Connection {
     /// Whether part of a HEADERS or CONTINUATION frame is all that is left of the input.
     in_headers_frame: bool,
     decoder: Decoder,
+    remembered: Remembered,
     encoder: Encoder,
     peer: PeerSettings,
     /// Whether the peer has acknowledged our settings.
@@ -116,6 +118,7 @@ impl Connection {
             header_block: None,
             in_headers_frame: false,
             decoder: Decoder::default(),
+            remembered: Remembered::default(),
             encoder: Encoder::default(),
             peer: PeerSettings::default(),
             settings_acknowledged: false,
@@ -230,6 +233,7 @@ impl Connection {
             self.streams.shrink();
             self.sendable = VecDeque::new();
             self.block = Vec::new();
+            self.remembered.forget();
         }
         self.notices.shrink_to_fit();
         self.reset.shrink_to_fit();

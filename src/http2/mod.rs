@@ -19,6 +19,7 @@ mod flow_control;
 mod frame;
 pub(crate) mod hpack;
 mod output;
+mod remembered;
 mod request;
 mod response;
 mod settings;
@@ -29,6 +30,8 @@ pub(crate) use connection::{Config, Connection};
 pub(crate) use error::Error;
 pub(crate) use output::{Output, SHARED_BYTES_MIN};
 pub(crate) use stream_map::StreamMap;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -106,7 +109,7 @@ pub(crate) enum Event<'a> {
     /// A request's HEADERS. `end`: nothing follows.
     CallStarted {
         stream: StreamId,
-        head: Box<CallHead>,
+        head: Arc<CallHead>,
         end: bool,
     },
     /// Part of a request's body; `end`: the last one. What is kept of it stays charged to the

@@ -91,7 +91,7 @@ impl ActiveCall {
     pub(super) fn new(
         stream: StreamId,
         admitted: &Admitted<'_>,
-        head: Box<CallHead>,
+        head: Arc<CallHead>,
         (peer, started): (Peer, Instant),
         router: &Router,
     ) -> Self {

@@ -2,6 +2,7 @@
 
 use std::{
     cell::OnceCell,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -102,7 +103,7 @@ impl<'a> CallEnd<'a> {
 
 /// Tells of the end of a call that was refused by its headers; of what is no gRPC call, nothing.
 pub(super) fn tell_refusal(
-    head: Box<CallHead>,
+    head: Arc<CallHead>,
     refusal: &Refusal,
     (peer, started): (Peer, Instant),
     router: &Router,

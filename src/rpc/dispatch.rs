@@ -175,7 +175,7 @@ impl Dispatcher {
     fn start(
         &mut self,
         stream: StreamId,
-        head: Box<CallHead>,
+        head: Arc<CallHead>,
         end: bool,
         now: Instant,
         http2: &mut impl Commands,
