@@ -5,6 +5,7 @@ mod body;
 mod header_block;
 mod headers;
 mod receive;
+mod respond;
 mod send;
 
 use std::{collections::VecDeque, io::IoSlice, time::Duration};
@@ -12,6 +13,7 @@ use std::{collections::VecDeque, io::IoSlice, time::Duration};
 use body::Body;
 use header_block::HeaderBlock;
 use receive::Phase;
+use respond::PlainBlocks;
 
 use super::{
     Error, ErrorCode, StreamId, StreamMap,
@@ -56,6 +58,7 @@ pub(crate) struct Connection {
     decoder: Decoder,
     remembered: Remembered,
     encoder: Encoder,
+    plain: Option<PlainBlocks>,
     peer: PeerSettings,
     /// Whether the peer has acknowledged our settings.
     settings_acknowledged: bool,
@@ -120,6 +123,7 @@ impl Connection {
             decoder: Decoder::default(),
             remembered: Remembered::default(),
             encoder: Encoder::default(),
+            plain: None,
             peer: PeerSettings::default(),
             settings_acknowledged: false,
             streams: StreamMap::default(),

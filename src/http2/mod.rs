@@ -143,6 +143,19 @@ pub(crate) trait Commands {
     /// with NO_ERROR (RFC 9113, 8.1), so that the client stops sending.
     fn trailers(&mut self, stream: StreamId, trailers: Trailers);
 
+    /// Sends all of a response: its head, its one message, and what ends it.
+    fn respond(
+        &mut self,
+        stream: StreamId,
+        head: &ResponseHead,
+        message: RawMessage,
+        trailers: Trailers,
+    ) {
+        self.headers(stream, head);
+        self.message(stream, message);
+        self.trailers(stream, trailers);
+    }
+
     /// Ends the response at once: data that has not left is dropped. Where a message may be cut by
     /// that, the stream is then reset with CANCEL instead of being ended with the trailers.
     fn abort(&mut self, stream: StreamId, trailers: Trailers);

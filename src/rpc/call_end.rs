@@ -105,7 +105,7 @@ impl<'a> CallEnd<'a> {
 pub(super) fn tell_refusal(
     head: Arc<CallHead>,
     refusal: &Refusal,
-    (peer, started): (Peer, Instant),
+    (peer, started): (&Peer, Instant),
     router: &Router,
 ) {
     if let Some(status) = refusal.status() {
@@ -113,7 +113,7 @@ pub(super) fn tell_refusal(
         let call = Call::new(
             method,
             head,
-            peer,
+            peer.clone(),
             None,
             router.limits(),
             Default::default(),
