@@ -69,7 +69,7 @@ where
         }
         let started = Event::CallStarted {
             stream: STREAM,
-            head: Box::new(call_head(head, router)),
+            head: Arc::new(call_head(head, router)),
             end,
         };
         exchange.event(started);

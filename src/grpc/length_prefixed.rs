@@ -61,6 +61,22 @@ impl LengthPrefixed {
     /// INTERNAL for a flag that is neither 0 nor 1; RESOURCE_EXHAUSTED for a length above the limit,
     /// as soon as the prefix is there: what the prefix declares is never waited for nor reserved.
     pub(crate) fn next(&mut self, input: &mut &[u8]) -> Result<Option<RawMessage>, Status> {
+        // Most messages come in one piece.
+        if self.message.is_none()
+            && self.waiting.is_empty()
+            && let Some((prefix, rest)) = input.split_first_chunk()
+        {
+            let (length, compressed) = self.read_prefix(*prefix)?;
+            if let Some((message, rest)) = rest.split_at_checked(length) {
+                *input = rest;
+                let bytes = Bytes::copy_from_slice(message);
+                return Ok(Some(RawMessage { bytes, compressed }));
+            }
+        }
+        self.next_in_pieces(input)
+    }
+
+    fn next_in_pieces(&mut self, input: &mut &[u8]) -> Result<Option<RawMessage>, Status> {
         let (length, compressed) = match self.message {
             Some(message) => message,
             None => {

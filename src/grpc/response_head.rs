@@ -37,6 +37,14 @@ impl ResponseHead {
         }
     }
 
+    /// The content-type, if the head says nothing but what that of every call says.
+    pub(crate) fn plain(&self) -> Option<ContentType> {
+        let plain = self.http_status == 200
+            && self.encoding == MessageEncoding::Identity
+            && self.metadata.is_empty();
+        self.content_type.filter(|_| plain)
+    }
+
     /// `grpc-accept-encoding`: told in every gRPC response, so that a client that does not compress
     /// its requests learns that it may.
     pub(crate) fn accepted_encodings(&self) -> Option<&'static str> {
@@ -55,6 +63,11 @@ pub(crate) struct Trailers {
 }
 
 impl Trailers {
+    /// Whether they say OK and nothing else.
+    pub(crate) fn are_plain(&self) -> bool {
+        self.status.is_none() && self.metadata.is_empty()
+    }
+
     /// How long Status-Message and Status-Details may be together, so that what is sent stays within
     /// what the client says it takes, and within what every client takes.
     pub(crate) fn status_bytes_max(&self, list_bytes_max: Option<u32>) -> usize {

@@ -5,6 +5,7 @@ mod body;
 mod header_block;
 mod headers;
 mod receive;
+mod respond;
 mod send;
 
 use std::{collections::VecDeque, io::IoSlice, time::Duration};
@@ -12,6 +13,7 @@ use std::{collections::VecDeque, io::IoSlice, time::Duration};
 use body::Body;
 use header_block::HeaderBlock;
 use receive::Phase;
+use respond::PlainBlocks;
 
 use super::{
     Error, ErrorCode, StreamId, StreamMap,
@@ -20,6 +22,7 @@ use super::{
     frame::{GoAway, Ping, Settings, WindowUpdate},
     hpack::{Decoder, Encoder},
     output::Output,
+    remembered::Remembered,
     settings::{self, INITIAL_WINDOW_BYTES, PeerSettings},
     stream::Stream,
 };
@@ -53,7 +56,9 @@ pub(crate) struct Connection {
     /// Whether part of a HEADERS or CONTINUATION frame is all that is left of the input.
     in_headers_frame: bool,
     decoder: Decoder,
+    remembered: Remembered,
     encoder: Encoder,
+    plain: Option<PlainBlocks>,
     peer: PeerSettings,
     /// Whether the peer has acknowledged our settings.
     settings_acknowledged: bool,
@@ -116,7 +121,9 @@ impl Connection {
             header_block: None,
             in_headers_frame: false,
             decoder: Decoder::default(),
+            remembered: Remembered::default(),
             encoder: Encoder::default(),
+            plain: None,
             peer: PeerSettings::default(),
             settings_acknowledged: false,
             streams: StreamMap::default(),
@@ -230,6 +237,7 @@ impl Connection {
             self.streams.shrink();
             self.sendable = VecDeque::new();
             self.block = Vec::new();
+            self.remembered.forget();
         }
         self.notices.shrink_to_fit();
         self.reset.shrink_to_fit();

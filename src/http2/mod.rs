@@ -19,6 +19,7 @@ mod flow_control;
 mod frame;
 pub(crate) mod hpack;
 mod output;
+mod remembered;
 mod request;
 mod response;
 mod settings;
@@ -29,6 +30,8 @@ pub(crate) use connection::{Config, Connection};
 pub(crate) use error::Error;
 pub(crate) use output::{Output, SHARED_BYTES_MIN};
 pub(crate) use stream_map::StreamMap;
+
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -106,7 +109,7 @@ pub(crate) enum Event<'a> {
     /// A request's HEADERS. `end`: nothing follows.
     CallStarted {
         stream: StreamId,
-        head: Box<CallHead>,
+        head: Arc<CallHead>,
         end: bool,
     },
     /// Part of a request's body; `end`: the last one. What is kept of it stays charged to the
@@ -139,6 +142,19 @@ pub(crate) trait Commands {
     /// Ends the response, after all its data. If the request has not ended, the stream is then reset
     /// with NO_ERROR (RFC 9113, 8.1), so that the client stops sending.
     fn trailers(&mut self, stream: StreamId, trailers: Trailers);
+
+    /// Sends all of a response: its head, its one message, and what ends it.
+    fn respond(
+        &mut self,
+        stream: StreamId,
+        head: &ResponseHead,
+        message: RawMessage,
+        trailers: Trailers,
+    ) {
+        self.headers(stream, head);
+        self.message(stream, message);
+        self.trailers(stream, trailers);
+    }
 
     /// Ends the response at once: data that has not left is dropped. Where a message may be cut by
     /// that, the stream is then reset with CANCEL instead of being ended with the trailers.

@@ -42,6 +42,14 @@ impl Output {
         self.shared.push_back((self.copied.len(), bytes));
     }
 
+    /// The same of bytes that somebody else has, too.
+    pub(crate) fn push_ref(&mut self, bytes: &Bytes) {
+        if bytes.len() < SHARED_BYTES_MIN {
+            return self.copied.extend_from_slice(bytes);
+        }
+        self.push(bytes.clone());
+    }
+
     /// What to write first, as many slices as there is place for.
     pub(super) fn slices<'a>(&'a self, slices: &mut [IoSlice<'a>]) -> usize {
         let mut places = slices.iter_mut();

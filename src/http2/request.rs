@@ -3,6 +3,8 @@
 //!
 //! What a field means is found out once while it is in the table of HPACK: the entry has a memo.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 
 use super::{
@@ -15,7 +17,7 @@ use crate::grpc::{AcceptedEncodings, CallHead, ContentType, HttpMethod, RawMetad
 pub(super) struct RequestReader<'a, P> {
     paths: &'a P,
     room: ListRoom,
-    head: Box<CallHead>,
+    head: CallHead,
     content_length: Option<u64>,
     seen: Seen,
     /// Whether a field came that is no pseudo-header.
@@ -33,9 +35,9 @@ struct Seen {
 }
 
 /// A request whose HEADERS are in order.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Request {
-    pub(super) head: Box<CallHead>,
+    pub(super) head: Arc<CallHead>,
     pub(super) content_length: Option<u64>,
 }
 
@@ -53,7 +55,7 @@ impl<'a, P: Paths> RequestReader<'a, P> {
         Self {
             paths,
             room: ListRoom::new(list_bytes_max),
-            head: Box::default(),
+            head: CallHead::default(),
             content_length: None,
             seen: Seen::default(),
             regular: false,
@@ -85,7 +87,7 @@ impl<'a, P: Paths> RequestReader<'a, P> {
             return Err(Unusable::Malformed);
         }
         Ok(Request {
-            head: self.head,
+            head: Arc::new(self.head),
             content_length: self.content_length,
         })
     }

@@ -1,72 +1,51 @@
-//! A call from its headers to its end: its requests are put together, its replies sent.
+//! A call from its headers to its end: let through, started, its replies sent.
 
 use std::{sync::Arc, time::Instant};
 
 use tokio::task::AbortHandle;
 
 use super::{
-    Call, CallEnd, Peer, Router,
+    Call, CallEnd, Peer, Response, Router,
     admission::Admitted,
     budget::Account,
     call_end::Traffic,
     call_span::CallSpan,
     conversion::too_long,
-    handler::Outcome,
+    handler::{Handler, Outcome, Waiting},
+    incoming::{Incoming, Progress, Requests},
     interceptor::{Interceptors, Permission},
-    replies::Room,
-    streaming::Inbox,
+    outbox::{Outbox, Post},
+    replies::{Outbound, Room},
+    running::{self, Poll},
 };
 use crate::{
     grpc::{
-        CallHead, Code, ContentType, LengthPrefixed, Metadata, PREFIX_BYTES, RawMessage,
-        ResponseHead, Status, Trailers,
+        CallHead, Code, ContentType, Metadata, PREFIX_BYTES, RawMessage, ResponseHead, Status,
+        Trailers,
     },
     http2::{Commands, StreamId},
-    limits,
 };
 
 /// A call that has not ended.
 pub(super) struct ActiveCall {
     pub(super) call: Call,
-    pub(super) span: CallSpan,
+    span: CallSpan,
     started: Instant,
     stream: StreamId,
     content_type: ContentType,
     pub(super) route: Option<u32>,
-    incoming: LengthPrefixed,
-    receive_bytes_max: usize,
-    pub(super) send_bytes_max: usize,
-    /// Bytes of the stream's receive window that are held.
-    pub(super) held_bytes: usize,
-    /// Of the request that the handler of a unary call has.
-    request_bytes: usize,
-    /// What the connection's account counts for this call; see [`memory_bytes`](Self::memory_bytes).
-    pub(super) charged_bytes: usize,
-    /// What had come when [`is_stalled`](Self::is_stalled) was asked last.
-    seen_bytes: u64,
-    stalls: bool,
-    pub(super) requests: Requests,
+    send_bytes_max: usize,
+    pub(super) incoming: Incoming,
     /// Whether all is there that the handler needs to start, which it has not yet.
     pub(super) complete: bool,
-    /// Whether the client has not ended its side of a call of one request.
-    owes_end: bool,
     pub(super) gate: Gate,
-    received: Traffic,
     sent: Traffic,
     /// Of a handler that sends its replies one by one.
-    pub(super) room: Option<Arc<Room>>,
+    room: Option<Arc<Room>>,
     headers_sent: bool,
     pub(super) trailing: Metadata,
     /// The handler, or an interceptor before it, where it had to wait.
     pub(super) task: Option<AbortHandle>,
-}
-
-/// Where a call's requests go.
-pub(super) enum Requests {
-    /// Exactly one is due; the handler starts when the client has ended its side.
-    One(Option<RawMessage>),
-    /// The handler takes them as they come.
-    Many { inbox: Arc<Inbox>, ended: bool },
 }
 
 /// How far a call is on its way past the interceptors.
@@ -80,28 +59,31 @@ pub(super) enum Gate {
     Open,
 }
 
-/// What became of the requests after bytes were added.
-pub(super) enum Progress {
-    More,
-    /// The one request of the call is there, and the client has ended its side.
-    Complete,
-}
-
 impl ActiveCall {
     pub(super) fn new(
         stream: StreamId,
         admitted: &Admitted<'_>,
-        head: Box<CallHead>,
-        (peer, started): (Peer, Instant),
+        head: Arc<CallHead>,
+        (peer, started): (&Peer, Instant),
         router: &Router,
     ) -> Self {
         let limits = router.limits();
         let handler = &admitted.route.handler;
         let method = admitted.route.method.clone();
-        let deadline = admitted.deadline;
         let route = head.route;
         let messages = (admitted.encoding, handler.raw);
-        let call = Call::new(method, head, peer, deadline, limits, messages);
+        let call = Call::new(
+            method,
+            head,
+            peer.clone(),
+            admitted.deadline,
+            limits,
+            messages,
+        );
+        let decompression = (!handler.raw).then_some(admitted.encoding);
+        let many = handler.is_request_streaming();
+        let requests = Requests::of(many);
+        let bytes_max = limits.receive_bytes_max;
         Self {
             span: CallSpan::new(&call),
             call,
@@ -109,34 +91,37 @@ impl ActiveCall {
             stream,
             content_type: admitted.content_type,
             route,
-            incoming: LengthPrefixed::new(limits.receive_bytes_max),
-            receive_bytes_max: limits.receive_bytes_max,
             send_bytes_max: limits.send_bytes_max,
-            held_bytes: 0,
-            request_bytes: 0,
-            charged_bytes: 0,
-            seen_bytes: 0,
-            stalls: false,
-            requests: if handler.is_request_streaming() {
-                Requests::Many {
-                    inbox: Arc::default(),
-                    ended: false,
-                }
-            } else {
-                Requests::One(None)
-            },
-            owes_end: true,
-            complete: handler.is_request_streaming(),
+            incoming: Incoming::new(stream, requests, bytes_max, decompression),
+            complete: many,
             gate: match router.interceptors().grant_all() {
                 true => Gate::Open,
                 false => Gate::Shut,
             },
-            received: Traffic::default(),
             sent: Traffic::default(),
             room: None,
             headers_sent: false,
             trailing: Metadata::default(),
             task: None,
+        }
+    }
+
+    /// Takes part of the body; whether the handler can be started by that.
+    pub(super) fn receive(
+        &mut self,
+        bytes: &[u8],
+        end: bool,
+        http2: &mut impl Commands,
+    ) -> Result<bool, Status> {
+        match self.incoming.receive(bytes, end, http2)? {
+            Progress::More => Ok(false),
+            Progress::Complete { compressed } => {
+                if compressed {
+                    self.call.set_request_compressed();
+                }
+                self.complete = true;
+                Ok(true)
+            }
         }
     }
 
@@ -158,11 +143,34 @@ impl ActiveCall {
         self.gate == Gate::Open && std::mem::take(&mut self.complete)
     }
 
-    /// Takes part of the body, and makes messages of it as far as there is room for them.
-    pub(super) fn receive(&mut self, bytes: &[u8], end: bool) -> Result<Progress, Status> {
-        self.held_bytes += bytes.len();
-        self.received.add_bytes(bytes.len());
-        self.advance(bytes, end)
+    /// Starts the handler with what it takes, and polls it once.
+    pub(super) fn start(
+        &mut self,
+        handler: &Handler,
+        outbox: &Arc<Outbox>,
+    ) -> Result<Poll<Outcome>, Status> {
+        let (call, stream, send_bytes_max) = (&self.call, self.stream, self.send_bytes_max);
+        let (room, requests) = (&mut self.room, &mut self.incoming.requests);
+        let outbound = || {
+            let (room, outbox) = (Arc::clone(room.get_or_insert_default()), Arc::clone(outbox));
+            Outbound::new(call.clone(), room, outbox, stream, send_bytes_max)
+        };
+        let outbox = (stream, outbox);
+        let span = &self.span;
+        span.in_scope(|| running::start(handler, call, requests, outbox, outbound))
+    }
+
+    /// Lets the handler, or an interceptor before it, go on as a task.
+    pub(super) fn spawn<T: 'static>(
+        &mut self,
+        who: &'static str,
+        running: Waiting<T>,
+        outbox: &Arc<Outbox>,
+        post: fn(Result<T, Status>) -> Post,
+    ) {
+        let call = (self.call.clone(), &self.span);
+        let outbox = (self.stream, Arc::clone(outbox));
+        self.task = Some(running::spawn(who, running, call, outbox, post));
     }
 
     /// That much of its replies has left.
@@ -174,108 +182,6 @@ impl ActiveCall {
         }
     }
 
-    /// What its requests hold: parts of messages, and those whose handler has not come to an end.
-    pub(super) fn memory_bytes(&self) -> usize {
-        let whole = match &self.requests {
-            Requests::One(_) => self.request_bytes,
-            Requests::Many { inbox, .. } => inbox.waiting_bytes(),
-        };
-        self.incoming.len() + whole
-    }
-
-    /// Whether the client owes the rest of a message, or the end of its side, and has sent next to nothing of it since this
-    /// was asked last.
-    pub(super) fn is_stalled(&mut self) -> bool {
-        let before = std::mem::replace(&mut self.seen_bytes, self.received.bytes);
-        let received = self.received.bytes - before;
-        let owes = match &self.requests {
-            Requests::One(_) => self.owes_end,
-            // While a message waits for the handler, the client may not be able to send.
-            Requests::Many { inbox, .. } => self.incoming.is_in_message() && inbox.has_room(),
-        };
-        let stalled = owes && received < limits::STALL_PROGRESS_BYTES;
-        std::mem::replace(&mut self.stalls, stalled) && stalled
-    }
-
-    /// Makes messages of what was received before and of `bytes`.
-    pub(super) fn advance(&mut self, mut bytes: &[u8], end: bool) -> Result<Progress, Status> {
-        let inbox = match &mut self.requests {
-            Requests::One(_) => return self.advance_one(bytes, end),
-            Requests::Many { inbox, ended } => {
-                *ended |= end;
-                Arc::clone(inbox)
-            }
-        };
-        while inbox.has_room() {
-            match self.next_message(&mut bytes)? {
-                Some(message) => inbox.put(message),
-                None => {
-                    self.end_requests(&inbox)?;
-                    break;
-                }
-            }
-        }
-        self.incoming.keep(bytes);
-        Ok(Progress::More)
-    }
-
-    fn advance_one(&mut self, mut bytes: &[u8], end: bool) -> Result<Progress, Status> {
-        while let Some(message) = self.next_message(&mut bytes)? {
-            if message.compressed {
-                self.call.set_request_compressed();
-            }
-            self.request_bytes = message.bytes.len();
-            if let Requests::One(request) = &mut self.requests
-                && request.replace(message).is_some()
-            {
-                return Err(cardinality("more than one request"));
-            }
-        }
-        if !end {
-            return Ok(Progress::More);
-        }
-        self.incoming.end()?;
-        self.owes_end = false;
-        match &self.requests {
-            Requests::One(None) => Err(cardinality("no request")),
-            Requests::One(Some(_)) | Requests::Many { .. } => Ok(Progress::Complete),
-        }
-    }
-
-    fn end_requests(&self, inbox: &Inbox) -> Result<(), Status> {
-        if let Requests::Many { ended: true, .. } = self.requests {
-            self.incoming.end()?;
-            inbox.end(Ok(()));
-        }
-        Ok(())
-    }
-
-    fn next_message(&mut self, bytes: &mut &[u8]) -> Result<Option<RawMessage>, Status> {
-        let Some(message) = self.incoming.next(bytes)? else {
-            return Ok(None);
-        };
-        self.received.messages += 1;
-        if self.call.is_raw() {
-            return Ok(Some(message));
-        }
-        self.call
-            .request_encoding()
-            .decompress(message, self.receive_bytes_max)
-            .map(Some)
-    }
-
-    /// Gives the stream's window back while a message is being put together; while a whole one
-    /// waits for the handler, what came after it stays charged to the client.
-    pub(super) fn release(&mut self, http2: &mut impl Commands) {
-        let waits = match &self.requests {
-            Requests::One(_) => false,
-            Requests::Many { inbox, .. } => !inbox.has_room(),
-        };
-        if !waits || self.incoming.is_empty() {
-            http2.consumed(self.stream, std::mem::take(&mut self.held_bytes));
-        }
-    }
-
     /// Sends the headers of a call whose replies are still to come, unless they have been.
     pub(super) fn send_headers_ahead(&mut self, metadata: Metadata, http2: &mut impl Commands) {
         self.call.headers_are_sent();
@@ -283,16 +189,30 @@ impl ActiveCall {
     }
 
     /// Sends the headers, unless they have been.
-    fn send_headers(&mut self, mut metadata: Metadata, http2: &mut impl Commands) {
+    fn send_headers(&mut self, metadata: Metadata, http2: &mut impl Commands) {
         if !self.headers_sent {
             self.headers_sent = true;
-            if let Some(added) = self.call.take_metadata() {
-                metadata.extend(added);
-            }
-            let mut head = ResponseHead::grpc(self.content_type, metadata);
-            head.encoding = self.call.reply_encoding();
-            http2.headers(self.stream, &head);
+            http2.headers(self.stream, &self.head(metadata));
         }
+    }
+
+    /// The headers, with the metadata that was added by the way.
+    fn head(&self, mut metadata: Metadata) -> ResponseHead {
+        if let Some(added) = self.call.take_metadata() {
+            metadata.extend(added);
+        }
+        let mut head = ResponseHead::grpc(self.content_type, metadata);
+        head.encoding = self.call.reply_encoding();
+        head
+    }
+
+    /// What the call ends with, with the metadata that was added by the way.
+    fn trailers(&mut self, status: Option<Status>) -> Trailers {
+        let mut metadata = std::mem::take(&mut self.trailing);
+        if let Some(added) = self.call.take_trailers() {
+            metadata.extend(added);
+        }
+        Trailers { status, metadata }
     }
 
     /// Sends the replies that wait in the call's room, and before the first one the headers.
@@ -314,14 +234,53 @@ impl ActiveCall {
         Ok(())
     }
 
-    /// Sends the one reply of a handler, and the headers. What is marked is compressed.
-    fn send(
+    /// Ends the call as its handler does.
+    pub(super) fn finish(
         &mut self,
-        mut message: RawMessage,
-        metadata: Metadata,
+        outcome: Outcome,
         account: &mut Account,
+        interceptors: &Interceptors,
         http2: &mut impl Commands,
-    ) -> Result<(), Status> {
+    ) {
+        match outcome {
+            Outcome::Reply(reply) => self.answer(reply, account, interceptors, http2),
+            Outcome::Done => self.end(None, interceptors, http2),
+            Outcome::Status(status) => self.end(Some(failure(status)), interceptors, http2),
+        }
+        // A client may send all of its side before it reads the replies.
+        self.incoming.release(http2);
+    }
+
+    /// Ends the call with its one reply.
+    fn answer(
+        &mut self,
+        reply: Response<RawMessage>,
+        account: &mut Account,
+        interceptors: &Interceptors,
+        http2: &mut impl Commands,
+    ) {
+        let (message, metadata, trailing) = reply.into_parts();
+        self.trailing.extend(trailing);
+        let message = match self.ready_to_send(message, account, http2) {
+            Ok(message) => message,
+            Err(status) => return self.end(Some(failure(status)), interceptors, http2),
+        };
+        self.sent.messages += 1;
+        self.sent.add_bytes(PREFIX_BYTES + message.bytes.len());
+        let head = self.head(metadata);
+        self.close(None, interceptors);
+        let trailers = self.trailers(None);
+        http2.respond(self.stream, &head, message, trailers);
+    }
+
+    /// The reply as it travels, if it may: what is marked is compressed.
+    fn ready_to_send(
+        &self,
+        mut message: RawMessage,
+        account: &mut Account,
+        http2: &impl Commands,
+    ) -> Result<RawMessage, Status> {
+        message.compressed |= self.call.compresses_replies();
         let bytes = message.bytes.len();
         if bytes > self.send_bytes_max {
             return Err(too_long(bytes, self.send_bytes_max));
@@ -330,40 +289,16 @@ impl ActiveCall {
             message = self.call.compress(message)?;
         }
         account.charge_replies(http2.unsent_bytes() + message.bytes.len())?;
-        self.send_headers(metadata, http2);
-        self.sent.messages += 1;
-        self.sent.add_bytes(PREFIX_BYTES + message.bytes.len());
-        http2.message(self.stream, message);
-        Ok(())
+        Ok(message)
     }
 
-    /// Does what is left to do for a handler that has ended; what the call ends with.
-    pub(super) fn conclude(
+    /// Ends the call after the replies that were sent before; `None` is OK.
+    fn end(
         &mut self,
-        outcome: Outcome,
-        account: &mut Account,
-        http2: &mut impl Commands,
-    ) -> Result<(), Status> {
-        match outcome {
-            Outcome::Reply(reply) => {
-                let (mut message, metadata, trailers) = reply.into_parts();
-                message.compressed |= self.call.compresses_replies();
-                self.trailing.extend(trailers);
-                self.send(message, metadata, account, http2)
-            }
-            Outcome::Done => Ok(()),
-            Outcome::Status(status) => Err(status),
-        }
-    }
-
-    /// Ends the call as its handler says, after the replies that were sent before.
-    pub(super) fn end(
-        &mut self,
-        ended: Result<(), Status>,
+        status: Option<Status>,
         interceptors: &Interceptors,
         http2: &mut impl Commands,
     ) {
-        let status = ended.err().map(failure);
         self.close(status.as_ref(), interceptors);
         if status.is_none() {
             // OK never goes as Trailers-Only, which is for calls that fail at once.
@@ -404,16 +339,10 @@ impl ActiveCall {
         status: Option<Status>,
         http2: &mut impl Commands,
     ) -> Option<Trailers> {
-        if let Some(added) = self.call.take_trailers() {
-            self.trailing.extend(added);
-        }
+        let trailers = self.trailers(status);
         if self.call.has_metadata() {
             self.send_headers(Metadata::default(), http2);
         }
-        let trailers = Trailers {
-            status,
-            metadata: std::mem::take(&mut self.trailing),
-        };
         if self.headers_sent {
             return Some(trailers);
         }
@@ -428,13 +357,11 @@ impl ActiveCall {
         if let Some(room) = &self.room {
             room.close();
         }
-        if let Requests::Many { inbox, .. } = &self.requests {
-            inbox.end(Err(Status::cancelled("the call is gone")));
-        }
+        self.incoming.close();
         if let Some(task) = &self.task {
             task.abort();
         }
-        let traffic = [self.received, self.sent];
+        let traffic = [self.incoming.received, self.sent];
         CallEnd::new(&self.call, status, self.started, traffic).tell(&self.span, interceptors);
     }
 }
@@ -445,11 +372,4 @@ fn failure(status: Status) -> Status {
         Code::Ok => Status::internal("the call failed with the code OK"),
         _ => status,
     }
-}
-
-/// gRPC's code for a wrong number of messages (statuscodes.md, "cardinality violation").
-fn cardinality(what: &str) -> Status {
-    Status::unimplemented(format!(
-        "the method takes exactly one request; the client sent {what}"
-    ))
 }

@@ -27,7 +27,7 @@ pub struct Call {
 struct Inner {
     /// `None` for a path that no method has, which only a fallback handler sees.
     method: Option<Method>,
-    head: Box<CallHead>,
+    head: Arc<CallHead>,
     peer: Peer,
     deadline: Option<Instant>,
     /// What one of its requests may take in memory.
@@ -62,7 +62,7 @@ struct Added {
 impl Call {
     pub(crate) fn new(
         method: Option<Method>,
-        head: Box<CallHead>,
+        head: Arc<CallHead>,
         peer: Peer,
         deadline: Option<Instant>,
         limits: &Limits,

@@ -2,6 +2,7 @@
 
 use std::{
     cell::OnceCell,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -102,9 +103,9 @@ impl<'a> CallEnd<'a> {
 
 /// Tells of the end of a call that was refused by its headers; of what is no gRPC call, nothing.
 pub(super) fn tell_refusal(
-    head: Box<CallHead>,
+    head: Arc<CallHead>,
     refusal: &Refusal,
-    (peer, started): (Peer, Instant),
+    (peer, started): (&Peer, Instant),
     router: &Router,
 ) {
     if let Some(status) = refusal.status() {
@@ -112,7 +113,7 @@ pub(super) fn tell_refusal(
         let call = Call::new(
             method,
             head,
-            peer,
+            peer.clone(),
             None,
             router.limits(),
             Default::default(),

@@ -11,9 +11,10 @@
 use std::{sync::Arc, task::Waker, time::Instant};
 
 use super::{
-    Peer, Router,
-    active_call::{ActiveCall, Gate, Progress},
+    Peer, Route, Router,
+    active_call::{ActiveCall, Gate},
     admission::{Refusal, admit},
+    blocking::Watch,
     budget::{Account, Budget},
     call_end,
     deadline::Deadlines,
@@ -21,13 +22,11 @@ use super::{
     interceptor::Permission,
     outbox::{Outbox, Post},
     page::DuePages,
-    running::{self, HANDLER, INTERCEPTOR, Poll},
+    running::{HANDLER, INTERCEPTOR, Poll},
 };
 use crate::{
     grpc::{CallHead, Status},
     http2::{Commands, Event, StreamId, StreamMap},
-    limits,
-    schema::Method,
 };
 
 /// The calls of one connection.
@@ -44,10 +43,7 @@ pub(crate) struct Dispatcher {
     deadlines: Deadlines,
     outbox: Arc<Outbox>,
     account: Account,
-    /// When the run began, or the clock was looked at last.
-    clock: Instant,
-    /// Routes of the handlers that have run since.
-    ran: Vec<Option<u32>>,
+    watch: Watch,
     /// Kept to be filled again.
     posts: Vec<(StreamId, Post)>,
 }
@@ -64,8 +60,7 @@ impl Dispatcher {
             deadlines: Deadlines::default(),
             outbox: Arc::default(),
             account: Account::new(budget),
-            clock: Instant::now(),
-            ran: Vec::new(),
+            watch: Watch::new(Instant::now()),
             posts: Vec::new(),
         }
     }
@@ -92,15 +87,13 @@ impl Dispatcher {
     /// Runs what became ready: new handlers, then what waiting handlers have posted.
     pub(crate) fn run(&mut self, now: Instant, http2: &mut impl Commands) {
         let mut done = 0;
-        self.clock = now;
+        self.watch.begin(now);
         loop {
             while let Some(stream) = self.ready.get(done).copied() {
                 done += 1;
                 self.proceed(stream, http2);
             }
-            if !self.ran.is_empty() {
-                self.look_at_clock();
-            }
+            self.watch.look(&self.router);
             // What is delivered may let further calls proceed.
             self.deliver(http2);
             if done == self.ready.len() {
@@ -149,7 +142,7 @@ impl Dispatcher {
     pub(crate) fn sweep(&mut self, http2: &mut impl Commands) {
         let calls = self.calls.iter_mut();
         let stalled: Vec<_> = calls
-            .filter_map(|(stream, call)| call.is_stalled().then_some(stream))
+            .filter_map(|(stream, call)| call.incoming.is_stalled().then_some(stream))
             .collect();
         for stream in stalled {
             let status = Status::deadline_exceeded("the rest of a message did not come in time");
@@ -175,12 +168,12 @@ impl Dispatcher {
     fn start(
         &mut self,
         stream: StreamId,
-        head: Box<CallHead>,
+        head: Arc<CallHead>,
         end: bool,
         now: Instant,
         http2: &mut impl Commands,
     ) {
-        let from = (self.peer.clone(), now);
+        let from = (&self.peer, now);
         let admitted = match admit(&head, &self.router, now) {
             Ok(admitted) => admitted,
             Err(refusal) => {
@@ -217,29 +210,14 @@ impl Dispatcher {
             }
             return;
         };
-        match call.receive(bytes, end) {
-            Ok(Progress::Complete) => {
-                call.complete = true;
+        let received = call.receive(bytes, end, http2).and_then(|complete| {
+            if complete {
                 self.ready.push(stream);
             }
-            Ok(Progress::More) => {}
-            Err(status) => return self.fail(stream, status, http2),
-        }
-        call.release(http2);
-        self.charge(stream, http2);
-    }
-
-    /// Counts what a call's requests hold by now.
-    fn charge(&mut self, stream: StreamId, http2: &mut impl Commands) {
-        let Some(call) = self.calls.get_mut(stream) else {
-            return;
-        };
-        let bytes = call.memory_bytes();
-        let before = std::mem::replace(&mut call.charged_bytes, bytes);
-        let charged = self
-            .account
-            .charge_request(before, bytes, http2.unsent_bytes());
-        if let Err(status) = charged {
+            call.incoming
+                .charge(&mut self.account, http2.unsent_bytes())
+        });
+        if let Err(status) = received {
             self.fail(stream, status, http2);
         }
     }
@@ -254,11 +232,8 @@ impl Dispatcher {
             Permission::Granted => {}
             Permission::Refused(status) => self.fail(stream, status, http2),
             Permission::Asking(asking) => {
-                let call = (active.call.clone(), &active.span);
-                let outbox = (stream, Arc::clone(&self.outbox));
                 let post = |answer: Result<_, _>| Post::Permission(answer.flatten());
-                let task = running::spawn(INTERCEPTOR, asking, call, outbox, post);
-                active.task = Some(task);
+                active.spawn(INTERCEPTOR, asking, &self.outbox, post);
             }
         }
     }
@@ -269,55 +244,29 @@ impl Dispatcher {
             return;
         };
         let path = active.call.path_bytes();
-        let Ok(route) = self.router.route(active.route, path) else {
+        let Ok(Route { handler, .. }) = self.router.route(active.route, path) else {
             return;
         };
-        let late = |deadline: Instant| deadline <= Instant::now();
-        if active.call.deadline().is_some_and(late) {
-            let status = Status::deadline_exceeded(LATE);
-            return self.fail(stream, status, http2);
+        let is_late = |deadline| self.watch.is_past(deadline);
+        if active.call.deadline().is_some_and(is_late) {
+            return self.fail(stream, Status::deadline_exceeded(LATE), http2);
         }
-        let span = active.span.clone();
-        let started =
-            span.in_scope(|| running::start(&route.handler, active, &self.outbox, stream));
-        self.ran.push(active.route);
+        let started = active.start(handler, &self.outbox);
+        self.watch.ran(active.route, &self.router);
         let outcome = match started {
-            Ok(Poll::Ready(outcome)) => Some(outcome),
+            Ok(Poll::Ready(outcome)) => outcome,
             Ok(Poll::Pending(running)) => {
-                let call = (active.call.clone(), &active.span);
-                let outbox = (stream, Arc::clone(&self.outbox));
                 let post =
                     |outcome: Result<_, _>| Post::Finished(outcome.unwrap_or_else(Outcome::Status));
-                active.task = Some(running::spawn(HANDLER, running, call, outbox, post));
-                None
+                return active.spawn(HANDLER, running, &self.outbox, post);
             }
             // A panic ends the call as a status does: behind what was sent before.
-            Err(status) => Some(Outcome::Status(status)),
+            Err(status) => Outcome::Status(status),
         };
-        if let Some(outcome) = outcome {
-            if route.handler.may_post() {
-                self.deliver(http2);
-            }
-            self.finish(stream, outcome, http2);
+        if handler.may_post() {
+            self.deliver(http2);
         }
-        if self.ran.len() == HANDLERS_PER_LOOK {
-            self.look_at_clock();
-        }
-    }
-
-    /// Tells of handlers that kept their thread, and all other calls of that thread, waiting.
-    fn look_at_clock(&mut self) {
-        let before = std::mem::replace(&mut self.clock, Instant::now());
-        let ran = self.ran.drain(..);
-        let blocked = self.clock.saturating_duration_since(before);
-        if blocked > limits::BLOCKED_WARNING {
-            let path = |route| {
-                self.router
-                    .method(route)
-                    .map_or("the fallback", Method::path)
-            };
-            running::warn_blocked(&ran.map(path).collect(), blocked);
-        }
+        self.finish(stream, outcome, http2);
     }
 
     /// Does what handlers have posted.
@@ -349,13 +298,11 @@ impl Dispatcher {
                 call.trailing.extend(metadata);
                 Ok(())
             }
-            Post::Taken => match call.advance(&[], false) {
-                Ok(_) => {
-                    call.release(http2);
-                    return self.charge(stream, http2);
-                }
-                Err(status) => Err(status),
-            },
+            Post::Taken => {
+                let taken = call.incoming.advance(&[], false, http2);
+                let unsent = http2.unsent_bytes();
+                taken.and_then(|_| call.incoming.charge(&mut self.account, unsent))
+            }
             Post::Finished(outcome) => return self.finish(stream, outcome, http2),
         };
         if let Err(status) = done {
@@ -366,14 +313,11 @@ impl Dispatcher {
     /// The handler has ended, and so does the call.
     fn finish(&mut self, stream: StreamId, outcome: Outcome, http2: &mut impl Commands) {
         if let Some(call) = self.calls.get_mut(stream) {
-            let charged = call.charged_bytes;
-            let ended = call.conclude(outcome, &mut self.account, http2);
-            call.end(ended, self.router.interceptors(), http2);
-            // A client may send all of its side before it reads the replies.
-            http2.consumed(stream, call.held_bytes);
+            let interceptors = self.router.interceptors();
+            call.finish(outcome, &mut self.account, interceptors, http2);
+            self.account.release_request(call.incoming.charged_bytes);
             // Where it is: most calls end here, and need not be moved for it.
             self.calls.discard(stream);
-            self.account.release_request(charged);
         }
     }
 
@@ -386,7 +330,7 @@ impl Dispatcher {
 
     fn remove(&mut self, stream: StreamId) -> Option<ActiveCall> {
         let call = self.calls.remove(stream)?;
-        self.account.release_request(call.charged_bytes);
+        self.account.release_request(call.incoming.charged_bytes);
         Some(call)
     }
 
@@ -395,7 +339,7 @@ impl Dispatcher {
         if self.calls.is_empty() {
             self.calls.shrink();
             self.ready.shrink_to_fit();
-            self.ran.shrink_to_fit();
+            self.watch.shrink();
             self.new_deadlines.shrink_to_fit();
             self.posts.shrink_to_fit();
             self.outbox.shrink();
@@ -421,8 +365,5 @@ impl Drop for Dispatcher {
         }
     }
 }
-
-/// The clock costs as much as a small handler does.
-const HANDLERS_PER_LOOK: usize = 8;
 
 const LATE: &str = "the deadline passed";

@@ -26,13 +26,13 @@ pub struct Handler {
 /// How a handler is run, and with what.
 pub(crate) enum Form {
     /// One request, one reply, ready at once: no future, no box.
-    UnarySync(Box<dyn Fn(Call, RawMessage) -> Outcome + Send + Sync>),
+    UnarySync(Box<dyn Fn(&Call, RawMessage) -> Outcome + Send + Sync>),
     /// One request, one reply.
-    Unary(Box<dyn Fn(Call, RawMessage) -> Running + Send + Sync>),
+    Unary(Box<dyn Fn(&Call, RawMessage) -> Running + Send + Sync>),
     /// One request, many replies.
-    ServerStreaming(Box<dyn Fn(Call, RawMessage, Outbound) -> Running + Send + Sync>),
+    ServerStreaming(Box<dyn Fn(&Call, RawMessage, Outbound) -> Running + Send + Sync>),
     /// Many requests; one reply or many.
-    RequestStreaming(Box<dyn Fn(Call, Inbound, Outbound) -> Running + Send + Sync>),
+    RequestStreaming(Box<dyn Fn(&Call, Inbound, Outbound) -> Running + Send + Sync>),
 }
 
 /// A handler at work.
@@ -148,7 +148,7 @@ macro_rules! unary {
                     Form::Unary(Box::new(move |_call, raw| {
                         let output = output.clone();
                         let running = I::from_raw(&input, raw, _call.decode_bytes_max())
-                            .map(|request| handler($(<$call>::from(_call),)? request));
+                            .map(|request| handler($(<$call>::clone(_call),)? request));
                         Box::pin(async move {
                             match running {
                                 Ok(reply) => reply.await.and_then(|r| r.into_reply(&output)).into(),
@@ -179,7 +179,7 @@ macro_rules! unary_sync {
                     let handler = Arc::clone(&handler);
                     Form::UnarySync(Box::new(move |_call, raw| {
                         I::from_raw(&input, raw, _call.decode_bytes_max())
-                            .and_then(|request| handler($(<$call>::from(_call),)? request))
+                            .and_then(|request| handler($(<$call>::clone(_call),)? request))
                             .and_then(|reply| reply.into_reply(&output))
                             .into()
                     }))
@@ -195,7 +195,8 @@ macro_rules! unary_sync {
                 Ok(Handler::new(move || {
                     let (sync, threads) = (Arc::new(sync.separate()), Arc::clone(&threads));
                     Form::Unary(Box::new(move |call, raw| {
-                        Box::pin(run_blocking(Arc::clone(&sync), Arc::clone(&threads), call, raw))
+                        let (sync, threads) = (Arc::clone(&sync), Arc::clone(&threads));
+                        Box::pin(run_blocking(sync, threads, call.clone(), raw))
                     }))
                 }))
             }
@@ -220,7 +221,7 @@ async fn run_blocking(
     let work = tokio::task::spawn_blocking(move || {
         let _permit = permit;
         match &sync.form {
-            Form::UnarySync(run) => span.in_scope(|| run(call, raw)),
+            Form::UnarySync(run) => span.in_scope(|| run(&call, raw)),
             _ => Outcome::Status(Status::internal("only a unary handler can block")),
         }
     });
@@ -249,7 +250,7 @@ macro_rules! server_streaming {
                     Form::ServerStreaming(Box::new(move |_call, raw, outbound| {
                         let replies = Replies::new(outbound, Arc::clone(&encode));
                         let running = I::from_raw(&input, raw, _call.decode_bytes_max())
-                            .map(|request| handler($(<$call>::from(_call),)? request, replies));
+                            .map(|request| handler($(<$call>::clone(_call),)? request, replies));
                         Box::pin(async move {
                             match running {
                                 Ok(replies) => replies.await.into(),
@@ -282,7 +283,7 @@ macro_rules! client_streaming {
                     Form::RequestStreaming(Box::new(move |_call, inbound, _| {
                         let requests = Streaming::new(inbound, Arc::clone(&decode));
                         let output = output.clone();
-                        let running = handler($(<$call>::from(_call),)? requests);
+                        let running = handler($(<$call>::clone(_call),)? requests);
                         Box::pin(async move {
                             running.await.and_then(|reply| reply.into_reply(&output)).into()
                         })
@@ -313,7 +314,7 @@ macro_rules! bidi {
                     Form::RequestStreaming(Box::new(move |_call, inbound, outbound| {
                         let requests = Streaming::new(inbound, Arc::clone(&decode));
                         let replies = Replies::new(outbound, Arc::clone(&encode));
-                        let running = handler($(<$call>::from(_call),)? requests, replies);
+                        let running = handler($(<$call>::clone(_call),)? requests, replies);
                         Box::pin(async move { running.await.into() })
                     }))
                 }))
@@ -365,7 +366,7 @@ impl Handler {
             Form::RequestStreaming(Box::new(move |call, inbound, outbound| {
                 let requests = Streaming::new(inbound, Arc::clone(&decode));
                 let replies = Replies::new(outbound, Arc::clone(&encode));
-                let running = handler(call, requests, replies);
+                let running = handler(call.clone(), requests, replies);
                 Box::pin(async move { running.await.into() })
             }))
         });

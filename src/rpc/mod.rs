@@ -5,6 +5,7 @@
 mod access_log;
 mod active_call;
 mod admission;
+mod blocking;
 mod budget;
 mod call;
 mod call_end;
@@ -13,6 +14,7 @@ mod conversion;
 mod deadline;
 mod dispatch;
 mod handler;
+mod incoming;
 mod interceptor;
 mod outbox;
 mod page;

@@ -8,16 +8,16 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     sync::Arc,
     task::{self, Context, Waker},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tokio::task::{AbortHandle, coop::unconstrained};
 
 use super::{
-    Call,
-    active_call::{ActiveCall, Requests},
+    Call, blocking,
     call_span::CallSpan,
     handler::{Form, Handler, Outcome, Waiting},
+    incoming::Requests,
     outbox::{Outbox, Post},
     replies::Outbound,
     streaming::Inbound,
@@ -33,46 +33,30 @@ pub(super) enum Poll<T> {
 /// Starts the handler of a call with what it takes, and polls it once.
 pub(super) fn start(
     handler: &Handler,
-    active: &mut ActiveCall,
-    outbox: &Arc<Outbox>,
-    stream: StreamId,
+    call: &Call,
+    requests: &mut Requests,
+    (stream, outbox): (StreamId, &Arc<Outbox>),
+    outbound: impl FnOnce() -> Outbound,
 ) -> Result<Poll<Outcome>, Status> {
-    let call = active.call.clone();
-    let (room, send_bytes_max) = (&mut active.room, active.send_bytes_max);
-    let mut outbound = |call: &Call| {
-        let room = Arc::clone(room.get_or_insert_default());
-        Outbound::new(
-            call.clone(),
-            room,
-            Arc::clone(outbox),
-            stream,
-            send_bytes_max,
-        )
-    };
     let poll_once = |running| poll_once(HANDLER, running);
-    match (&handler.form, &mut active.requests) {
+    match (&handler.form, requests) {
         (Form::UnarySync(run), Requests::One(request)) => {
-            let request = request.take().unwrap_or_default();
+            let request = request.take();
             catch(HANDLER, || run(call, request)).map(Poll::Ready)
         }
         (Form::Unary(run), Requests::One(request)) => {
-            let request = request.take().unwrap_or_default();
+            let request = request.take();
             catch(HANDLER, || run(call, request)).and_then(poll_once)
         }
         (Form::ServerStreaming(run), Requests::One(request)) => {
-            let request = request.take().unwrap_or_default();
-            let outbound = outbound(&call);
+            let request = request.take();
+            let outbound = outbound();
             catch(HANDLER, || run(call, request, outbound)).and_then(poll_once)
         }
         (Form::RequestStreaming(run), Requests::Many { inbox, .. }) => {
-            let decode_bytes_max = call.decode_bytes_max();
-            let inbound = Inbound::new(
-                Arc::clone(inbox),
-                Arc::clone(outbox),
-                stream,
-                decode_bytes_max,
-            );
-            let outbound = outbound(&call);
+            let (inbox, outbox) = (Arc::clone(inbox), Arc::clone(outbox));
+            let inbound = Inbound::new(inbox, outbox, stream, call.decode_bytes_max());
+            let outbound = outbound();
             catch(HANDLER, || run(call, inbound, outbound)).and_then(poll_once)
         }
         // A call's requests are chosen by its handler's form.
@@ -117,7 +101,7 @@ pub(super) fn spawn<T: 'static>(
             let polled = catch(who, || running.as_mut().poll(cx));
             let blocked = started.elapsed();
             if blocked > limits::BLOCKED_WARNING {
-                warn_blocked(&BTreeSet::from([call.path()]), blocked);
+                blocking::warn(&BTreeSet::from([call.path()]), blocked);
             }
             match polled {
                 Ok(polled) => polled.map(Ok),
@@ -128,18 +112,6 @@ pub(super) fn spawn<T: 'static>(
         outbox.post(stream, post(outcome));
     };
     tokio::spawn(span.instrument(task)).abort_handle()
-}
-
-/// Tells of a handler that kept its thread, and all other calls of that thread, waiting; it is of one of
-/// these paths.
-pub(super) fn warn_blocked(paths: &BTreeSet<&str>, blocked: Duration) {
-    let path = paths.iter().copied().collect::<Vec<_>>().join(" or ");
-    tracing::warn!(
-        path,
-        ?blocked,
-        "a handler kept its thread; register it with .blocking(…) if it is of a unary call, else let what \
-         takes long run in spawn_blocking"
-    );
 }
 
 fn panicked(who: &'static str, panic: &(dyn Any + Send)) -> Status {

@@ -127,8 +127,7 @@ impl Connection {
             end_stream,
             malformed,
         } = opening;
-        let mut reader = RequestReader::new(paths, self.config.header_list_bytes);
-        self.decode(block, |field| reader.field(field))?;
+        let request = self.read_request(block, paths)?;
         if self.is_beyond_the_end(id) {
             return Ok(None);
         }
@@ -141,7 +140,7 @@ impl Connection {
             return Ok(None);
         }
         let content = |request: &Request| request.content_length.unwrap_or(0) > 0;
-        let request = match reader.finish() {
+        let request = match request {
             Ok(request) if malformed || (end_stream && content(&request)) => {
                 Err(Unusable::Malformed)
             }
@@ -165,6 +164,26 @@ impl Connection {
             head: request.head,
             end: end_stream,
         }))
+    }
+
+    /// Reads the block of a request, unless it is known what it says.
+    fn read_request(
+        &mut self,
+        block: &[u8],
+        paths: &impl Paths,
+    ) -> Result<Result<Request, Unusable>, Error> {
+        let before = self.decoder.table_changes();
+        if let Some(request) = self.remembered.find(block, before) {
+            return Ok(Ok(request));
+        }
+        let mut reader = RequestReader::new(paths, self.config.header_list_bytes);
+        self.decode(block, |field| reader.field(field))?;
+        let read = reader.finish();
+        if let Ok(request) = &read {
+            let now = self.decoder.table_changes();
+            self.remembered.add(block, now, request);
+        }
+        Ok(read)
     }
 
     fn new_stream(&self, content_length: Option<u64>) -> Stream {

@@ -91,6 +91,20 @@ impl Commands for Connection {
         }
     }
 
+    fn respond(
+        &mut self,
+        id: StreamId,
+        head: &ResponseHead,
+        message: RawMessage,
+        trailers: Trailers,
+    ) {
+        if !trailers.are_plain() || !self.respond_plainly(id, head, &message) {
+            self.headers(id, head);
+            self.message(id, message);
+            self.trailers(id, trailers);
+        }
+    }
+
     fn abort(&mut self, id: StreamId, trailers: Trailers) {
         let Some(stream) = self.streams.get_mut(id) else {
             return;

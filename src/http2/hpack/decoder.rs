@@ -37,6 +37,11 @@ pub(crate) struct Field<'a> {
 }
 
 impl Decoder {
+    /// How often the table has changed: while it has not, the same block stands for the same fields.
+    pub(crate) fn table_changes(&self) -> u64 {
+        self.table.changes()
+    }
+
     /// Reads a whole block, and tells each of its fields.
     pub(crate) fn decode(
         &mut self,

@@ -12,6 +12,8 @@ pub(super) struct DynamicTable {
     entries: VecDeque<Entry>,
     bytes: usize,
     bytes_max: usize,
+    /// How often it has changed.
+    changes: u64,
 }
 
 /// A field that was received once and may be referred to again and again.
@@ -31,6 +33,7 @@ impl Default for DynamicTable {
             entries: VecDeque::new(),
             bytes: 0,
             bytes_max: TABLE_BYTES,
+            changes: 0,
         }
     }
 }
@@ -41,10 +44,16 @@ impl DynamicTable {
         self.entries.get(index)
     }
 
+    /// While it is the same, so is what every index stands for.
+    pub(super) fn changes(&self) -> u64 {
+        self.changes
+    }
+
     /// Adds a field; `false` if it is larger than the table, which is then empty: "an attempt to add
     /// an entry larger than the maximum size causes the table to be emptied of all existing entries"
     /// (4.4).
     pub(super) fn add(&mut self, name: &[u8], value: &[u8]) -> bool {
+        self.changes += 1;
         let entry = Entry::new(name, value);
         let bytes = entry.table_bytes();
         self.evict(self.bytes_max.saturating_sub(bytes));
@@ -61,6 +70,7 @@ impl DynamicTable {
         if bytes_max > TABLE_BYTES {
             return false;
         }
+        self.changes += 1;
         self.bytes_max = bytes_max;
         self.evict(bytes_max);
         true

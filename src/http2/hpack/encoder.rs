@@ -10,7 +10,7 @@ use super::{
 };
 
 /// What a connection's field blocks are written with, one after another.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Encoder {
     /// What is in the peer's table, the oldest first.
     table: Vec<(&'static str, &'static str)>,
@@ -19,12 +19,20 @@ pub(crate) struct Encoder {
     without_table: bool,
     /// The peer is still to be told that its table is empty.
     tell_resize: bool,
+    changes: u64,
 }
 
 impl Encoder {
+    /// How often the peer's table, or what it is to be told of it, has changed: while it has not, the
+    /// same fields make the same block.
+    pub(crate) fn table_changes(&self) -> u64 {
+        self.changes
+    }
+
     /// The peer's SETTINGS_HEADER_TABLE_SIZE.
     pub(crate) fn resize(&mut self, bytes_max: u32) {
         if (bytes_max as usize) < TABLE_BYTES && !self.without_table {
+            self.changes += 1;
             self.table = Vec::new();
             (self.without_table, self.tell_resize) = (true, true);
         }
@@ -33,6 +41,7 @@ impl Encoder {
     /// To be called first for every block.
     pub(crate) fn begin(&mut self, out: &mut Vec<u8>) {
         if std::mem::take(&mut self.tell_resize) {
+            self.changes += 1;
             integer::encode(0, SIZE_UPDATE, 5, out);
         }
     }
@@ -70,6 +79,7 @@ impl Encoder {
         if self.without_table || self.table_bytes + bytes > TABLE_BYTES {
             return self.field(name.as_bytes(), value.as_bytes(), out);
         }
+        self.changes += 1;
         self.table_bytes += bytes;
         self.table.push((name, value));
         write_name(name.as_bytes(), WITH_INDEXING, 6, out);
