@@ -20,6 +20,7 @@ mod list;
 mod name;
 mod op;
 mod parent;
+mod records;
 mod reply;
 mod request;
 mod resource;
