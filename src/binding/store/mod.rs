@@ -17,6 +17,7 @@ mod get;
 mod infer;
 mod key;
 mod list;
+mod mentions;
 mod name;
 mod op;
 mod parent;
