@@ -247,6 +247,7 @@ impl Shared {
             let logged = log.append(applied.records.iter().cloned());
             debug_assert_eq!(logged, applied.revision);
         }
+        drop(log.end());
         published
     }
 
