@@ -6,6 +6,7 @@ mod answers;
 mod creates;
 mod deletes;
 mod disturbed;
+mod etags;
 mod lists;
 mod model;
 mod resource_names;
