@@ -100,6 +100,8 @@ pub(super) fn start_log(format: LogFormat) {
     let log = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(has_color(&io::stderr()))
+        // It would tell of a full disk on standard error, which may be a file on that disk, and panic.
+        .log_internal_errors(false)
         .with_writer(io::stderr);
     // A second log in one process is refused; the first one stays.
     let _ = match format {

@@ -26,7 +26,7 @@ use super::{
     example,
     failure::Failure,
     plan,
-    signals::{Received, Signals},
+    signals::{self, Received, Signals},
     store,
 };
 
@@ -58,6 +58,8 @@ async fn serve(
 ) -> Result<(), Failure> {
     let network = &arguments.network;
     let tcp = resolve(&network.listen).await?;
+    let no_signals = |error| Failure::new(format!("no signals: {error}"));
+    signals::outlive_file_size_limit().map_err(no_signals)?;
     let store: Arc<dyn Store> = match plan::needs_store(plan) {
         true => arguments.data.open()?,
         // No folder is made for nothing.
@@ -65,7 +67,7 @@ async fn serve(
     };
     let server = build(arguments, schema, plan, Arc::clone(&store)).await?;
     // From here on a signal waits for us, so that none is lost between ready and serving.
-    let signals = Signals::new().map_err(|error| Failure::new(format!("no signals: {error}")))?;
+    let signals = Signals::new().map_err(no_signals)?;
     let server = bind(server, &tcp, &network.listen).await?;
     if network.tls_cert.is_none() {
         warn_of_plaintext(&server.local_addresses());

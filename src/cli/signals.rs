@@ -1,4 +1,4 @@
-//! The signals that end a server.
+//! The signals that end a server, and one that must not.
 
 use std::io;
 
@@ -36,6 +36,21 @@ impl Received {
             Self::Interrupt => 130,
         }
     }
+}
+
+/// From now on a write beyond the limit on the size of files (`ulimit -f`) fails as one to a full disk
+/// does. SIGXFSZ would end the process unless it is handled. Needs a runtime.
+#[cfg(unix)]
+pub(super) fn outlive_file_size_limit() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let number = rustix::process::Signal::XFSZ.as_raw();
+    // The handler stays when nobody listens any more.
+    signal(SignalKind::from_raw(number)).map(drop)
+}
+
+#[cfg(not(unix))]
+pub(super) fn outlive_file_size_limit() -> io::Result<()> {
+    Ok(())
 }
 
 #[cfg(unix)]

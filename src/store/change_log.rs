@@ -1,8 +1,9 @@
 //! The latest changes of a store, kept for those who watch.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     fmt,
+    ops::Bound,
     pin::Pin,
     sync::{Arc, Mutex, MutexGuard},
     task::{Context, Poll, Waker},
@@ -75,28 +76,37 @@ pub(super) struct ChangeLog {
 
 #[derive(Debug, Default)]
 struct History {
+    /// Whether anybody may ask for changes; until then none are kept.
+    is_followed: bool,
     changes: VecDeque<(Revision, Record)>,
     bytes: usize,
     /// Every change after this revision is in `changes`.
     complete_after: Revision,
     last: Revision,
-    watchers: BTreeMap<u64, Watcher>,
+    watchers: HashMap<u64, Watcher>,
     watchers_made: u64,
+    /// Those who wait, by their prefixes: a commit looks only for those whom it concerns.
+    parked: BTreeMap<Bytes, HashMap<u64, Waker>>,
 }
 
 #[derive(Debug)]
 struct Watcher {
     prefix: Bytes,
-    /// All changes up to here were taken, or are none of this watcher's.
+    /// All changes up to here were taken, or are none of this watcher's. While it waits, that is true
+    /// of all there are.
     seen: Revision,
-    /// Set while there is nothing to take: then every commit moves `seen`, or wakes.
-    parked: Option<Waker>,
 }
+
+/// Watchers who have something to take; woken when this is dropped, under no lock.
+#[derive(Debug, Default)]
+pub(super) struct Woken(Vec<Waker>);
 
 impl ChangeLog {
     /// A log for a store whose last commit is `last`: what came before is not known.
+    #[cfg(feature = "store-redb")]
     pub(super) fn starting_after(last: Revision) -> Self {
         let history = History {
+            is_followed: true,
             last,
             complete_after: last,
             ..History::default()
@@ -106,37 +116,54 @@ impl ChangeLog {
         }
     }
 
+    /// A log for a new store, which keeps nothing before someone [follows](Self::follow) it.
+    pub(super) fn unfollowed() -> Self {
+        Self {
+            history: Arc::default(),
+        }
+    }
+
     /// The store's last commit turned out to be `last`; if others led there, nobody was told of them.
     #[cfg(feature = "store-redb")]
     pub(super) fn restart_after(&self, last: Revision) {
+        let mut woken = Woken::default();
         let mut history = self.lock();
         if history.last == last {
             return;
         }
+        let before = history.last;
+        for prefix in history.parked.keys().cloned().collect::<Vec<_>>() {
+            history.unpark_all(&prefix, before, &mut woken);
+        }
         history.changes.clear();
         history.bytes = 0;
         (history.last, history.complete_after) = (last, last);
-        history.watchers.values_mut().for_each(Watcher::wake);
     }
 
-    pub(super) fn last(&self) -> Revision {
-        self.lock().last
+    /// The last revision, from which on everything is kept for those who want to go on from there.
+    pub(super) fn follow(&self) -> Revision {
+        let mut history = self.lock();
+        history.is_followed = true;
+        history.last
     }
 
     /// Holds watchers back while commits are added and made visible: who watches neither is told of
     /// a commit before it can be read, nor reads one of which the log does not know.
     pub(super) fn begin(&self) -> Appending<'_> {
-        Appending(self.lock())
+        Appending {
+            history: self.lock(),
+            woken: Woken::default(),
+        }
     }
 
     pub(super) fn watch(&self, prefix: Bytes, after: Revision) -> Changes {
         let mut history = self.lock();
+        history.is_followed = true;
         history.watchers_made += 1;
         let id = history.watchers_made;
         let watcher = Watcher {
             prefix,
             seen: after,
-            parked: None,
         };
         history.watchers.insert(id, watcher);
         Changes::new(Subscription {
@@ -152,38 +179,62 @@ impl ChangeLog {
     }
 }
 
-/// The log, closed to watchers until this is dropped.
-pub(super) struct Appending<'a>(MutexGuard<'a, History>);
+/// The log, closed to watchers until this is [ended](Self::end).
+pub(super) struct Appending<'a> {
+    history: MutexGuard<'a, History>,
+    woken: Woken,
+}
 
 impl Appending<'_> {
     /// Adds a commit whose revision follows the last one, and tells that revision.
     ///
     /// The log is the point at which commits get their order.
     pub(super) fn append(&mut self, records: impl IntoIterator<Item = Record>) -> Revision {
-        let history = &mut *self.0;
-        let revision = history.last.following();
-        history.last = revision;
-        let first_new = history.changes.len();
-        for record in records {
-            history.bytes += record.size_bytes();
-            history.changes.push_back((revision, record));
+        let history = &mut *self.history;
+        let before = history.last;
+        history.last = before.following();
+        if !history.is_followed {
+            history.complete_after = history.last;
+            return history.last;
         }
-        history.tell(first_new);
+        for record in records {
+            history.unpark_for(record.key(), before, &mut self.woken);
+            history.bytes += record.size_bytes();
+            history.changes.push_back((history.last, record));
+        }
         history.trim();
-        revision
+        history.last
+    }
+
+    /// Opens the log, and says who is to be woken once no other lock is held.
+    pub(super) fn end(self) -> Woken {
+        self.woken
     }
 }
 
 impl History {
-    /// Wakes who waits for one of the changes from `first_new` on; the others have seen them all.
-    fn tell(&mut self, first_new: usize) {
-        for watcher in self.watchers.values_mut() {
-            let mut new = self.changes.range(first_new..);
-            if new.any(|(_, record)| record.key().starts_with(&watcher.prefix)) {
-                watcher.wake();
-            } else if watcher.parked.is_some() {
-                watcher.seen = self.last;
+    /// Takes out those who wait for a change of this key; up to `before` there was none.
+    fn unpark_for(&mut self, key: &[u8], before: Revision, woken: &mut Woken) {
+        let mut beginning = key;
+        let up_to = |beginning| (Bound::Unbounded, Bound::Included(beginning));
+        while let Some((prefix, _)) = self.parked.range::<[u8], _>(up_to(beginning)).next_back() {
+            if key.starts_with(prefix) {
+                let prefix = prefix.clone();
+                self.unpark_all(&prefix, before, woken);
+            } else {
+                // No other prefix that has more in common with the key is left.
+                let common = prefix.iter().zip(key).take_while(|(a, b)| a == b);
+                beginning = &key[..common.count()];
             }
+        }
+    }
+
+    fn unpark_all(&mut self, prefix: &Bytes, seen: Revision, woken: &mut Woken) {
+        for (id, waker) in self.parked.remove(prefix).unwrap_or_default() {
+            if let Some(watcher) = self.watchers.get_mut(&id) {
+                watcher.seen = seen;
+            }
+            woken.0.push(waker);
         }
     }
 
@@ -204,8 +255,8 @@ impl History {
         }
     }
 
-    /// The changes that the watcher has not seen, some at a time; parks it if there are none.
-    fn take(&mut self, id: u64, waker: &Waker) -> Result<VecDeque<Change>, Lagged> {
+    /// The changes that the watcher has not seen, some at a time.
+    fn take(&mut self, id: u64) -> Result<VecDeque<Change>, Lagged> {
         let mut taken = VecDeque::new();
         let Some(watcher) = self.watchers.get_mut(&id) else {
             return Ok(taken);
@@ -235,16 +286,33 @@ impl History {
                 });
             }
         }
-        watcher.parked = taken.is_empty().then(|| waker.clone());
         Ok(taken)
+    }
+
+    /// Has the watcher, which has seen everything, woken by the next change that is one of its own.
+    fn park(&mut self, id: u64, waker: &Waker) {
+        if let Some(watcher) = self.watchers.get(&id) {
+            let parked = self.parked.entry(watcher.prefix.clone()).or_default();
+            parked.insert(id, waker.clone());
+        }
+    }
+
+    /// The waker of a watcher that waited; it has seen all there is.
+    fn unpark(&mut self, id: u64) -> Option<Waker> {
+        let watcher = self.watchers.get_mut(&id)?;
+        let parked = self.parked.get_mut(&watcher.prefix)?;
+        let waker = parked.remove(&id)?;
+        if parked.is_empty() {
+            self.parked.remove(&watcher.prefix);
+        }
+        watcher.seen = self.last;
+        Some(waker)
     }
 }
 
-impl Watcher {
-    fn wake(&mut self) {
-        if let Some(waker) = self.parked.take() {
-            waker.wake();
-        }
+impl Drop for Woken {
+    fn drop(&mut self) {
+        self.0.drain(..).for_each(Waker::wake);
     }
 }
 
@@ -261,7 +329,15 @@ impl Stream for Subscription {
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         if self.taken.is_empty() && !self.ended {
-            let taken = lock(&self.history).take(self.id, context.waker());
+            // What a waker does when it is dropped is not known: not under the lock.
+            let _unparked;
+            let mut history = lock(&self.history);
+            _unparked = history.unpark(self.id);
+            let taken = history.take(self.id);
+            if taken.as_ref().is_ok_and(VecDeque::is_empty) {
+                history.park(self.id, context.waker());
+            }
+            drop(history);
             match taken {
                 Ok(taken) => self.taken = taken,
                 Err(lagged) => {
@@ -280,7 +356,10 @@ impl Stream for Subscription {
 
 impl Drop for Subscription {
     fn drop(&mut self) {
-        lock(&self.history).watchers.remove(&self.id);
+        let _unparked;
+        let mut history = lock(&self.history);
+        _unparked = history.unpark(self.id);
+        history.watchers.remove(&self.id);
     }
 }
 

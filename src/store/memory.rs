@@ -17,7 +17,11 @@ use tokio::sync::watch;
 use self::rows::{RowRef, Rows};
 use super::{
     Batch, Changes, Health, KeyRange, Page, Precondition, Revision, Row, Store, StoreError,
-    StoreFuture, batch::check_size, change_log::ChangeLog, record::Record, scan::PageBuilder,
+    StoreFuture,
+    batch::check_size,
+    change_log::{ChangeLog, Woken},
+    record::Record,
+    scan::PageBuilder,
 };
 
 /// A store in memory: gone with the process. Every answer is ready when the method returns.
@@ -56,7 +60,7 @@ impl MemoryStore {
         Self {
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
             hasher: RandomState::new(),
-            change_log: ChangeLog::starting_after(Revision::default()),
+            change_log: ChangeLog::unfollowed(),
             sequences: Mutex::default(),
             health: watch::Sender::new(Health::Available),
         }
@@ -88,20 +92,25 @@ impl MemoryStore {
         let mut record = Record::new(key, value);
         let Home { shard, hash } = self.home(key);
         record.hash = hash;
-        let logged = record.clone();
+        // Dropped after the shard's lock.
+        let mut _woken = Woken::default();
         let mut rows = self.write(shard);
         rows.check_room(1)?;
-        rows.write(record, |found| {
+        rows.write(record, |record, found| {
             precondition.check(0, found)?;
             // Deleting what is not there changes nothing.
-            let changes = logged.has_value() || found.is_some();
-            Ok(self.change_log.begin().append(changes.then_some(logged)))
+            let changes = record.has_value() || found.is_some();
+            let mut log = self.change_log.begin();
+            let revision = log.append(changes.then_some(record).into_iter().cloned());
+            _woken = log.end();
+            Ok(revision)
         })
     }
 
     fn commit_now(&self, batch: &Batch) -> Result<Revision, StoreError> {
         batch.validate()?;
         let homes: Vec<_> = batch.writes().iter().map(|w| self.home(&w.key)).collect();
+        let _woken;
         let mut locked = self.lock(&homes);
         let mut changes = Vec::with_capacity(homes.len());
         for (position, (write, home)) in batch.writes().iter().zip(homes).enumerate() {
@@ -115,10 +124,11 @@ impl MemoryStore {
                 changes.push((home, record));
             }
         }
-        let records = changes.iter().map(|(_, record)| record.clone());
-        let revision = self.change_log.begin().append(records);
+        let mut log = self.change_log.begin();
+        let revision = log.append(changes.iter().map(|(_, record)| record.clone()));
+        _woken = log.end();
         for (home, record) in changes {
-            locked.rows(home).write(record, |_| Ok(revision))?;
+            locked.rows(home).write(record, |_, _| Ok(revision))?;
         }
         Ok(revision)
     }
@@ -135,7 +145,7 @@ impl MemoryStore {
     fn scan_now(&self, range: &KeyRange, after: Option<&[u8]>, limit: usize) -> Page {
         // All shards are locked before the revision is read: no commit is half in the page.
         let shards: Vec<_> = (0..SHARDS).map(|shard| self.read(shard)).collect();
-        let revision = self.change_log.last();
+        let revision = self.change_log.follow();
         let mut page = PageBuilder::new(limit, revision);
         if let Some(bounds) = range.behind(after) {
             let mut rows = Merged::new(shards.iter().map(|rows| rows.range(bounds)));

@@ -21,8 +21,9 @@ mod watch;
 use chaos::ChaosStore;
 use insist::{commit, get, scan};
 use watch::{
-    quiet_watchers_do_not_lag, watchers_see_all_commits_in_order,
-    watchers_that_fall_behind_are_told, watching_begins_where_a_page_ends,
+    a_commit_wakes_those_whom_it_concerns, quiet_watchers_do_not_lag,
+    watchers_see_all_commits_in_order, watchers_that_fall_behind_are_told,
+    watching_begins_where_a_page_ends,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -30,6 +31,7 @@ async fn memory_store() {
     holds(|| Arc::new(MemoryStore::new())).await;
     starts_at_zero(&MemoryStore::new()).await;
     quiet_watchers_do_not_lag(&MemoryStore::new()).await;
+    a_commit_wakes_those_whom_it_concerns(&MemoryStore::new()).await;
     watching_begins_where_a_page_ends(Arc::new(MemoryStore::new())).await;
 }
 
@@ -53,6 +55,7 @@ async fn redb_store() {
     };
     starts_at_zero(&open()).await;
     quiet_watchers_do_not_lag(&open()).await;
+    a_commit_wakes_those_whom_it_concerns(&open()).await;
     watching_begins_where_a_page_ends(Arc::new(open())).await;
     holds(|| Arc::new(open())).await;
 }

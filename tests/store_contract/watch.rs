@@ -1,11 +1,18 @@
 //! What watchers are promised.
 
-use std::{collections::BTreeMap, sync::Arc, task::Poll};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
+};
 
 use bytes::Bytes;
 use reflectd::{
     limits,
-    store::{Batch, KeyRange, Precondition, Revision, Row, Store},
+    store::{Batch, Change, Changes, KeyRange, Lagged, Precondition, Revision, Row, Store},
 };
 use tokio::task::JoinSet;
 
@@ -116,6 +123,62 @@ pub(crate) async fn quiet_watchers_do_not_lag(store: &dyn Store) {
         .await
         .unwrap();
     assert_eq!(quiet.next().await.unwrap().unwrap().key, "quiet");
+}
+
+/// Of those who wait, whatever their prefixes have in common, a commit wakes those whom it concerns.
+/// (A store that fails may say otherwise.)
+pub(crate) async fn a_commit_wakes_those_whom_it_concerns(store: &dyn Store) {
+    let bytes = [&b"a"[..], b"b", b"\xff", b""];
+    let prefixes: BTreeSet<Vec<u8>> = bytes
+        .iter()
+        .flat_map(|first| bytes.map(|second| [first, second].concat()))
+        .flat_map(|two| bytes.map(|third| [&two[..], third].concat()))
+        .collect();
+    let seen = scan(store, &KeyRange::all(), None, 1).await.revision;
+    let mut watchers: Vec<_> = prefixes
+        .iter()
+        // Two for each.
+        .flat_map(|prefix| [prefix, prefix])
+        .map(|prefix| {
+            let changes = store.changes(prefix.clone().into(), seen);
+            (prefix, changes, Arc::<Called>::default())
+        })
+        .collect();
+    for key in [&b"ab"[..], b"\xff\xff\xffx", b"c", b"ba", b"a", b"abb"] {
+        for (_, changes, called) in &mut watchers {
+            called.0.store(false, Ordering::SeqCst);
+            let waker = Arc::clone(called).into();
+            assert!(poll(changes, &waker).is_pending());
+        }
+        let batch = Batch::new().put(key, "1", Precondition::None);
+        commit(store, batch).await.unwrap();
+        for (prefix, changes, called) in &mut watchers {
+            let is_concerned = key.starts_with(prefix);
+            assert_eq!(
+                called.0.load(Ordering::SeqCst),
+                is_concerned,
+                "{prefix:?} {key:?}"
+            );
+            if is_concerned {
+                assert_eq!(changes.next().await.unwrap().unwrap().key, key);
+            }
+        }
+    }
+}
+
+/// Whether a waker was called.
+#[derive(Default)]
+struct Called(AtomicBool);
+
+impl Wake for Called {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+fn poll(changes: &mut Changes, waker: &Waker) -> Poll<Option<Result<Change, Lagged>>> {
+    let mut next = std::pin::pin!(changes.next());
+    next.as_mut().poll(&mut Context::from_waker(waker))
 }
 
 /// The revision of a page is one that a watcher can begin with, at once. (A store that fails may say

@@ -4,13 +4,14 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::{
     Op,
-    name::{MethodName, Plainness, TypeName, Verb},
+    mentions::{Mentions, mentioned, message_of},
+    name::{MethodName, Verb},
     request::RequestFields,
     resource::{Resource, Vote, choose_key},
 };
 use crate::{
     binding::bind::Decided,
-    schema::{Field, Kind, MessageType, Method, MethodKind, Schema},
+    schema::{Field, MessageType, Method, MethodKind, Schema},
 };
 
 /// The resources of a schema.
@@ -20,20 +21,6 @@ pub(super) struct Catalog {
     mentions: Mentions,
     /// Resources, by full name, and what a method with an unmistakable verb does with them.
     done_to: HashSet<(String, Op)>,
-}
-
-/// The types that methods mention and that may be resources, by the scope of the methods.
-#[derive(Debug, Default)]
-struct Mentions {
-    by_service: HashMap<String, Vec<Mention>>,
-    by_package: HashMap<String, Vec<Mention>>,
-    seen: HashSet<(String, String)>,
-}
-
-#[derive(Clone, Debug)]
-struct Mention {
-    message_type: MessageType,
-    name: TypeName,
 }
 
 impl Catalog {
@@ -96,50 +83,6 @@ pub(super) struct Candidates<'a> {
     pub(super) mentioned: Vec<&'a Resource>,
 }
 
-impl Mentions {
-    fn add(&mut self, method: &Method, message_type: &MessageType) {
-        let mention = Mention {
-            message_type: message_type.clone(),
-            name: TypeName::parse(message_type.name()),
-        };
-        let scopes = [
-            (method.service(), &mut self.by_service),
-            (package(method), &mut self.by_package),
-        ];
-        for (scope, mentions) in scopes {
-            let full_name = message_type.full_name().to_owned();
-            if self.seen.insert((scope.to_owned(), full_name)) {
-                let mentions = mentions.entry(scope.to_owned()).or_default();
-                mentions.push(mention.clone());
-            }
-        }
-    }
-
-    /// The types that a method's name speaks of: of those in its own types; for a delete, whose
-    /// types often hold no more than a key, also of those that others near it mention.
-    fn spoken_of(&self, method: &Method, name: &MethodName) -> Vec<MessageType> {
-        let near = self.by_service.get(method.service()).into_iter().flatten();
-        let far = self.by_package.get(package(method)).into_iter().flatten();
-        // `Delete` alone speaks of what its service is about.
-        let mut spoken_of: Vec<(Plainness, &Mention)> = near
-            .chain(far.filter(|_| !name.is_bare()))
-            .filter_map(|mention| Some((name.speaks_of(&mention.name)?, mention)))
-            .collect();
-        // `GetBucket` is of no `LogBucket` if there is a `Bucket`.
-        let plainest = spoken_of.iter().map(|(plainness, _)| *plainness).max();
-        spoken_of.retain(|(plainness, _)| Some(*plainness) == plainest);
-        let own = mentioned(method);
-        let from_far = name.verb == Some(Verb::Delete);
-        let mut types: Vec<MessageType> = Vec::new();
-        for (_, Mention { message_type, .. }) in spoken_of {
-            if (from_far || own.contains(message_type)) && !types.contains(message_type) {
-                types.push(message_type.clone());
-            }
-        }
-        types
-    }
-}
-
 /// What the methods say, collected by the full name of the resource.
 #[derive(Debug, Default)]
 struct Findings {
@@ -185,9 +128,9 @@ impl Findings {
     }
 
     fn resources(&self, mentions: &Mentions) -> BTreeMap<String, Resource> {
-        let types = mentions.by_package.values().flatten();
+        let types = mentions.types();
         types
-            .filter_map(|Mention { message_type, .. }| {
+            .filter_map(|message_type| {
                 let full_name = message_type.full_name();
                 let votes = self.votes.get(full_name).map_or(&[][..], Vec::as_slice);
                 let by_hand = self.keys_by_hand.get(full_name).cloned();
@@ -219,27 +162,6 @@ fn vote_of_request(method: &Method, resource: &MessageType) -> Option<Vote> {
     Vote::of_request(resource, &keys)
 }
 
-/// The types that may be resources in a method's types: these themselves, and those of their fields.
-fn mentioned(method: &Method) -> Vec<MessageType> {
-    let mut types: Vec<MessageType> = Vec::new();
-    for outer in [method.input(), method.output()] {
-        let inner = outer.fields().filter_map(|field| message_of(&field));
-        for message_type in std::iter::once(outer.clone()).chain(inner) {
-            if Resource::may_be(&message_type) && !types.contains(&message_type) {
-                types.push(message_type);
-            }
-        }
-    }
-    types
-}
-
-fn message_of(field: &Field) -> Option<MessageType> {
-    match field.kind() {
-        Kind::Message(message_type) if !field.is_map() => Some(message_type),
-        _ => None,
-    }
-}
-
 /// The reply's field that repeats a resource, if it is the only list.
 fn items_of(method: &Method, resource: &MessageType) -> Option<Field> {
     let items = |field: &Field| field.is_list() && message_of(field).as_ref() == Some(resource);
@@ -248,11 +170,4 @@ fn items_of(method: &Method, resource: &MessageType) -> Option<Field> {
         (Some(items), None) => Some(items),
         _ => None,
     }
-}
-
-fn package(method: &Method) -> &str {
-    method
-        .service()
-        .rsplit_once('.')
-        .map_or("", |(package, _)| package)
 }

@@ -75,23 +75,29 @@ impl Create {
         let id = self.id.as_ref().map(|id| Key::read(request.as_ref(), id));
         let id = id.transpose()?.flatten();
         let row = self.carrier.unpack(&request)?;
-        match given_key(rows.resource(), row, id, &prefix)? {
-            Some(key) => self.store(rows, row, &key).await,
-            None => self.store_counted(rows, row, &prefix).await,
-        }
+        let Some(key) = given_key(rows.resource(), row, id, &prefix)? else {
+            return self.store_counted(rows, row, &prefix).await;
+        };
+        let stored = self.store(rows, row, &key).await?;
+        stored.ok_or_else(|| {
+            let what = rows.named(&key);
+            Status::already_exists(format!("{what} exists already"))
+        })
     }
 
+    /// Stores under a key; `None` if it is taken.
     async fn store(
         &self,
         rows: &Rows,
         row: MessageRef<'_>,
         key: &Key<'_>,
-    ) -> Result<RawMessage, Status> {
-        if rows.insert(key, row).await? {
-            return self.reply.make(key, || rows.encode(row, key));
+    ) -> Result<Option<RawMessage>, Status> {
+        let stamped = rows.stamped(row, key)?;
+        let row = stamped.as_ref().map_or(row, Message::as_ref);
+        match rows.insert(key, row).await? {
+            true => self.reply.make(key, || rows.encode(row, key)).map(Some),
+            false => Ok(None),
         }
-        let what = rows.named(key);
-        Err(Status::already_exists(format!("{what} exists already")))
     }
 
     /// Stores under the next number that nobody has taken as a key of their own.
@@ -104,8 +110,8 @@ impl Create {
         for _ in 0..limits::CREATE_ATTEMPTS_MAX {
             let mut digits = itoa::Buffer::new();
             let key = rows.next_key(prefix, &mut digits).await?;
-            if rows.insert(&key, row).await? {
-                return self.reply.make(&key, || rows.encode(row, &key));
+            if let Some(reply) = self.store(rows, row, &key).await? {
+                return Ok(reply);
             }
         }
         Err(Status::aborted(format!(

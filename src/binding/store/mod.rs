@@ -4,12 +4,14 @@
 //!   method's [`name`] second.
 //! - What does it do? One file for each operation ([`create`], [`get`], [`list`], [`update`],
 //!   [`delete`]): the shape of types that it takes, and how it answers.
+//! - What if two change it at once? [`etag`] tells who has not seen what they replace.
 //! - Where is it kept? [`rows`] draws the keys byte by byte; [`stored`] makes sure that what was
 //!   written with another schema is not misread.
 
 mod catalog;
 mod create;
 mod delete;
+mod etag;
 mod failure;
 mod field_bytes;
 mod field_mask;
@@ -17,9 +19,11 @@ mod get;
 mod infer;
 mod key;
 mod list;
+mod mentions;
 mod name;
 mod op;
 mod parent;
+mod records;
 mod reply;
 mod request;
 mod resource;

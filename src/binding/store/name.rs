@@ -88,6 +88,16 @@ impl MethodName {
         self.noun.stems.is_empty()
     }
 
+    /// All words beside the verb, as one.
+    pub(super) fn whole(&self) -> &str {
+        &self.noun.joined
+    }
+
+    /// The words that tell what it speaks of from other types.
+    pub(super) fn main_words(&self) -> &[String] {
+        &self.noun.specific
+    }
+
     /// Whether it speaks of this type, and how plainly.
     pub(super) fn speaks_of(&self, of_type: &TypeName) -> Option<Plainness> {
         if self.is_bare() || self.noun.joined == of_type.joined {
@@ -145,6 +155,16 @@ impl TypeName {
                 .collect(),
             stems,
         }
+    }
+
+    /// The whole of it, as one word.
+    pub(super) fn whole(&self) -> &str {
+        &self.joined
+    }
+
+    /// The words that tell it from other types.
+    pub(super) fn main_words(&self) -> &[String] {
+        &self.specific
     }
 }
 

@@ -1,6 +1,7 @@
 //! Resources: message types that have a key.
 
 use super::{
+    etag,
     key::Key,
     name::{normalized, words},
 };
@@ -11,6 +12,7 @@ use crate::schema::{Field, Kind, MessageType};
 pub(in crate::binding) struct Resource {
     message_type: MessageType,
     key: Field,
+    etag: Option<Field>,
     /// What the list of them is called in names like `shelves/7/books/1`: `books`.
     collection: Option<String>,
 }
@@ -18,6 +20,7 @@ pub(in crate::binding) struct Resource {
 impl Resource {
     pub(super) fn new(message_type: MessageType, key: Field, collection: Option<String>) -> Self {
         Self {
+            etag: etag::field_of(&message_type, &key),
             message_type,
             key,
             collection,
@@ -28,11 +31,8 @@ impl Resource {
     pub(super) fn separate(&self) -> Self {
         let message_type = self.message_type.separate();
         let key = message_type.field_by_number(self.key.number());
-        Self {
-            key: key.expect("the key is a field of the resource"),
-            message_type,
-            collection: self.collection.clone(),
-        }
+        let key = key.expect("the key is a field of the resource");
+        Self::new(message_type, key, self.collection.clone())
     }
 
     pub(in crate::binding) fn message_type(&self) -> &MessageType {
@@ -41,6 +41,11 @@ impl Resource {
 
     pub(in crate::binding) fn key(&self) -> &Field {
         &self.key
+    }
+
+    /// The field that holds the etag, if it has one ([`etag`]).
+    pub(super) fn etag(&self) -> Option<&Field> {
+        self.etag.as_ref()
     }
 
     pub(super) fn collection(&self) -> Option<&str> {

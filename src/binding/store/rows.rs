@@ -5,9 +5,10 @@ use std::{cell::Cell, sync::Arc};
 use bytes::Bytes;
 
 use super::{
+    etag,
     failure::from_store,
     field_bytes::{key_room, put_key},
-    key::Key,
+    key::{Key, internal},
     resource::Resource,
 };
 use crate::{
@@ -125,6 +126,37 @@ impl Rows {
         })
     }
 
+    /// What is stored and answered with instead of a resource that has an etag; `None` for others.
+    pub(super) fn stamped(
+        &self,
+        row: MessageRef<'_>,
+        key: &Key<'_>,
+    ) -> Result<Option<Message>, Status> {
+        let Some(field) = self.resource.etag() else {
+            return Ok(None);
+        };
+        etag::stamped(field, row, (self.resource.key(), key)).map(Some)
+    }
+
+    /// The etag that a resource has, or came with; empty if there is none.
+    pub(super) fn etag_of<'a>(&self, row: MessageRef<'a>) -> Result<&'a str, Status> {
+        match self.resource.etag() {
+            Some(field) => row.str(field).map_err(internal),
+            None => Ok(""),
+        }
+    }
+
+    /// # Errors
+    /// ABORTED if the stored resource has another etag than was sent with the call.
+    pub(super) fn check_etag(
+        &self,
+        key: &Key<'_>,
+        sent: &str,
+        stored: &Message,
+    ) -> Result<(), Status> {
+        etag::check(&self.named(key), sent, self.etag_of(stored.as_ref())?)
+    }
+
     /// A resource as it is stored under a key: as it came, with its key field set, be it by the caller
     /// or behind what came. Of a field that comes twice the last one counts.
     pub(super) fn encode(&self, row: MessageRef<'_>, key: &Key<'_>) -> Result<Bytes, Status> {
@@ -220,10 +252,13 @@ impl Rows {
     /// Deletes a row, and tells what it was.
     ///
     /// # Errors
-    /// NOT_FOUND if there is none.
-    pub(super) async fn delete(&self, key: &Key<'_>) -> Result<Row, Status> {
+    /// NOT_FOUND if there is none, ABORTED if it has not the etag, unless that is empty.
+    pub(super) async fn delete(&self, key: &Key<'_>, etag: &str) -> Result<Row, Status> {
         for _ in 0..limits::UPDATE_ATTEMPTS_MAX {
             let row = self.get(key).await?;
+            if !etag.is_empty() {
+                self.check_etag(key, etag, &self.decode(key, &row)?)?;
+            }
             // What is deleted must be what is answered with.
             let unchanged = Precondition::Revision(row.revision);
             let commit =

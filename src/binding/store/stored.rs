@@ -1,31 +1,31 @@
 //! Whether what the store holds can be read with today's schema.
 //!
-//! For every resource the store has a metadata key, `resource/` and the resource's full name, whose
-//! value is a [`WrittenAs`] as JSON. It is compared with the schema before anything is served:
+//! The store has [`Records`] of the resources and of the types in them, which are compared with the
+//! schema before anything is served:
 //!
 //! | since the rows were written | then |
 //! |---|---|
 //! | fields, enum values were added or removed | fine; removed ones stay in the record |
 //! | a field or value has another name but the same number and type | a warning: it was renamed, or its number was given to another |
 //! | a field has another number or type, an enum value another number | an error: rows would be misread |
+//! | a group is a message with its length before it, or the reverse | an error: rows would be misread |
+//! | a field is required that was not, or was not there | an error: rows may lack it |
 //! | another field is the key | an error: rows would not be found |
 //! | the resource is no longer in the schema | a warning: its rows are still there |
 //!
 //! A resource without rows may change in any way.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use super::{
     StoreBinding,
+    records::{Records, Root, Written},
     resource::Resource,
-    rows::prefix_of,
-    written_as::{Changes, WrittenAs},
+    written_as::{Changes, Types},
 };
-use crate::{
-    Error,
-    schema::Schema,
-    store::{Batch, KeyRange, Precondition, Row, Store, StoreError, metadata_key},
-};
+use crate::{Error, schema::Schema, store::Store};
+
+type Resources<'a> = BTreeMap<&'a str, &'a Resource>;
 
 /// Compares what the store holds with how it is about to be read and written, and records the
 /// latter. Answers with what a person should know of.
@@ -37,97 +37,166 @@ pub(in crate::binding) async fn check_what_is_stored(
     schema: &Schema,
     store: &dyn Store,
 ) -> Result<Vec<String>, Error> {
-    let resources: BTreeMap<&str, &Resource> = bindings
+    let resources = bindings
         .iter()
         .map(|binding| binding.resource())
         .map(|resource| (resource.message_type().full_name(), resource))
         .collect();
-    let Changes {
-        misread,
-        mut renamed,
-    } = changes(&resources, store).await?;
-    if !misread.is_empty() {
-        return Err(Error::configuration(format!(
-            "the store holds rows that this schema would misread:\n  {}\n\
-             Put it back as it was and add what is new under numbers that were never used, or \
-             start with another, empty data folder.",
-            misread.join("\n  ")
-        )));
-    }
-    renamed.extend(what_is_gone(&resources, schema, store).await?);
-    Ok(renamed)
+    check(&resources, schema, store).await
 }
 
-async fn changes(
-    resources: &BTreeMap<&str, &Resource>,
-    store: &dyn Store,
-) -> Result<Changes, Error> {
-    let mut all = Changes::default();
-    for (name, resource) in resources {
-        let changes = check(name, resource, store).await?;
-        all.misread.extend(changes.misread);
-        all.renamed.extend(changes.renamed);
-    }
-    Ok(all)
-}
-
-/// Compares one resource, and records it if nothing would be misread.
-async fn check(name: &str, resource: &Resource, store: &dyn Store) -> Result<Changes, Error> {
-    let now = WrittenAs::today(resource);
-    let at = metadata_key(&format!("{RECORDS}{name}"));
-    let row = store.get(&at).await.map_err(unreadable)?;
-    let Some(row) = row else {
-        put(store, &at, &now, Precondition::Absent).await?;
-        return Ok(Changes::default());
-    };
-    let then = read(name, &row)?;
-    let mut changes = Changes::default();
-    let written = if has_rows(name, store).await? {
-        changes = then.compare(name, &now);
-        then.clone().followed_by(now)
-    } else {
-        now
-    };
-    if changes.misread.is_empty() && written != then {
-        put(store, &at, &written, Precondition::Revision(row.revision)).await?;
-    }
-    Ok(changes)
-}
-
-/// Tells of rows whose resource is not in the schema any more.
-async fn what_is_gone(
-    resources: &BTreeMap<&str, &Resource>,
+async fn check(
+    resources: &Resources<'_>,
     schema: &Schema,
     store: &dyn Store,
 ) -> Result<Vec<String>, Error> {
-    let mut told = Vec::new();
-    let records = metadata_key(RECORDS);
-    let range = KeyRange::prefix(records.clone());
-    let mut after = None;
-    loop {
-        let page = store.scan(&range, after.as_deref(), RECORDS_AT_ONCE);
-        let page = page.await.map_err(unreadable)?;
-        for (key, row) in &page.rows {
-            let name = key.strip_prefix(&records[..]).unwrap_or_default();
-            let name = String::from_utf8_lossy(name);
-            if schema.message(&name).is_some() || !has_rows(&name, store).await? {
-                continue;
-            }
-            let then = read(&name, row)?;
-            let alike = resources
-                .values()
-                .find(|resource| then.looks_like(&name, resource))
-                .map(|alike| alike.message_type().full_name());
-            told.push(gone(&name, alike));
-        }
-        match page.next {
-            Some(next) => after = Some(next),
-            None => return Ok(told),
-        }
+    let records = Records::read(store).await?;
+    let roots = resources.values().map(|of| of.message_type().clone());
+    let today = Types::today(roots);
+    let then = held(resources, &records);
+    let Changes {
+        misread,
+        renamed: mut told,
+    } = then.compare(&today);
+    let reasons = [other_keys(resources, &records), misread].concat();
+    if !reasons.is_empty() {
+        return Err(refused(&reasons));
     }
+    let written = followed(resources, &records, then, today);
+    records.write(written, store).await?;
+    told.extend(what_is_gone(resources, schema, &records));
+    Ok(told)
 }
 
-fn gone(name: &str, alike: Option<&str>) -> String {
+fn refused(reasons: &[String]) -> Error {
+    Error::configuration(format!(
+        "the store holds rows that this schema would misread:\n  {}\n\
+         Put it back as it was and add what is new under numbers that were never used, or \
+         start with another, empty data folder.",
+        reasons.join("\n  ")
+    ))
+}
+
+/// The types that are in rows of these resources, as they were.
+fn held(resources: &Resources<'_>, records: &Records) -> Types {
+    let with_rows = || {
+        let roots = records.roots.iter().filter(|(_, root)| root.has_rows);
+        roots.filter(|(name, _)| resources.contains_key(name.as_str()))
+    };
+    let apart = with_rows().filter(|(_, root)| !root.has_own_types());
+    let names = apart.map(|(name, _)| name.as_str());
+    let mut held = records.select(records.types.reached_from(names));
+    for (_, root) in with_rows().filter(|(_, root)| root.has_own_types()) {
+        held.0.extend(root.own_types().0);
+    }
+    held
+}
+
+/// The resources that are looked up by another field than before.
+fn other_keys(resources: &Resources<'_>, records: &Records) -> Vec<String> {
+    let mut told = Vec::new();
+    for (name, resource) in resources {
+        let Some(root) = records.roots.get(*name).filter(|root| root.has_rows) else {
+            continue;
+        };
+        let then = records.type_of(name);
+        let was = then.and_then(|of| of.field_name(root.key).map(str::to_owned));
+        let (was, key) = (was.unwrap_or_default(), resource.key());
+        // A key of the same name but another number is told with the fields.
+        if was != key.name() && root.key != key.number() {
+            let is = key.name();
+            told.push(format!("{name}: the key was `{was}`, and is `{is}` now"));
+        }
+    }
+    told
+}
+
+/// What is to be recorded when rows of today's types come to those that are there.
+fn followed(resources: &Resources<'_>, records: &Records, then: Types, today: Types) -> Written {
+    let mut types = today;
+    for (name, old) in then.0 {
+        let new = match types.0.remove(&name) {
+            Some(now) => old.followed_by(now),
+            None => old,
+        };
+        types.0.insert(name, new);
+    }
+    types
+        .0
+        .retain(|name, of| records.types.0.get(name) != Some(of));
+    let mut written = Written::default();
+    for (name, root) in losing_their_types(resources, records, &types) {
+        written.add_root(name, &root.with_own(records.types_of(name)));
+    }
+    for (name, of) in &types.0 {
+        written.add_type(name, of);
+    }
+    for (name, resource) in resources {
+        let root = Root::new(resource.key().number());
+        if !records.roots.get(*name).is_some_and(|old| old.is(&root)) {
+            written.add_root(name, &root);
+        }
+    }
+    written
+}
+
+/// The resources that are not served, but have rows whose types change otherwise than by additions.
+fn losing_their_types<'a>(
+    resources: &Resources<'_>,
+    records: &'a Records,
+    changed: &Types,
+) -> Vec<(&'a str, &'a Root)> {
+    let changed = changed.0.iter();
+    let lost: BTreeSet<&str> = changed
+        .filter(|(name, new)| {
+            records
+                .types
+                .0
+                .get(*name)
+                .is_some_and(|old| !old.is_within(new))
+        })
+        .map(|(name, _)| name.as_str())
+        .collect();
+    if lost.is_empty() {
+        return Vec::new();
+    }
+    let roots = records.roots.iter().filter(|(name, root)| {
+        root.has_rows && !root.has_own_types() && !resources.contains_key(name.as_str())
+    });
+    roots
+        .map(|(name, root)| (name.as_str(), root))
+        .filter(|(name, _)| !lost.is_disjoint(&records.types.reached_from([*name])))
+        .collect()
+}
+
+/// Tells of rows whose resource is not in the schema any more.
+fn what_is_gone(resources: &Resources<'_>, schema: &Schema, records: &Records) -> Vec<String> {
+    let by_fields: HashMap<_, &str> = resources
+        .iter()
+        .map(|(name, resource)| (field_names(resource), *name))
+        .collect();
+    let gone = records
+        .roots
+        .iter()
+        .filter(|(name, root)| root.has_rows && schema.message(name).is_none());
+    gone.map(|(name, _)| {
+        let fields = records.type_of(name).map(|of| of.field_names());
+        let alike = fields.and_then(|fields| by_fields.get(&fields).copied());
+        told_of_gone(name, alike)
+    })
+    .collect()
+}
+
+fn field_names(resource: &Resource) -> Vec<(u32, String)> {
+    let fields = resource.message_type().fields();
+    let mut names: Vec<_> = fields
+        .map(|field| (field.number(), field.name().to_owned()))
+        .collect();
+    names.sort_unstable();
+    names
+}
+
+fn told_of_gone(name: &str, alike: Option<&str>) -> String {
     let hint = alike.map(|alike| {
         format!(
             "; if {alike} is its new name, its rows do not come along: read them with the old \
@@ -140,48 +209,14 @@ fn gone(name: &str, alike: Option<&str>) -> String {
     )
 }
 
-fn read(name: &str, row: &Row) -> Result<WrittenAs, Error> {
-    WrittenAs::read(name, &row.value).map_err(unreadable)
-}
-
-async fn has_rows(name: &str, store: &dyn Store) -> Result<bool, Error> {
-    let page = store.scan(&KeyRange::prefix(prefix_of(name)), None, 1);
-    Ok(!page.await.map_err(unreadable)?.rows.is_empty())
-}
-
-async fn put(
-    store: &dyn Store,
-    at: &[u8],
-    record: &WrittenAs,
-    precondition: Precondition,
-) -> Result<(), Error> {
-    let batch = Batch::new().put(at.to_vec(), record.to_json(), precondition);
-    match store.commit(batch).await {
-        Ok(_) => Ok(()),
-        Err(error) => Err(Error::store(
-            "the descriptors of the resources cannot be recorded",
-            error,
-        )),
-    }
-}
-
-fn unreadable(error: StoreError) -> Error {
-    Error::store("what the store holds cannot be read", error)
-}
-
-/// What the names of the records begin with.
-const RECORDS: &str = "resource/";
-
-const RECORDS_AT_ONCE: usize = 256;
-
 #[cfg(test)]
 mod tests {
     use std::fs;
 
     use super::*;
     use crate::{
-        binding::store::{infer, resource::choose_key},
-        store::MemoryStore,
+        binding::store::{infer, resource::choose_key, rows::prefix_of},
+        store::{Batch, MemoryStore, Precondition},
     };
 
     fn schema(messages: &str) -> Schema {
@@ -198,9 +233,8 @@ mod tests {
         let message_type = schema.message(name).unwrap();
         let key = choose_key(&message_type, &[]).unwrap();
         let resource = Resource::new(message_type, key, None);
-        check(name, &resource, store).await.unwrap();
         let resources = BTreeMap::from([(name, &resource)]);
-        what_is_gone(&resources, &schema, store).await.unwrap()
+        check(&resources, &schema, store).await.unwrap()
     }
 
     #[tokio::test]

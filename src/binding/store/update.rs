@@ -50,7 +50,7 @@ impl Update {
 
     pub(super) fn reason(&self, method: &Method, resource: &Resource) -> String {
         let (carried, key) = (self.carrier.told(resource), resource.key().name());
-        let what = match &self.mask {
+        let mut what = match &self.mask {
             None => format!("{carried} takes the place of the one with its `{key}`"),
             Some(mask) => {
                 let mask = mask.name();
@@ -59,6 +59,9 @@ impl Update {
                 )
             }
         };
+        if let Some(etag) = resource.etag() {
+            what += &format!(" and `{}`", etag.name());
+        }
         Shapes(method).because(&what)
     }
 
@@ -76,26 +79,34 @@ impl Update {
         let beside = beside.transpose()?.flatten();
         let new = self.carrier.unpack(&request)?;
         let key = which(rows.resource(), new, beside)?;
-        let Some(mask) = mask else {
+        if mask.is_none() && rows.etag_of(new)?.is_empty() {
+            let stamped = rows.stamped(new, &key)?;
+            let new = stamped.as_ref().map_or(new, Message::as_ref);
             rows.replace(&key, new).await?;
             return self.reply.make(&key, || rows.encode(new, &key));
-        };
-        let merged = merge(rows, &key, &new.to_owned(), &mask).await?;
+        }
+        let merged = merge(rows, &key, &new.to_owned(), mask.as_ref()).await?;
         self.reply.make(&key, || rows.encode(merged.as_ref(), &key))
     }
 }
 
-/// Reads, replaces the fields of the mask, and commits if nobody else was faster; else again.
+/// Reads, replaces all or the fields of the mask, and commits if nobody else was faster; else again.
 async fn merge(
     rows: &Rows,
     key: &Key<'_>,
     new: &Message,
-    mask: &FieldMask,
+    mask: Option<&FieldMask>,
 ) -> Result<Message, Status> {
+    let etag = rows.etag_of(new.as_ref())?;
     for _ in 0..limits::UPDATE_ATTEMPTS_MAX {
         let old = rows.get(key).await?;
         let mut merged = rows.decode(key, &old)?;
-        mask.apply(new, &mut merged)?;
+        rows.check_etag(key, etag, &merged)?;
+        match mask {
+            Some(mask) => mask.apply(new, &mut merged)?,
+            None => merged = new.clone(),
+        }
+        let merged = rows.stamped(merged.as_ref(), key)?.unwrap_or(merged);
         let row = merged.as_ref();
         if rows.replace_if(key, row, old.revision).await? {
             return Ok(merged);

@@ -1,35 +1,37 @@
-//! The record of the descriptor with which a resource's rows were written.
+//! How rows are encoded: of message and enum types, what decides how bytes are read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::resource::Resource;
-use crate::{
-    schema::{EnumType, Field, Kind, MessageType},
-    store::StoreError,
-};
+use crate::schema::{EnumType, Field, Kind, MessageType};
 
-/// How a resource's rows are encoded: of its type, and of every type in it, what decides how bytes
-/// are read.
+/// Types by their full names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Types(pub(super) BTreeMap<String, TypeAs>);
+
+/// What is known of a type: with all that it ever had, as long as there are rows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct WrittenAs {
-    /// The version of this record and of the layout of the rows ([`super::rows::Rows`]).
-    format: u32,
-    /// The number of the key field.
-    key: u32,
-    /// The fields of messages, by full name and number.
-    messages: BTreeMap<String, BTreeMap<u32, FieldAs>>,
-    /// The values of enums, by full name and name.
-    enums: BTreeMap<String, BTreeMap<String, i32>>,
+#[serde(rename_all = "snake_case")]
+pub(super) enum TypeAs {
+    /// The fields of a message, by number.
+    Fields(BTreeMap<u32, FieldAs>),
+    /// The values of an enum, by name.
+    Values(BTreeMap<String, i32>),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct FieldAs {
+pub(super) struct FieldAs {
     name: String,
     /// As in the `.proto` file: `string`, `repeated user.Address`.
     #[serde(rename = "type")]
     declared: String,
+    /// Whether no row is without it; not known of what earlier versions recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    required: Option<bool>,
+    /// Whether it is a group; not known of what earlier versions recorded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    delimited: Option<bool>,
 }
 
 /// What is different, in words.
@@ -41,133 +43,167 @@ pub(super) struct Changes {
     pub(super) renamed: Vec<String>,
 }
 
-impl WrittenAs {
-    pub(super) fn today(resource: &Resource) -> Self {
-        let mut record = Self {
-            format: FORMAT,
-            key: resource.key().number(),
-            messages: BTreeMap::new(),
-            enums: BTreeMap::new(),
-        };
-        let mut open = vec![resource.message_type().clone()];
+impl Types {
+    /// These types of today's schema, and all that they are made of.
+    pub(super) fn today(roots: impl IntoIterator<Item = MessageType>) -> Self {
+        let mut types = Self::default();
+        let mut open: Vec<MessageType> = roots.into_iter().collect();
         while let Some(message_type) = open.pop() {
-            if record.messages.contains_key(message_type.full_name()) {
+            if types.0.contains_key(message_type.full_name()) {
                 continue;
             }
             for field in message_type.fields() {
                 match field.kind() {
                     Kind::Message(inner) => open.push(inner),
-                    Kind::Enum(inner) => record.add_enum(&inner),
+                    Kind::Enum(inner) => types.add(inner.full_name(), TypeAs::of_enum(&inner)),
                     _ => {}
                 }
             }
-            record.add_message(&message_type);
+            types.add(message_type.full_name(), TypeAs::of_message(&message_type));
         }
-        record
+        types
     }
 
-    fn add_message(&mut self, message_type: &MessageType) {
-        let fields = message_type
-            .fields()
-            .map(|field| (field.number(), FieldAs::today(&field)));
-        self.messages
-            .insert(message_type.full_name().to_owned(), fields.collect());
+    pub(super) fn add(&mut self, name: &str, recorded: TypeAs) {
+        self.0.insert(name.to_owned(), recorded);
     }
 
-    fn add_enum(&mut self, enum_type: &EnumType) {
-        let values = enum_type
-            .values()
-            .map(|value| (value.name().to_owned(), value.number()));
-        self.enums
-            .insert(enum_type.full_name().to_owned(), values.collect());
-    }
-
-    pub(super) fn read(name: &str, json: &[u8]) -> Result<Self, StoreError> {
-        let record: Result<Self, _> = serde_json::from_slice(json);
-        match record {
-            Ok(record) if record.format == FORMAT => Ok(record),
-            Ok(record) => Err(StoreError::incompatible(format!(
-                "the rows of {name} have format {}, and this version reads {FORMAT}; use the \
-                 version that wrote them",
-                record.format
-            ))),
-            Err(error) => Err(
-                StoreError::corrupt(format!("the record of {name} cannot be read"))
-                    .with_source(error),
-            ),
+    /// The names of those that rows of `roots` may hold, as far as they are known here.
+    pub(super) fn reached_from<'a>(
+        &'a self,
+        roots: impl IntoIterator<Item = &'a str>,
+    ) -> BTreeSet<&'a str> {
+        let mut reached = BTreeSet::new();
+        let mut open: Vec<&str> = roots.into_iter().collect();
+        while let Some(name) = open.pop() {
+            let Some((name, found)) = self.0.get_key_value(name) else {
+                continue;
+            };
+            if let (true, TypeAs::Fields(fields)) = (reached.insert(name.as_str()), found) {
+                open.extend(fields.values().map(FieldAs::of_type));
+            }
         }
-    }
-
-    pub(super) fn to_json(&self) -> Vec<u8> {
-        serde_json::to_vec(self).expect("maps with string and integer keys are JSON objects")
+        reached
     }
 
     /// What is different in `now`.
-    pub(super) fn compare(&self, resource: &str, now: &Self) -> Changes {
+    pub(super) fn compare(&self, now: &Self) -> Changes {
         let mut changes = Changes::default();
-        let (was, is) = (self.key_name(resource), now.key_name(resource));
-        // A key of the same name but another number is told with the fields.
-        if was != is && self.key != now.key {
-            changes.misread.push(format!(
-                "{resource}: the key was `{was}`, and is `{is}` now"
-            ));
-        }
-        for (name, then) in &self.messages {
-            if let Some(now) = now.messages.get(name) {
-                changes.compare_fields(name, then, now);
-            }
-        }
-        for (name, then) in &self.enums {
-            if let Some(now) = now.enums.get(name) {
-                changes.compare_values(name, then, now);
+        for (name, then) in &self.0 {
+            match (then, now.0.get(name)) {
+                (_, None) => {}
+                (TypeAs::Fields(then), Some(TypeAs::Fields(now))) => {
+                    changes.compare_fields(name, then, now);
+                }
+                (TypeAs::Values(then), Some(TypeAs::Values(now))) => {
+                    changes.compare_values(name, then, now);
+                }
+                (_, Some(now)) => {
+                    let what = match now {
+                        TypeAs::Fields(_) => "an enum, and is a message now",
+                        TypeAs::Values(_) => "a message, and is an enum now",
+                    };
+                    changes.misread.push(format!("{name} was {what}"));
+                }
             }
         }
         changes
     }
+}
+
+impl TypeAs {
+    fn of_message(message_type: &MessageType) -> Self {
+        let fields = message_type.fields();
+        Self::Fields(
+            fields
+                .map(|field| (field.number(), FieldAs::today(&field)))
+                .collect(),
+        )
+    }
+
+    fn of_enum(enum_type: &EnumType) -> Self {
+        let values = enum_type.values();
+        Self::Values(
+            values
+                .map(|value| (value.name().to_owned(), value.number()))
+                .collect(),
+        )
+    }
 
     /// With what is new, and still with what was removed: rows may have it.
-    pub(super) fn followed_by(mut self, now: Self) -> Self {
-        self.key = now.key;
-        for (name, fields) in now.messages {
-            self.messages.entry(name).or_default().extend(fields);
+    pub(super) fn followed_by(self, now: Self) -> Self {
+        match (self, now) {
+            (Self::Fields(mut all), Self::Fields(now)) => {
+                // What is removed is missing in the rows that are written from now on.
+                all.values_mut().for_each(|old| old.required = Some(false));
+                all.extend(now);
+                Self::Fields(all)
+            }
+            (Self::Values(mut all), Self::Values(now)) => {
+                all.extend(now);
+                Self::Values(all)
+            }
+            (_, now) => now,
         }
-        for (name, values) in now.enums {
-            self.enums.entry(name).or_default().extend(values);
-        }
-        self
     }
 
-    fn key_name(&self, resource: &str) -> &str {
-        let fields = self.messages.get(resource);
-        let key = fields.and_then(|fields| fields.get(&self.key));
-        key.map_or("", |key| &key.name)
-    }
-
-    /// Whether this, the record of a resource with another name, has the fields of `resource`.
-    pub(super) fn looks_like(&self, name: &str, resource: &Resource) -> bool {
-        let names = |fields: &BTreeMap<u32, FieldAs>| -> Vec<(u32, String)> {
-            fields
+    /// Whether another has all of it.
+    pub(super) fn is_within(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Fields(fields), Self::Fields(other)) => fields.iter().all(|(number, field)| {
+                let is_it = |other: &FieldAs| {
+                    (&other.name, &other.declared, other.delimited)
+                        == (&field.name, &field.declared, field.delimited)
+                };
+                other.get(number).is_some_and(is_it)
+            }),
+            (Self::Values(values), Self::Values(other)) => values
                 .iter()
-                .map(|(number, field)| (*number, field.name.clone()))
-                .collect()
-        };
-        let today = Self::today(resource);
-        let today = today.messages.get(resource.message_type().full_name());
-        self.messages.get(name).map(names) == today.map(names)
+                .all(|(name, number)| other.get(name) == Some(number)),
+            _ => false,
+        }
+    }
+
+    /// Numbers and names of a message's fields, by which it is known again under another name.
+    pub(super) fn field_names(&self) -> Vec<(u32, String)> {
+        match self {
+            Self::Fields(fields) => {
+                let names = fields.iter();
+                names
+                    .map(|(number, of)| (*number, of.name.clone()))
+                    .collect()
+            }
+            Self::Values(_) => Vec::new(),
+        }
+    }
+
+    pub(super) fn field_name(&self, number: u32) -> Option<&str> {
+        match self {
+            Self::Fields(fields) => fields.get(&number).map(|field| &*field.name),
+            Self::Values(_) => None,
+        }
     }
 }
 
 impl FieldAs {
     fn today(field: &Field) -> Self {
         let repeated = if field.is_list() || field.is_map() {
-            "repeated "
+            REPEATED
         } else {
             ""
         };
+        let features = field.features();
         Self {
             name: field.name().to_owned(),
             declared: format!("{repeated}{}", field.kind()),
+            required: Some(features.required),
+            delimited: Some(features.delimited),
         }
+    }
+
+    fn of_type(&self) -> &str {
+        let declared = &self.declared;
+        declared.strip_prefix(REPEATED).unwrap_or(declared)
     }
 }
 
@@ -178,29 +214,58 @@ impl Changes {
         then: &BTreeMap<u32, FieldAs>,
         now: &BTreeMap<u32, FieldAs>,
     ) {
+        let places: BTreeMap<&str, u32> = now.iter().map(|(at, new)| (&*new.name, *at)).collect();
         for (number, old) in then {
-            let moved = now.iter().find(|(_, new)| new.name == old.name);
             let name = &old.name;
-            if let Some((new_number, _)) = moved.filter(|(new_number, _)| *new_number != number) {
-                self.misread.push(format!(
-                    "{message}: `{name}` had the number {number}, and has {new_number} now"
-                ));
-                continue;
+            match (places.get(&**name), now.get(number)) {
+                (Some(at), _) if at != number => self.misread.push(format!(
+                    "{message}: `{name}` had the number {number}, and has {at} now"
+                )),
+                (_, Some(new)) => self.compare_field(message, *number, old, new),
+                (_, None) => {}
             }
-            let Some(new) = now.get(number) else { continue };
-            let (was, is) = (&old.declared, &new.declared);
-            if was != is {
+        }
+        for (number, new) in now {
+            if new.required == Some(true) && !then.contains_key(number) {
+                let name = &new.name;
                 self.misread.push(format!(
-                    "{message}: field {number}, `{name}`, was {was}, and is {is} now"
-                ));
-            } else if *name != new.name {
-                self.renamed.push(format!(
-                    "{message}: field {number} was `{name}`, and is `{0}` now; rows that were \
-                     written before show there what they had as `{name}`: if `{0}` means something \
-                     else, give it a number that was never used",
-                    new.name
+                    "{message}: field {number}, `{name}`, is new and required, and rows that were \
+                     written before do not have it; make it optional"
                 ));
             }
+        }
+    }
+
+    fn compare_field(&mut self, message: &str, number: u32, old: &FieldAs, new: &FieldAs) {
+        let (name, was, is) = (&old.name, &old.declared, &new.declared);
+        if was != is {
+            self.misread.push(format!(
+                "{message}: field {number}, `{name}`, was {was}, and is {is} now"
+            ));
+        } else if let (Some(was), Some(is)) = (old.delimited, new.delimited)
+            && was != is
+        {
+            let what = if is {
+                "was no group, and is one now"
+            } else {
+                "was a group, and is a message with its length before it now"
+            };
+            self.misread
+                .push(format!("{message}: field {number}, `{name}`, {what}"));
+        } else if *name != new.name {
+            self.renamed.push(format!(
+                "{message}: field {number} was `{name}`, and is `{0}` now; rows that were \
+                 written before show there what they had as `{name}`: if `{0}` means something \
+                 else, give it a number that was never used",
+                new.name
+            ));
+        }
+        if (old.required, new.required) == (Some(false), Some(true)) {
+            self.misread.push(format!(
+                "{message}: field {number}, `{0}`, is required now, and rows that were written \
+                 before may not have it; make it optional again",
+                new.name
+            ));
         }
     }
 
@@ -210,12 +275,13 @@ impl Changes {
         then: &BTreeMap<String, i32>,
         now: &BTreeMap<String, i32>,
     ) {
+        let numbers: BTreeSet<i32> = now.values().copied().collect();
         for (name, number) in then {
             match now.get(name) {
                 Some(is) if is != number => self.misread.push(format!(
                     "{of}: `{name}` had the number {number}, and has {is} now"
                 )),
-                None if now.values().any(|is| is == number) => self.renamed.push(format!(
+                None if numbers.contains(number) => self.renamed.push(format!(
                     "{of}: the number {number} was `{name}`, and has another name now: if that means \
                      something else, give it a number that was never used"
                 )),
@@ -225,4 +291,4 @@ impl Changes {
     }
 }
 
-const FORMAT: u32 = 1;
+const REPEATED: &str = "repeated ";

@@ -32,13 +32,17 @@ impl Order {
 
     fn insert_within(&mut self, row: u32, is_before: impl Fn(u32) -> bool) {
         let At { piece, index } = self.find(is_before);
-        let Some(within) = self.pieces.get_mut(piece) else {
-            return self.pieces.push(vec![row]);
-        };
-        within.insert(index, row);
-        if within.len() > PIECE_ROWS {
-            let upper = within.split_off(PIECE_ROWS / 2);
-            self.pieces.insert(piece + 1, upper);
+        match self.pieces.get_mut(piece) {
+            None => self.pieces.push(vec![row]),
+            Some(within) if within.len() < PIECE_ROWS => within.insert(index, row),
+            Some(full) => {
+                let mut upper = full.split_off(PIECE_ROWS / 2);
+                match index.checked_sub(PIECE_ROWS / 2) {
+                    Some(index) => upper.insert(index, row),
+                    None => full.insert(index, row),
+                }
+                self.pieces.insert(piece + 1, upper);
+            }
         }
     }
 
@@ -48,6 +52,19 @@ impl Order {
         self.pieces[piece].remove(index);
         if self.pieces[piece].is_empty() {
             self.pieces.remove(piece);
+        } else {
+            self.join(piece);
+            self.join(piece.saturating_sub(1));
+        }
+    }
+
+    /// Makes one piece of two short ones, each of which would keep the room of a long one.
+    fn join(&mut self, first: usize) {
+        if let Some([one, other]) = self.pieces.get(first..first + 2)
+            && one.len() + other.len() <= PIECE_ROWS / 2
+        {
+            let other = self.pieces.remove(first + 1);
+            self.pieces[first].extend(other);
         }
     }
 
@@ -70,3 +87,30 @@ impl Order {
 
 /// 2 KiB: moved at every insertion into the middle, half of it on average.
 const PIECE_ROWS: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_few_rows_are_left_takes_few_pieces() {
+        let mut order = Order::default();
+        let rows = 100_000;
+        // In no order, so that pieces are split.
+        for row in (0..rows).map(|row| row * 7919 % rows) {
+            order.insert(row, |other| other < row);
+        }
+        assert!(
+            order
+                .pieces
+                .iter()
+                .all(|piece| piece.capacity() <= PIECE_ROWS)
+        );
+        for row in (0..rows).filter(|row| row % 500 != 0) {
+            order.remove(|other| other < row);
+        }
+        let left: Vec<u32> = order.after(|_| false).collect();
+        assert_eq!(left, (0..rows).step_by(500).collect::<Vec<_>>());
+        assert!(order.pieces.len() <= 2, "{}", order.pieces.len());
+    }
+}

@@ -53,12 +53,12 @@ impl Rows {
         }
     }
 
-    /// Puts or deletes a row, with one look at the key: `commit` is told the revision of the row that
-    /// is there, and gives the new one, or says why it stays. There must be [room](Self::check_room).
+    /// Puts or deletes a row, with one look at the key: `commit` is told the record and the revision of
+    /// the row that is there, and gives the new one, or says why it stays. There must be [room](Self::check_room).
     pub(super) fn write(
         &mut self,
         record: Record,
-        commit: impl FnOnce(Option<Revision>) -> Result<Revision, StoreError>,
+        commit: impl FnOnce(&Record, Option<Revision>) -> Result<Revision, StoreError>,
     ) -> Result<Revision, StoreError> {
         let hash = record.hash;
         let kept = &self.kept;
@@ -71,7 +71,7 @@ impl Rows {
             Entry::Occupied(found) => {
                 let row = *found.get();
                 let kept = &mut self.kept[row as usize];
-                let revision = commit(Some(kept.revision))?;
+                let revision = commit(&record, Some(kept.revision))?;
                 if record.has_value() {
                     *kept = Kept { record, revision };
                 } else {
@@ -80,9 +80,9 @@ impl Rows {
                 }
                 Ok(revision)
             }
-            Entry::Vacant(_) if !record.has_value() => commit(None),
+            Entry::Vacant(_) if !record.has_value() => commit(&record, None),
             Entry::Vacant(place) => {
-                let revision = commit(None)?;
+                let revision = commit(&record, None)?;
                 let row = self.free.pop().unwrap_or(self.kept.len() as u32);
                 place.insert(row);
                 self.take_in(row, Kept { record, revision });
@@ -206,7 +206,7 @@ mod tests {
                     true => model.insert(key, revision),
                     false => model.remove(&key),
                 };
-                let written = rows.write(record, |found| {
+                let written = rows.write(record, |_, found| {
                     assert_eq!(found, before);
                     Ok(revision)
                 });

@@ -47,7 +47,7 @@ pub(super) struct Applied {
 }
 
 impl Engine {
-    /// Opens what is there, or makes the tables of a new database.
+    /// Opens what is there, or makes the tables of a new database where there is no byte yet.
     ///
     /// A process that was killed, or an fsync that failed, leaves a last commit that may be in the
     /// operating system's cache only. redb syncs it when it opens, before anyone can read it.
@@ -57,12 +57,15 @@ impl Engine {
         generation: u64,
     ) -> Result<Self, StoreError> {
         let open = || -> Result<_, ::redb::Error> {
+            let is_new = backend.len()? == 0;
             let database = Builder::new()
                 .set_cache_size(cache_bytes)
                 .create_with_backend(backend)?;
             let revision = match last_revision(&database)? {
                 Some(revision) => revision,
-                None => create_tables(&database)?,
+                None if is_new => create_tables(&database)?,
+                // Another program's, or one in whose place an empty one was put.
+                None => return Err(::redb::Error::Corrupted(NO_TABLES.to_owned())),
             };
             Ok(Self {
                 database,
@@ -299,5 +302,6 @@ const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
 const SEQUENCES: TableDefinition<'_, &str, u64> = TableDefinition::new("sequences");
 const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("counters");
 const REVISION: &str = "revision";
+const NO_TABLES: &str = "it has not the tables of a store";
 /// Revision and checksum.
 const HEADER: usize = 16;

@@ -18,6 +18,7 @@ pub(super) fn failure(done: &str, error: impl Into<Error>) -> StoreError {
             ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
                 StoreError::full(format!("{what}; free some space, the data itself is safe"))
             }
+            ErrorKind::ResourceBusy => StoreError::locked(format!("{what}; {IN_USE}")),
             ErrorKind::InvalidData | ErrorKind::UnexpectedEof => damaged(&what),
             _ => StoreError::unavailable(what),
         },
@@ -27,9 +28,7 @@ pub(super) fn failure(done: &str, error: impl Into<Error>) -> StoreError {
         Error::UpgradeRequired(_) => StoreError::incompatible(format!(
             "{what}; use the version that wrote it or choose another folder with --data"
         )),
-        Error::DatabaseAlreadyOpen => StoreError::locked(format!(
-            "{what}; stop the other process or choose another folder with --data"
-        )),
+        Error::DatabaseAlreadyOpen => StoreError::locked(format!("{what}; {IN_USE}")),
         Error::ValueTooLarge(_) => StoreError::invalid(what),
         _ => StoreError::unavailable(what),
     };
@@ -48,3 +47,5 @@ fn damaged(what: &str) -> StoreError {
         "{what}; restore the data folder from a backup or choose another with --data"
     ))
 }
+
+const IN_USE: &str = "stop the other process or choose another folder with --data";

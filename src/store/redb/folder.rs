@@ -5,7 +5,8 @@
 //!   lock        held while a process has the folder open; its process id, for the error message
 //!   format      "reflectd data format 1"; written before the data, so that no version takes the
 //!               data of another for its own
-//!   data.redb   the tables, see engine.rs; data.redb.new while it is made
+//!   data.redb   the tables, see engine.rs; data.redb.new while it is made, which is begun before
+//!               the format is written: a folder with neither was new once, and has lost its data
 //! ```
 
 use std::{
@@ -42,7 +43,10 @@ impl Folder {
         match fs::read_to_string(path.join(FORMAT)) {
             Ok(format) => check_format(path, &format)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                write_format(path).map_err(|error| failure(path, "be written to", error))?;
+                // A folder with a format, but neither data nor the beginning of it, has lost its data.
+                File::create(path.join(DATA_NEW))
+                    .and_then(|_| write_format(path))
+                    .map_err(|error| failure(path, "be written to", error))?;
             }
             Err(error) => return Err(failure(path, "be read", error)),
         }
@@ -52,28 +56,29 @@ impl Folder {
         })
     }
 
-    /// The file of the tables, made by `create` if there is none.
+    /// The file of the tables, made by `create` if the folder is new.
     ///
     /// It is made under another name: a process that is killed meanwhile leaves a file that cannot be
     /// opened.
+    ///
+    /// # Errors
+    /// [`StoreError::is_corrupt`] if the folder is not new and has none.
     pub(super) fn data_file(
         &self,
         create: impl FnOnce(&Path) -> Result<(), StoreError>,
     ) -> Result<PathBuf, StoreError> {
-        let data = self.path.join(DATA);
-        let cannot_write = |error| failure(&self.path, "be written to", error);
-        if !data.try_exists().map_err(cannot_write)? {
-            let new = self.path.join(DATA_NEW);
-            match fs::remove_file(&new) {
-                Err(error) if error.kind() != io::ErrorKind::NotFound => {
-                    return Err(cannot_write(error));
-                }
-                _ => create(&new)?,
-            }
-            fs::rename(&new, &data)
-                .and_then(|()| sync_names(&self.path))
-                .map_err(cannot_write)?;
+        let (data, new) = (self.path.join(DATA), self.path.join(DATA_NEW));
+        let cannot_read = |error| failure(&self.path, "be read", error);
+        if data.try_exists().map_err(cannot_read)? {
+            return Ok(data);
         }
+        if !new.try_exists().map_err(cannot_read)? {
+            return Err(lost(&self.path));
+        }
+        create(&new)?;
+        fs::rename(&new, &data)
+            .and_then(|()| sync_names(&self.path))
+            .map_err(|error| failure(&self.path, "be written to", error))?;
         Ok(data)
     }
 }
@@ -103,11 +108,13 @@ fn refuse_foreign(path: &Path) -> Result<(), StoreError> {
     let cannot_read = |error| failure(path, "be read", error);
     let mut others = Vec::new();
     for entry in fs::read_dir(path).map_err(cannot_read)? {
-        let name = entry.map_err(cannot_read)?.file_name();
+        let entry = entry.map_err(cannot_read)?;
+        let name = entry.file_name();
         if name == FORMAT {
             return Ok(());
         }
-        if name != LOCK && name != FORMAT_NEW {
+        let is_begun = name == DATA_NEW && entry.metadata().is_ok_and(|file| file.len() == 0);
+        if name != LOCK && name != FORMAT_NEW && !is_begun {
             others.push(name);
         }
     }
@@ -178,6 +185,14 @@ fn write_format(path: &Path) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(&new, path.join(FORMAT))?;
     sync_names(path)
+}
+
+fn lost(path: &Path) -> StoreError {
+    let path = path.display();
+    StoreError::corrupt(format!(
+        "data folder {path} has lost its data: it has a file `{FORMAT}`, but no `{DATA}`; restore it \
+         from a backup, or, to begin with nothing, remove the folder or choose another with --data"
+    ))
 }
 
 fn failure(path: &Path, verb: &str, error: io::Error) -> StoreError {

@@ -1,48 +1,19 @@
-//! What the tables lie on: a file, or a file that is only read.
+//! What the tables lie on: something that can be opened again, or is only read.
 
 use std::{
     collections::BTreeMap,
     fmt::Debug,
-    fs::OpenOptions,
     io,
-    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard},
 };
 
-use ::redb::{StorageBackend, backends::FileBackend};
+use ::redb::StorageBackend;
 
 /// Something that can be opened again after it has failed.
 pub(super) trait Medium: Debug + Send + 'static {
     type Backend: StorageBackend;
 
     fn open(&self) -> io::Result<Self::Backend>;
-}
-
-/// A file in a data folder.
-#[derive(Debug)]
-pub(super) struct DataFile {
-    pub(super) path: PathBuf,
-}
-
-impl DataFile {
-    /// A new, empty file.
-    pub(super) fn create(path: &Path) -> io::Result<FileBackend> {
-        Self::open_with(path, OpenOptions::new().create_new(true))
-    }
-
-    fn open_with(path: &Path, options: &mut OpenOptions) -> io::Result<FileBackend> {
-        let file = options.read(true).write(true).open(path)?;
-        FileBackend::new(file).map_err(io::Error::other)
-    }
-}
-
-impl Medium for DataFile {
-    type Backend = FileBackend;
-
-    /// Creates nothing: a file that has disappeared is an error, not an empty store.
-    fn open(&self) -> io::Result<FileBackend> {
-        Self::open_with(&self.path, &mut OpenOptions::new())
-    }
 }
 
 /// A backend that is only read: what is written stays in memory and is forgotten.

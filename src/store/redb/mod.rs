@@ -3,6 +3,7 @@
 //! Reads go to a snapshot of the last commit, on the thread that asks. Writes go to one thread,
 //! which takes all that waits into one commit and answers when that is on disk (see writer.rs).
 
+mod data_file;
 mod engine;
 mod failure;
 mod folder;
@@ -25,10 +26,11 @@ use tokio::{
 };
 
 use self::{
+    data_file::DataFile,
     engine::{Applied, Engine, Snapshot},
     failure::{failure, guarded},
     folder::Folder,
-    medium::{DataFile, Medium},
+    medium::Medium,
     sequences::Sequences,
     writer::{Job, Writer},
 };
@@ -45,6 +47,7 @@ use crate::limits;
 /// - After an I/O error the store is unavailable and opens the data again by itself, at once and then
 ///   at growing intervals of up to 5 seconds; until a commit has reached the disk nothing is
 ///   acknowledged. What can be read is read meanwhile.
+/// - If the data file is removed, replaced or cut short, the next commit finds it out and fails.
 /// - Dropping it finishes what was asked for and closes the folder.
 #[derive(Debug)]
 pub struct RedbStore {
@@ -78,7 +81,7 @@ impl RedbStore {
     /// # Errors
     /// [`StoreError::is_locked`] while another process has the folder open,
     /// [`StoreError::is_incompatible`] for a folder that is something else or of another format,
-    /// [`StoreError::is_corrupt`] for damaged files, [`StoreError::is_unavailable`] and
+    /// [`StoreError::is_corrupt`] for files that are damaged, empty or missing, [`StoreError::is_unavailable`] and
     /// [`StoreError::is_full`] if the file system refuses.
     pub fn open(path: impl AsRef<Path>, options: &RedbOptions) -> Result<Self, StoreError> {
         let folder = Folder::open(path.as_ref())?;
@@ -86,7 +89,7 @@ impl RedbStore {
             let backend = DataFile::create(new).map_err(|error| failure("created", error))?;
             Engine::open(backend, options.cache_bytes, 0).map(drop)
         })?;
-        Self::on(DataFile { path }, options, Some(folder))
+        Self::on(DataFile::at(path), options, Some(folder))
     }
 
     fn on(
@@ -244,6 +247,7 @@ impl Shared {
             let logged = log.append(applied.records.iter().cloned());
             debug_assert_eq!(logged, applied.revision);
         }
+        drop(log.end());
         published
     }
 

@@ -1,0 +1,201 @@
+//! The file of the tables, which must stay the one that its name stands for.
+//!
+//! A system goes on writing and syncing a file that nobody can find any more: one that was removed,
+//! that lies in a folder which was, or in whose place another was put. What is written there is gone
+//! with the process. So when a commit begins, and behind each sync, the name is looked up: a commit
+//! is answered only if it is in the file that will be opened next time.
+
+use std::{
+    fs::{self, File, Metadata, OpenOptions, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    sync::{
+        Arc, Mutex, MutexGuard,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use ::redb::{StorageBackend, backends::FileBackend};
+
+use super::medium::Medium;
+
+/// A file in a data folder.
+#[derive(Debug)]
+pub(super) struct DataFile {
+    path: PathBuf,
+    /// Which file it was when it was first opened; a process serves no other.
+    known: Arc<Mutex<Option<Known>>>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Known {
+    identity: Identity,
+    /// It has at least so many bytes.
+    length: u64,
+}
+
+impl DataFile {
+    pub(super) fn at(path: PathBuf) -> Self {
+        Self {
+            path,
+            known: Arc::default(),
+        }
+    }
+
+    /// A new, empty file.
+    pub(super) fn create(path: &Path) -> io::Result<impl StorageBackend> {
+        let mut new = OpenOptions::new();
+        let new = new.create(true).truncate(true).read(true).write(true);
+        FileBackend::new(new.open(path)?).map_err(io::Error::other)
+    }
+}
+
+impl Medium for DataFile {
+    type Backend = OpenFile;
+
+    /// Creates nothing: a file that has disappeared is an error, not an empty store.
+    fn open(&self) -> io::Result<OpenFile> {
+        let mut options = OpenOptions::new();
+        let file = options.read(true).write(true).open(&self.path);
+        let file = file.map_err(|error| not_found(&self.path, error))?;
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::ResourceBusy.into()),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
+        let opened = OpenFile {
+            lock: file.try_clone()?,
+            backend: FileBackend::new(file).map_err(io::Error::other)?,
+            path: self.path.clone(),
+            known: Arc::clone(&self.known),
+            is_writing: AtomicBool::new(false),
+        };
+        opened.check()?;
+        Ok(opened)
+    }
+}
+
+/// The file while it is open. Locked: who removes the folder's lock still cannot open it twice.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    backend: FileBackend,
+    lock: File,
+    path: PathBuf,
+    known: Arc<Mutex<Option<Known>>>,
+    /// Whether something was written since the last sync.
+    is_writing: AtomicBool,
+}
+
+impl OpenFile {
+    /// Whether the name still stands for this file, and nobody has cut it short.
+    fn check(&self) -> io::Result<()> {
+        let found = fs::metadata(&self.path).map_err(|error| not_found(&self.path, error))?;
+        if found.len() == 0 {
+            return Err(self.lost(io::ErrorKind::InvalidData, "is empty"));
+        }
+        let now = Known {
+            identity: identity(&found),
+            length: found.len(),
+        };
+        let mut known = self.known();
+        let known = known.get_or_insert(now);
+        if known.identity != now.identity {
+            return Err(self.lost(io::ErrorKind::Other, REPLACED));
+        }
+        if known.length > now.length {
+            return Err(self.lost(io::ErrorKind::InvalidData, "was cut short"));
+        }
+        Ok(())
+    }
+
+    fn lost(&self, kind: io::ErrorKind, what: &str) -> io::Error {
+        io::Error::new(kind, format!("{} {what}", self.path.display()))
+    }
+
+    /// Notes that it has so many bytes from now on.
+    fn note_length(&self, noted: impl FnOnce(u64) -> u64) {
+        if let Some(known) = &mut *self.known() {
+            known.length = noted(known.length);
+        }
+    }
+
+    fn known(&self) -> MutexGuard<'_, Option<Known>> {
+        self.known
+            .lock()
+            .expect("no code that can panic runs while this is locked")
+    }
+
+    fn begin_writing(&self) -> io::Result<()> {
+        match self.is_writing.swap(true, Ordering::Relaxed) {
+            true => Ok(()),
+            false => self.check(),
+        }
+    }
+}
+
+impl StorageBackend for OpenFile {
+    fn len(&self) -> io::Result<u64> {
+        self.backend.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.backend.read(offset, out)
+    }
+
+    fn set_len(&self, length: u64) -> io::Result<()> {
+        self.begin_writing()?;
+        // Where it fails, nothing tells whether it was cut.
+        self.note_length(|known| known.min(length));
+        self.backend.set_len(length)?;
+        self.note_length(|_| length);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.backend.sync_data()?;
+        self.is_writing.store(false, Ordering::Relaxed);
+        self.check()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.begin_writing()?;
+        self.backend.write(offset, data)
+    }
+
+    fn close(&self) -> io::Result<()> {
+        self.backend.close()?;
+        // Readers of the last commit may keep the file open for a while.
+        self.lock.unlock()
+    }
+}
+
+fn not_found(path: &Path, error: io::Error) -> io::Error {
+    match error.kind() {
+        kind @ io::ErrorKind::NotFound => {
+            io::Error::new(kind, format!("{} {GONE}", path.display()))
+        }
+        _ => error,
+    }
+}
+
+#[cfg(unix)]
+type Identity = (u64, u64);
+
+/// Device and number: two names that have both stand for one file.
+#[cfg(unix)]
+fn identity(file: &Metadata) -> Identity {
+    use std::os::unix::fs::MetadataExt;
+    (file.dev(), file.ino())
+}
+
+#[cfg(not(unix))]
+type Identity = ();
+
+/// Elsewhere a file that is open is neither removed nor replaced.
+#[cfg(not(unix))]
+fn identity(_: &Metadata) -> Identity {}
+
+const GONE: &str = "is gone: it, or its folder, was removed or renamed while it was in use; put it \
+                    back where it was, or restart the server and say where it is with --data";
+const REPLACED: &str = "was replaced by another file while it was in use; restart the server to \
+                        serve that one, or put the old one back";
