@@ -432,9 +432,14 @@ const WRONG: &[(&str, i32, &str)] = &[
         "\"name\" has no value: a field is name=TEXT",
     ),
     (
-        "call AT greeter.Greeter/Greet nam=x",
-        1,
-        "`greeter.Person` has no field `nam`; did you mean `name`?",
+        "call AT greeter.Greeter/Greet times=3 nam=x",
+        2,
+        "error: \"nam=x\": `greeter.Person` has no field `nam`; did you mean `name`?",
+    ),
+    (
+        "call AT greeter.Greeter/Greet name=a times=many",
+        2,
+        "error: \"times=many\": ",
     ),
     (
         "call AT greeter.Greeter/Greet -d @gone",

@@ -45,17 +45,19 @@ impl Requests {
     /// # Errors
     /// Fields that make no sense, a file that cannot be read.
     pub(super) fn of(data: &Data<'_>, method: &Method) -> Result<Self, Failure> {
-        let (input, format) = match data.fields {
-            [] => (open(data.data.unwrap_or_default())?, data.format),
-            fields => {
-                let json = shorthand::json(method.input(), fields).map_err(Failure::usage)?;
-                (literal(&json), Format::Json)
-            }
-        };
+        let options = JsonOptions::new().ignore_unknown(data.ignore_unknown);
         let (outgoing, incoming) = mpsc::channel(1);
+        if !data.fields.is_empty() {
+            let request = shorthand::message(method.input(), data.fields, &options);
+            // There is room for one.
+            let _ = outgoing.try_send(Ok(request.map_err(Failure::usage)?));
+            return Ok(Self { incoming });
+        }
+        let input = open(data.data.unwrap_or_default())?;
+        let format = data.format;
         let reader = Reader {
             of: method.input().clone(),
-            options: JsonOptions::new().ignore_unknown(data.ignore_unknown),
+            options,
             splits_arrays: data.splits_arrays && !is_array(method.input()),
             text_bytes_max: limits::REQUEST_TEXT_BYTES,
             outgoing,
