@@ -342,6 +342,10 @@ pub const GOAWAY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an attempt to connect may take: what gRPC's own clients give it.
 pub const CLIENT_CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long a channel without calls goes on trying to connect: gRPC's `IDLE_TIMEOUT`
+/// (grpc/grpc, doc/connectivity-semantics-and-api.md), which is half an hour in its clients.
+pub const CLIENT_IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
 /// How long one address of a name may not answer before the next one is tried, too (RFC 8305, 8:
 /// "Connection Attempt Delay … 250 milliseconds").
 pub const CLIENT_CONNECT_DELAY: Duration = Duration::from_millis(250);
