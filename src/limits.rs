@@ -379,6 +379,10 @@ pub const CLIENT_CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// another one, what keeps each of them included; with more, the call cannot be made anew (gRFC A6 asks for 256 KiB).
 pub const CLIENT_REPLAY_BYTES: usize = 256 * 1024;
 
+/// How long a client waits for a server to end the call of its reflection service when all is told:
+/// most do so at once, and nobody is to wait for the others.
+pub const CLIENT_REFLECTION_END_TIMEOUT: Duration = Duration::from_secs(1);
+
 /// Most bytes of files that a client takes from a server's reflection service: the whole googleapis
 /// tree has 12 MiB of descriptors, and memory takes many times that.
 pub const CLIENT_REFLECTION_BYTES: usize = 64 * 1024 * 1024;
