@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     fs::File,
     io::{self, BufRead, BufReader, Cursor, Read},
+    path::Path,
     rc::Rc,
     thread,
 };
@@ -128,7 +129,7 @@ impl Reader {
                 Ok(value) => Message::from_json_with(&self.of, value.get(), &self.options)
                     .map_err(|error| numbered(index, &error.to_string())),
                 Err(error) if error.is_io() => Err(numbered(index, &error.to_string())),
-                Err(error) => Err(numbered(index, &format!("the data is no JSON: {error}"))),
+                Err(error) => Err(numbered(index, &no_json(&error))),
             };
             if !self.pass(request) {
                 return;
@@ -222,8 +223,22 @@ fn numbered(index: usize, error: &str) -> String {
     format!("request {}: {error}", index + 1)
 }
 
+/// What JavaScript and YAML allow and JSON does not is told in words.
+fn no_json(error: &serde_json::Error) -> String {
+    let what = error.to_string();
+    let hint = match what.starts_with("key must be a string") || what.starts_with("trailing comma")
+    {
+        true => "; names stand in double quotes, and no comma before } or ]",
+        false => "",
+    };
+    format!("the data is no JSON: {what}{hint}")
+}
+
 fn open(data: &str) -> Result<Input, Failure> {
     match data.strip_prefix('@') {
+        None if data.contains(['.', '/']) && Path::new(data).is_file() => Err(Failure::usage(
+            format!("{data:?} is a file here, and no JSON: say @{data} to have it read"),
+        )),
         None => Ok(literal(data)),
         // `@-` is how curl's users write it.
         Some("" | "-") => Ok(Box::new(io::stdin())),
