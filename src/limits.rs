@@ -342,6 +342,10 @@ pub const GOAWAY_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long an attempt to connect may take: what gRPC's own clients give it.
 pub const CLIENT_CONNECT_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How long a channel without calls goes on trying to connect: gRPC's `IDLE_TIMEOUT`
+/// (grpc/grpc, doc/connectivity-semantics-and-api.md), which is half an hour in its clients.
+pub const CLIENT_IDLE_TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
 /// How long one address of a name may not answer before the next one is tried, too (RFC 8305, 8:
 /// "Connection Attempt Delay … 250 milliseconds").
 pub const CLIENT_CONNECT_DELAY: Duration = Duration::from_millis(250);
@@ -374,6 +378,10 @@ pub const CLIENT_CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// What is kept of a stream's requests until the server answers, so that they can be sent again to
 /// another one, what keeps each of them included; with more, the call cannot be made anew (gRFC A6 asks for 256 KiB).
 pub const CLIENT_REPLAY_BYTES: usize = 256 * 1024;
+
+/// How long a client waits for a server to end the call of its reflection service when all is told:
+/// most do so at once, and nobody is to wait for the others.
+pub const CLIENT_REFLECTION_END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Most bytes of files that a client takes from a server's reflection service: the whole googleapis
 /// tree has 12 MiB of descriptors, and memory takes many times that.

@@ -586,6 +586,35 @@ async fn what_makes_no_sense_is_told_before_a_call_is_made() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn where_no_run_was_made_the_document_says_why() {
+    let (server, _) = greeter().await;
+    let at = &server.address().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let bad = folder.path().join("bad.proto");
+    fs::write(&bad, "syntax = \"proto3\"; message {}").unwrap();
+    let bad = bad.to_str().unwrap();
+    for (at, arguments, code, told) in [
+        (at.as_str(), &[][..], 2, "the method is missing"),
+        (at, &[GREET, "nam=x"], 2, "\"nam=x\": `greeter.Person`"),
+        (at, &[GREET, "--tags", "[]"], 2, "--tags wants"),
+        (at, &["greeter.Gone/Greet"], 1, "no symbol \"greeter.Gone\""),
+        (at, &[GREET, "--proto", "gone.proto"], 1, "gone.proto"),
+        (at, &[GREET, "--proto", bad], 100, "the files have errors"),
+        ("127.0.0.1:1", &[GREET], 1, "cannot connect to 127.0.0.1:1"),
+    ] {
+        let (exit, document) = document(at, arguments);
+        let error = document["error"].as_str().unwrap();
+        assert!(error.contains(told), "{arguments:?} {document}");
+        assert_eq!(exit, code, "{document}");
+        assert_eq!(document["call"].as_str(), arguments.first().copied());
+        let mut whole = document.clone();
+        whole["count"] = 1.into();
+        whole.as_object_mut().unwrap().remove("error");
+        assert!(json_schema::validate(&schema(), &whole, "").is_err());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_signal_ends_it_early_with_what_there_is() {
     for (signal, code) in [("INT", 130), ("TERM", 143)] {
         let (server, seen) = greeter().await;

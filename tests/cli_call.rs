@@ -417,6 +417,48 @@ const WRONG: &[(&str, i32, &str)] = &[
         "\"localhost\" is no address: it wants HOST:PORT",
     ),
     (
+        "call ::1:5 a.B/c",
+        2,
+        "\"::1:5\" is no address: it wants HOST:PORT, http://HOST:PORT, https://HOST:PORT or \
+         unix:PATH; did you mean [::1]:5?",
+    ),
+    ("list AT/", 2, "is no address"),
+    (
+        "list AT a.B c.D",
+        2,
+        "a.B and c.D are two symbols: name one",
+    ),
+    (
+        "list AT Greeter",
+        1,
+        "no symbol \"Greeter\" (did you mean \"greeter.Greeter\"?)",
+    ),
+    (
+        "list AT nobody",
+        1,
+        "no symbol \"nobody\"; its services are greeter.Greeter, grpc.",
+    ),
+    (
+        "list greeter.proto nobody",
+        1,
+        "no service named \"nobody\"; there is greeter.Greeter",
+    ),
+    (
+        "call AT greeter.Greeter/Greet -d {name:\"x\"}",
+        1,
+        "key must be a string at line 1 column 2; names stand in double quotes",
+    ),
+    (
+        "call AT greeter.Greeter/Greet -d {\"name\":\"x\",}",
+        1,
+        "and no comma before }",
+    ),
+    (
+        "call AT greeter.Greeter/Greet -d greeter.proto",
+        2,
+        "is a file here, and no JSON: say @greeter.proto",
+    ),
+    (
         "call AT greeter.Greter/Greet",
         1,
         "did you mean \"greeter.Greeter\"?",
@@ -432,9 +474,14 @@ const WRONG: &[(&str, i32, &str)] = &[
         "\"name\" has no value: a field is name=TEXT",
     ),
     (
-        "call AT greeter.Greeter/Greet nam=x",
-        1,
-        "`greeter.Person` has no field `nam`; did you mean `name`?",
+        "call AT greeter.Greeter/Greet times=3 nam=x",
+        2,
+        "error: \"nam=x\": `greeter.Person` has no field `nam`; did you mean `name`?",
+    ),
+    (
+        "call AT greeter.Greeter/Greet name=a times=many",
+        2,
+        "error: \"times=many\": ",
     ),
     (
         "call AT greeter.Greeter/Greet -d @gone",
@@ -464,7 +511,22 @@ async fn what_is_wrong_is_told_in_one_line() {
         let arguments: Vec<&str> = typed.split(' ').collect();
         let ran = run(&arguments);
         assert!(ran.failed(*code).contains(told), "{typed}: {ran:?}");
+        // Places in JSON that nobody has typed are no help.
+        let has_place = ran.stderr.contains(" at line ");
+        assert!(!has_place || typed.contains("-d"), "{typed}: {ran:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whose_limit_a_reply_is_beyond_is_told() {
+    let server = greeter().await;
+    let at = &server.address().to_string();
+    let name = format!("name={}", "x".repeat(1000));
+    let ran = run(&["call", at, GREET, &name, "-max-msg-sz", "1000"]);
+    assert_eq!(ran.code, Some(72), "{ran:?}");
+    let told = "the reply is too long for this client: the message has 1003 bytes; at most 1000 \
+                are received (receive_bytes_max, --max-msg-sz)";
+    assert!(ran.stderr.contains(told), "{ran:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -529,11 +591,15 @@ fn without_reflection_files_are_asked_for() {
     let server = serve(&["--listen", "127.0.0.1:0", "--no-reflection"]);
     let at = &server.address().to_string();
     let add = ["call", at, "user.UserInfo/addUser", "name=Ann"];
-    let ran = program::run(&protos(), &add);
-    assert!(
-        ran.failed(1).contains("name their .proto files (--proto)"),
-        "{ran:?}"
-    );
+    // 64 and UNIMPLEMENTED, as where the call itself ends so.
+    for asks in [&add[..], &["list", at], &["describe", at]] {
+        let ran = program::run(&protos(), asks);
+        let told = ran.failed(76);
+        assert!(
+            told.contains("name their .proto files (--proto)"),
+            "{ran:?}"
+        );
+    }
     let ran = program::run(&protos(), &[&add[..], &["-proto", "user.proto"]].concat());
     assert_eq!(ran.stdout, "{\n  \"Value\": \"0\"\n}\n", "{ran:?}");
 }
@@ -624,9 +690,20 @@ fn unix_sockets_are_called_too() {
     let path = folder.path().join("s.sock");
     let (path, url) = (path.to_str().unwrap(), format!("unix:{}", path.display()));
     let _server = serve(&["--listen", &url]);
-    for arguments in [&["list", &url][..], &["list", "unix:s.sock"]] {
+    for arguments in [
+        &["list", &url][..],
+        &["list", "unix:s.sock"],
+        &["list", "-unix", path],
+        &["list", "-unix", "s.sock", "user.UserInfo"],
+    ] {
         let ran = program::run(folder.path(), arguments);
-        assert!(ran.stdout.contains("user.UserInfo\n"), "{ran:?}");
+        assert!(ran.stdout.contains("user.UserInfo"), "{ran:?}");
+    }
+    // Without a word that says so it is not guessed.
+    for arguments in [&["list", path][..], &["call", path, "a.B/c"]] {
+        let ran = program::run(folder.path(), arguments);
+        let told = format!("a socket is {url}");
+        assert!(ran.failed(2).contains(&told), "{ran:?}");
     }
     let ran = program::run(
         folder.path(),

@@ -8,7 +8,7 @@ mod support;
 
 use peer::{Answer, Peer, message};
 use serde_json::Value;
-use support::{Running, folder, reflectd};
+use support::{Running, folder, reflectd, run};
 
 const GET: &str = "/user.UserInfo/getUser";
 
@@ -71,6 +71,26 @@ async fn a_call_that_fails_is_one_line_of_the_log() {
         let log = log_of_a_call(flags, environment).await;
         assert_eq!(log, [] as [Value; 0], "{flags:?} {environment:?}");
     }
+}
+
+#[test]
+fn who_asks_what_there_is_leaves_in_order() {
+    let folder = folder();
+    let serve = ["user.proto", "--listen", "0", "--store", "memory"];
+    let server = Running::start(reflectd(folder.path(), &serve));
+    let at = &server.address().to_string();
+    for asks in [
+        &["list", at][..],
+        &["list", at, "user.UserInfo"],
+        &["describe", at],
+        &["call", at, "user.UserInfo/addUser", "name=Ann"],
+        &["bench", at, "user.UserInfo/addUser", "-n", "3"],
+        &["describe", at, "user.Nobody"],
+    ] {
+        run(folder.path(), asks);
+    }
+    server.signal("TERM");
+    assert_eq!(server.wait().stderr, "");
 }
 
 #[tokio::test]

@@ -420,3 +420,33 @@ async fn attempts_to_connect_keep_their_distance() {
         assert!(*wait >= Duration::from_millis(least), "{waits:?}");
     }
 }
+
+#[tokio::test]
+async fn a_server_that_is_gone_is_tried_until_there_was_no_call_for_long() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let gone = listener.local_addr().unwrap();
+    drop(listener);
+    let mut backoff = reflectd::client::Backoff::default();
+    (backoff.base, backoff.multiplier) = (Duration::from_millis(20), 1.0);
+    let idle = Duration::from_millis(400);
+    let channel = Channel::builder(&format!("http://{gone}")).backoff(backoff);
+    let client = client(channel.idle_timeout(idle));
+    let channel = client.channel();
+    // Calls keep it at it for longer than that.
+    let started = Instant::now();
+    while started.elapsed() < idle * 2 {
+        assert!(greet(&client).await.is_err());
+        assert_ne!(channel.state(), ConnectivityState::Idle);
+        tokio::time::sleep(idle / 20).await;
+    }
+    let last = Instant::now();
+    while channel.state() != ConnectivityState::Idle {
+        assert!(last.elapsed() < Duration::from_secs(10), "never idle");
+        channel.state_changed(channel.state()).await;
+    }
+    assert!(last.elapsed() > idle / 2, "too soon");
+    let server = ScriptedServer::bind_to(gone).await;
+    assert!(!server.is_connected_to().await);
+    server.answer_always("back");
+    assert_eq!(greet(&client).await.unwrap(), reply("back"));
+}

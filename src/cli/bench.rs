@@ -12,6 +12,7 @@ mod thread;
 mod threshold;
 
 use reflectd::{Code, limits, schema::Method};
+use serde_json::{Map, Value};
 use tokio::time::timeout_at;
 
 pub(super) use self::threshold::Threshold;
@@ -30,12 +31,21 @@ use super::{
     wanted::Wanted,
 };
 
+/// A run that was made.
+struct Made {
+    method: Method,
+    plan: Plan,
+    run: Run,
+    tags: Map<String, Value>,
+}
+
 /// What is told of a run.
 struct Told<'a> {
     arguments: &'a BenchArguments,
     method: &'a Method,
     plan: &'a Plan,
     run: &'a Run,
+    tags: &'a Map<String, Value>,
     judged: &'a [Judged<'a>],
 }
 
@@ -47,15 +57,19 @@ impl Told<'_> {
 }
 
 pub(super) fn run(arguments: &BenchArguments) -> Result<(), Failure> {
-    let plan = Plan::new(&arguments.load).map_err(Failure::usage)?;
-    let dialing = dialing(arguments)?;
-    let tags = document::tags(&arguments.verdict).map_err(Failure::usage)?;
-    let (target, plan) = dial::run(prepare(arguments, &dialing, plan))?;
-    let method = target.method.clone();
     let verdict = &arguments.verdict;
-    let run = load::run(plan.clone(), target, verdict.count_errors, || {
-        dialing.builder(&arguments.address)
+    let made = make(arguments).inspect_err(|failure| {
+        if verdict.json {
+            // Why there was no run counts more than why that cannot be written.
+            let _ = console::offer(&document::without_run(arguments, failure));
+        }
     })?;
+    let Made {
+        method,
+        plan,
+        run,
+        tags,
+    } = &made;
     let judged: Vec<Judged<'_>> = verdict
         .fail_if
         .iter()
@@ -63,18 +77,38 @@ pub(super) fn run(arguments: &BenchArguments) -> Result<(), Failure> {
         .collect();
     let told = Told {
         arguments,
-        method: &method,
-        plan: &plan,
-        run: &run,
+        method,
+        plan,
+        run,
+        tags,
         judged: &judged,
     };
     let text = match verdict.json {
-        true => document::json(&told, &tags),
+        true => document::json(&told),
         false => summary::text(&told),
     };
     // Whether the run was good does not depend on who reads what it was like.
     console::offer(&text)?;
-    judge(&run, &judged)
+    judge(run, &judged)
+}
+
+/// Makes the calls.
+fn make(arguments: &BenchArguments) -> Result<Made, Failure> {
+    let plan = Plan::new(&arguments.load).map_err(Failure::usage)?;
+    let dialing = dialing(arguments)?;
+    let tags = document::tags(&arguments.verdict).map_err(Failure::usage)?;
+    let (target, plan) = dial::run(prepare(arguments, &dialing, plan))?;
+    let method = target.method.clone();
+    let counts_errors = arguments.verdict.count_errors;
+    let run = load::run(plan.clone(), target, counts_errors, || {
+        dialing.builder(&arguments.address)
+    })?;
+    Ok(Made {
+        method,
+        plan,
+        run,
+        tags,
+    })
 }
 
 /// With what the command ends.

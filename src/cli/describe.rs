@@ -10,7 +10,11 @@ use super::{
 };
 
 pub(super) fn run(arguments: &DescribeArguments) -> Result<(), Failure> {
-    let named = Named::sort(&arguments.words, arguments.sources.name_files())?;
+    let named = Named::sort(
+        &arguments.words,
+        arguments.sources.name_files(),
+        arguments.dialing.unix,
+    )?;
     let symbol = named.symbol.as_deref().map(full_name);
     let schema = match &named.address {
         Some(address) => dial::run(ask(arguments, address, symbol.as_deref()))?,

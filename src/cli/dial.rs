@@ -1,7 +1,8 @@
 //! From an address and flags to a channel.
 
 use std::{
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
+    path::Path,
     time::{Duration, Instant},
 };
 
@@ -162,12 +163,17 @@ impl Dialing {
         let Some(host) = host(address) else {
             return Err(no_address(address));
         };
+        // A port alone, as Go's programs take it.
+        let here = match host.is_empty() {
+            true => "localhost",
+            false => "",
+        };
         let plaintext = self.plaintext || (self.tls_flag().is_none() && is_here(host));
         let scheme = match plaintext {
             true => "http",
             false => "https",
         };
-        Ok(format!("{scheme}://{address}"))
+        Ok(format!("{scheme}://{here}{address}"))
     }
 
     /// The flag that asks for TLS, if one does.
@@ -184,11 +190,29 @@ impl Dialing {
     }
 }
 
-fn no_address(address: &str) -> String {
+/// Why a word is none, and what was most likely meant.
+pub(super) fn no_address(word: &str) -> String {
+    let ip = word.rsplit_once(':');
+    let meant = match ip.filter(|(ip, _)| ip.parse::<Ipv6Addr>().is_ok()) {
+        Some((ip, port)) => format!("; did you mean [{ip}]:{port}?"),
+        None if host(word.trim_end_matches('/')).is_some() => {
+            format!("; did you mean {}?", word.trim_end_matches('/'))
+        }
+        None if Path::new(word).exists() => format!("; a socket is unix:{word}"),
+        None => String::new(),
+    };
     format!(
-        "{address:?} is no address: it wants HOST:PORT, http://HOST:PORT, https://HOST:PORT or \
-         unix:PATH"
+        "{word:?} is no address: it wants HOST:PORT, http://HOST:PORT, https://HOST:PORT or \
+         unix:PATH{meant}"
     )
+}
+
+/// Whether a word looks more like an address than like a path, and is none.
+pub(super) fn is_almost_host(word: &str) -> bool {
+    let port = word.trim_end_matches('/').rsplit_once(':');
+    !is_url(word)
+        && host(word).is_none()
+        && port.is_some_and(|(_, port)| port.parse::<u16>().is_ok())
 }
 
 /// Whether it is `HOST` or `HOST:PORT`.
@@ -205,7 +229,7 @@ pub(super) fn is_url(word: &str) -> bool {
     word.contains("://") || word.starts_with("unix:")
 }
 
-/// The host of `HOST:PORT`, if it is that.
+/// The host of `HOST:PORT`, if it is that; empty if it is `:PORT`.
 pub(super) fn host(word: &str) -> Option<&str> {
     let (host, port) = word.rsplit_once(':')?;
     port.parse::<u16>().ok()?;
@@ -213,7 +237,7 @@ pub(super) fn host(word: &str) -> Option<&str> {
         .strip_prefix('[')
         .and_then(|host| host.strip_suffix(']'));
     let is_name = |host: &str| !host.contains([':', '/', '\\', '[', ']', ' ']);
-    bare.or_else(|| (!host.is_empty() && is_name(host)).then_some(host))
+    bare.or_else(|| is_name(host).then_some(host))
 }
 
 fn is_here(host: &str) -> bool {
@@ -221,7 +245,7 @@ fn is_here(host: &str) -> bool {
     match host.parse::<IpAddr>() {
         Ok(ip) => ip.is_loopback(),
         // "localhost." and names below it are this machine (RFC 6761, 6.3).
-        Err(_) => name == "localhost" || name.ends_with(".localhost"),
+        Err(_) => name.is_empty() || name == "localhost" || name.ends_with(".localhost"),
     }
 }
 
@@ -264,6 +288,8 @@ mod tests {
     fn only_this_machine_is_spoken_to_without_tls_unasked() {
         for (typed, meant) in [
             ("localhost:1", "http://localhost:1"),
+            (":1", "http://localhost:1"),
+            (":1 --tls", "https://localhost:1"),
             ("127.1.2.3:1", "http://127.1.2.3:1"),
             ("[::1]:1", "http://[::1]:1"),
             ("a.localhost:1", "http://a.localhost:1"),

@@ -1,8 +1,12 @@
 //! Why a command did not do what it was asked, and the exit code that says so to scripts.
 
-use std::{io, process::ExitCode};
+use std::{
+    error::{self, Error as _},
+    io,
+    process::ExitCode,
+};
 
-use reflectd::{Code, Error, schema::Diagnostics, store::StoreError};
+use reflectd::{Code, Error, Status, schema::Diagnostics, store::StoreError};
 
 use super::console;
 
@@ -22,7 +26,8 @@ pub(super) enum Exit {
     Threshold,
     /// A signal ended `bench` early: 128 and its number, as a shell tells it.
     Signal(u8),
-    /// A call ended with this code. 64 and its number are grpcurl's.
+    /// A call, or the question what can be called, ended with this code. 64 and its number are
+    /// grpcurl's.
     Call(Code),
 }
 
@@ -93,9 +98,16 @@ impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         match error.diagnostics() {
             Some(diagnostics) => Self::proto(diagnostics),
-            None => Self::new(error.to_string()),
+            None => Self::with(exit(&error), error.to_string()),
         }
     }
+}
+
+/// A status that the server gave says why, whether a call ended with it or the question what can be
+/// called.
+fn exit(error: &Error) -> Exit {
+    let status = error.source().and_then(<dyn error::Error>::downcast_ref);
+    status.map_or(Exit::Failure, |status: &Status| Exit::Call(status.code()))
 }
 
 impl From<StoreError> for Failure {

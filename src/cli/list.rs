@@ -7,10 +7,15 @@ use super::{
     console, dial,
     failure::Failure,
     named::{Named, full_name},
+    wanted,
 };
 
 pub(super) fn run(arguments: &ListArguments) -> Result<(), Failure> {
-    let named = Named::sort(&arguments.words, arguments.sources.name_files())?;
+    let named = Named::sort(
+        &arguments.words,
+        arguments.sources.name_files(),
+        arguments.dialing.unix,
+    )?;
     let lines = match &named.address {
         Some(address) => dial::run(ask(arguments, address, named.symbol.as_deref()))?,
         None => read(arguments, &named)?,
@@ -64,10 +69,12 @@ fn read(arguments: &ListArguments, named: &Named) -> Result<String, Failure> {
 fn methods_of(schema: &Schema, name: &str, with_slash: bool) -> Result<String, Failure> {
     let mut services = schema.services();
     let Some(service) = services.find(|service| service.full_name() == name) else {
-        let meant = schema.nearest_symbol(name);
-        let meant = meant.map_or_else(String::new, |meant| format!("; did you mean {meant:?}?"));
+        let instead = match schema.nearest_symbol(name) {
+            Some(meant) => format!("did you mean {meant:?}?"),
+            None => format!("there is {}", wanted::services(schema)),
+        };
         return Err(Failure::new(format!(
-            "there is no service named {name:?}{meant}"
+            "there is no service named {name:?}; {instead}"
         )));
     };
     if with_slash {

@@ -1,6 +1,9 @@
 //! What the words of `list` and `describe` name: a server, files, a symbol.
 
-use std::path::{Path, PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use super::{dial, failure::Failure};
 
@@ -13,13 +16,17 @@ pub(super) struct Named {
 }
 
 impl Named {
-    /// Sorts words out. `elsewhere`: files are named by flags, too.
+    /// Sorts words out. `elsewhere`: files are named by flags, too. `unix`: the first word is the path
+    /// of a socket.
     ///
     /// # Errors
     /// A word that can be read in two ways, or in none; more servers or symbols than one; nowhere to
     /// look.
-    pub(super) fn sort(words: &[String], elsewhere: bool) -> Result<Self, Failure> {
+    pub(super) fn sort(words: &[String], elsewhere: bool, unix: bool) -> Result<Self, Failure> {
         let mut named = Self::default();
+        let sockets = words.len().min(usize::from(unix));
+        let (socket, words) = words.split_at(sockets);
+        named.address = socket.first().cloned();
         for word in words {
             named.take(word).map_err(Failure::usage)?;
         }
@@ -39,6 +46,7 @@ impl Named {
     }
 
     fn take(&mut self, word: &str) -> Result<(), String> {
+        let has_place = self.address.is_some() || !self.files.is_empty();
         let is_host = dial::host(word).is_some();
         let exists = Path::new(word).exists();
         if is_host && exists {
@@ -46,6 +54,10 @@ impl Named {
                 "{word:?} is a file here and can be the address of a server: say ./{word} or \
                  http://{word}"
             ));
+        }
+        let is_special = |file: fs::Metadata| !file.is_file() && !file.is_dir();
+        if dial::is_almost_host(word) && !exists || fs::metadata(word).is_ok_and(is_special) {
+            return Err(dial::no_address(word));
         }
         let (place, what) = match (dial::is_url(word) || is_host, exists) {
             (true, false) | (true, true) => (&mut self.address, "server"),
@@ -65,8 +77,8 @@ impl Named {
                 Ok(())
             }
             // The first of two is more likely what was not found.
-            Some(first) if what == "symbol" => Err(neither(first)),
-            Some(first) => Err(format!("{first} and {word} are two servers: name one")),
+            Some(first) if what == "symbol" && !has_place => Err(neither(first)),
+            Some(first) => Err(format!("{first} and {word} are two {what}s: name one")),
         }
     }
 }
@@ -111,13 +123,14 @@ mod tests {
 
     fn sort(words: &str) -> Named {
         let words: Vec<String> = words.split(' ').map(str::to_owned).collect();
-        Named::sort(&words, true).unwrap()
+        Named::sort(&words, true, false).unwrap()
     }
 
     #[test]
     fn words_are_told_apart() {
         for address in [
             "localhost:1",
+            ":1",
             "[::1]:1",
             "http://a",
             "https://a:1",

@@ -4,6 +4,7 @@ use std::{
     cell::Cell,
     fs::File,
     io::{self, BufRead, BufReader, Cursor, Read},
+    path::Path,
     rc::Rc,
     thread,
 };
@@ -45,17 +46,19 @@ impl Requests {
     /// # Errors
     /// Fields that make no sense, a file that cannot be read.
     pub(super) fn of(data: &Data<'_>, method: &Method) -> Result<Self, Failure> {
-        let (input, format) = match data.fields {
-            [] => (open(data.data.unwrap_or_default())?, data.format),
-            fields => {
-                let json = shorthand::json(method.input(), fields).map_err(Failure::usage)?;
-                (literal(&json), Format::Json)
-            }
-        };
+        let options = JsonOptions::new().ignore_unknown(data.ignore_unknown);
         let (outgoing, incoming) = mpsc::channel(1);
+        if !data.fields.is_empty() {
+            let request = shorthand::message(method.input(), data.fields, &options);
+            // There is room for one.
+            let _ = outgoing.try_send(Ok(request.map_err(Failure::usage)?));
+            return Ok(Self { incoming });
+        }
+        let input = open(data.data.unwrap_or_default())?;
+        let format = data.format;
         let reader = Reader {
             of: method.input().clone(),
-            options: JsonOptions::new().ignore_unknown(data.ignore_unknown),
+            options,
             splits_arrays: data.splits_arrays && !is_array(method.input()),
             text_bytes_max: limits::REQUEST_TEXT_BYTES,
             outgoing,
@@ -126,7 +129,7 @@ impl Reader {
                 Ok(value) => Message::from_json_with(&self.of, value.get(), &self.options)
                     .map_err(|error| numbered(index, &error.to_string())),
                 Err(error) if error.is_io() => Err(numbered(index, &error.to_string())),
-                Err(error) => Err(numbered(index, &format!("the data is no JSON: {error}"))),
+                Err(error) => Err(numbered(index, &no_json(&error))),
             };
             if !self.pass(request) {
                 return;
@@ -220,8 +223,22 @@ fn numbered(index: usize, error: &str) -> String {
     format!("request {}: {error}", index + 1)
 }
 
+/// What JavaScript and YAML allow and JSON does not is told in words.
+fn no_json(error: &serde_json::Error) -> String {
+    let what = error.to_string();
+    let hint = match what.starts_with("key must be a string") || what.starts_with("trailing comma")
+    {
+        true => "; names stand in double quotes, and no comma before } or ]",
+        false => "",
+    };
+    format!("the data is no JSON: {what}{hint}")
+}
+
 fn open(data: &str) -> Result<Input, Failure> {
     match data.strip_prefix('@') {
+        None if data.contains(['.', '/']) && Path::new(data).is_file() => Err(Failure::usage(
+            format!("{data:?} is a file here, and no JSON: say @{data} to have it read"),
+        )),
         None => Ok(literal(data)),
         // `@-` is how curl's users write it.
         Some("" | "-") => Ok(Box::new(io::stdin())),

@@ -1,13 +1,47 @@
 //! `name=Ann age:=3 address.city=Rome tags[]=x` in place of JSON.
 
-use reflectd::schema::{Field, Kind, MessageType};
+use std::error::Error;
+
+use reflectd::{
+    Message,
+    message::{JsonError, JsonOptions},
+    schema::{Field, Kind, MessageType},
+};
 use serde_json::{Map, Value, map::Entry};
 
-/// The JSON of a request.
+/// The request that fields make.
 ///
 /// # Errors
-/// A field without a value, one that is given twice, one that is a message here and a value there.
-pub(super) fn json(of: &MessageType, fields: &[String]) -> Result<String, String> {
+/// Which field is wrong and why: it has no value, is given twice, is a message here and a value
+/// there, is none of the type's.
+pub(super) fn message(
+    of: &MessageType,
+    fields: &[String],
+    options: &JsonOptions,
+) -> Result<Message, String> {
+    let all = json(of, fields)?;
+    let read = |json: &str| Message::from_json_with(of, json, options);
+    read(&all).map_err(|error| {
+        // Nobody has typed this JSON. Most often one field is wrong by itself.
+        let alone = fields.iter().find_map(|field| {
+            let error = read(&json(of, std::slice::from_ref(field)).ok()?).err()?;
+            Some(format!("{field:?}: {}", why(&error)))
+        });
+        alone.unwrap_or_else(|| format!("the fields are no {}: {}", of.full_name(), why(&error)))
+    })
+}
+
+/// What is wrong, without the place in the JSON.
+fn why(error: &JsonError) -> String {
+    let (Some(line), Some(column)) = (error.line(), error.column()) else {
+        return error.to_string();
+    };
+    let why = error.source().unwrap_or(error).to_string();
+    let place = format!(" at line {line} column {column}");
+    why.strip_suffix(&place).unwrap_or(&why).to_owned()
+}
+
+fn json(of: &MessageType, fields: &[String]) -> Result<String, String> {
     let mut request = Value::Object(Map::new());
     for field in fields {
         let (path, value) = parse(of, field)?;

@@ -43,12 +43,10 @@ impl Wanted {
         if let Some(found) = schema.method(&format!("/{service}/{method}")) {
             return Ok(found);
         }
-        let mut services = schema.services();
-        let Some(known) = services.find(|known| known.full_name() == service) else {
-            let names: Vec<&str> = schema.services().map(Service::full_name).collect();
+        let Some(known) = schema.services().find(|known| known.full_name() == service) else {
             return Err(Failure::new(format!(
                 "there is no service named {service:?}; there is {}",
-                listed(&names)
+                services(schema)
             )));
         };
         let names: Vec<&str> = known.methods().map(Method::name).collect();
@@ -57,6 +55,12 @@ impl Wanted {
             listed(&names)
         )))
     }
+}
+
+/// The services that there are, a few of them by name.
+pub(super) fn services(schema: &Schema) -> String {
+    let names: Vec<&str> = schema.services().map(Service::full_name).collect();
+    listed(&names)
 }
 
 /// A few names.

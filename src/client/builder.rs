@@ -33,6 +33,7 @@ pub(super) struct Options {
     pub(super) pool_max: usize,
     pub(super) pool_idle_timeout: Duration,
     pub(super) connect_timeout: Duration,
+    pub(super) idle_timeout: Duration,
     pub(super) tcp: Tcp,
     pub(super) ejection: Ejection,
     pub(super) backoff: Backoff,
@@ -66,6 +67,7 @@ impl Default for Options {
             pool_max: 1,
             pool_idle_timeout: limits::CLIENT_POOL_IDLE_TIMEOUT,
             connect_timeout: limits::CLIENT_CONNECT_TIMEOUT,
+            idle_timeout: limits::CLIENT_IDLE_TIMEOUT,
             tcp: Tcp::default(),
             ejection: Ejection::default(),
             backoff: Backoff::default(),
@@ -159,6 +161,13 @@ impl ChannelBuilder {
     /// How long an attempt to connect may take, TLS and HTTP/2 included; 20 seconds unless set.
     pub fn connect_timeout(mut self, timeout: Duration) -> Self {
         self.options.connect_timeout = timeout;
+        self
+    }
+
+    /// How long a channel without calls tries to reach a server that is gone; half an hour unless
+    /// set. Then it is idle, until the next call or [`Channel::wake`].
+    pub fn idle_timeout(mut self, timeout: Duration) -> Self {
+        self.options.idle_timeout = timeout;
         self
     }
 

@@ -48,7 +48,8 @@ pub(super) struct Inner {
     pub(super) throttle: Option<Arc<Throttle>>,
     /// The headers of the last timeout: calls of a channel often have the same.
     pub(super) last_headers: Mutex<Option<(Duration, Arc<HeaderMap>)>>,
-    next: AtomicUsize,
+    /// How often calls have looked for an endpoint, or for a connection to the only one.
+    asked: Arc<AtomicUsize>,
     changes: watch::Sender<u64>,
 }
 
@@ -116,12 +117,13 @@ impl Channel {
     pub(super) fn new(endpoints: Vec<Endpoint>, options: Options) -> Self {
         let (changes, _) = watch::channel(0);
         let shared = Arc::new(options.clone());
+        let asked = Arc::<AtomicUsize>::default();
         let is_balanced = endpoints.len() > 1;
         let subchannels = endpoints
             .into_iter()
             .map(|endpoint| {
-                let options = Arc::clone(&shared);
-                Subchannel::new(endpoint, options, changes.clone(), is_balanced)
+                let (options, asked) = (Arc::clone(&shared), Arc::clone(&asked));
+                Subchannel::new(endpoint, options, changes.clone(), asked, is_balanced)
             })
             .collect();
         let throttle = options
@@ -135,7 +137,7 @@ impl Channel {
                 options,
                 throttle,
                 last_headers: Mutex::default(),
-                next: AtomicUsize::new(0),
+                asked,
                 changes,
             }),
         }
@@ -248,10 +250,16 @@ impl Inner {
     fn pick(&self) -> Option<(Place, Arc<Subchannel>)> {
         let subchannels = &self.subchannels;
         if let [only] = subchannels.as_slice() {
-            return placed(only);
+            let placed = placed(only);
+            // Calls that find it connected write nothing that others write.
+            if placed.is_none() {
+                self.asked.fetch_add(1, Ordering::Relaxed);
+            }
+            return placed;
         }
+        let asked = self.asked.fetch_add(1, Ordering::Relaxed);
         let start = match self.options.balance {
-            Balance::RoundRobin => self.next.fetch_add(1, Ordering::Relaxed) % subchannels.len(),
+            Balance::RoundRobin => asked % subchannels.len(),
             Balance::LeastRequest => return self.least().and_then(placed),
             Balance::PickFirst => 0,
         };

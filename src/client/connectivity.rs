@@ -5,7 +5,8 @@
 //!   idle ─────────▶ connecting ───────────────▶ ready ─────────────────▶ idle
 //!                    │      ▲
 //!              failed ▼      │ after the backoff
-//!               transient failure
+//!               transient failure ───────────────────────────────▶ idle
+//!                                   no call for the idle timeout
 //! ```
 //!
 //! A server that greets and hangs up before it takes a call has failed, too, from the second time

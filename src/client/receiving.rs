@@ -85,9 +85,9 @@ impl Receiving {
         loop {
             // What waits is no message: only more data makes one of it.
             if !self.data.is_empty()
-                && let Some(message) = self.incoming.next_of(&mut self.data)?
+                && let Some(message) = self.incoming.next_of(&mut self.data).map_err(of_reply)?
             {
-                return Ok(Some(self.decompress(message)?));
+                return Ok(Some(self.decompress(message).map_err(of_reply)?));
             }
             let State::Open(body) = &mut self.state else {
                 return Ok(None);
@@ -158,8 +158,11 @@ impl Receiving {
                 return Err(Status::internal("the server answers in another codec").into());
             }
             None => {
-                let status =
-                    format!("the server's answer is not gRPC: its content-type is {said:?}");
+                let said = said.map_or_else(
+                    || "it has no content-type".to_owned(),
+                    |said| format!("its content-type is {said:?}"),
+                );
+                let status = format!("the server's answer is not gRPC: {said}");
                 return Err(Status::unknown(status).into());
             }
         }
@@ -220,6 +223,17 @@ fn not_ok(http_status: StatusCode, content_type: Option<ContentType>, head: &Hea
         format!("the server answered with HTTP status {http_status}"),
     )
     .with_metadata(Metadata::from(head.clone()))
+}
+
+/// Whose limit a reply is beyond, and what raises it.
+fn of_reply(status: Status) -> Status {
+    match status.code() {
+        Code::ResourceExhausted => Status::resource_exhausted(format!(
+            "the reply is too long for this client: {} (receive_bytes_max, --max-msg-sz)",
+            status.message()
+        )),
+        _ => status,
+    }
 }
 
 fn check_bin(headers: &HeaderMap) -> Result<(), Status> {

@@ -80,7 +80,10 @@ impl Reflect {
     /// # Errors
     /// If the server has no reflection service, or refuses to answer ([`Error::is_reflection`]).
     pub async fn services(self) -> Result<Vec<String>, Error> {
-        self.converse().services().await
+        let mut conversation = self.converse();
+        let services = conversation.services().await;
+        conversation.end().await;
+        services
     }
 
     /// The files that define what was asked for, all that they import, and the extensions of their
@@ -93,22 +96,29 @@ impl Reflect {
     /// services were asked for, those that the server cannot describe are left out.
     pub async fn schema(self) -> Result<Schema, Error> {
         let mut conversation = self.converse();
-        let mut collection = Collection::default();
-        match self.symbols.is_empty() {
-            true => all(&mut conversation, &mut collection).await?,
-            false => {
-                for symbol in &self.symbols {
-                    named(&mut conversation, &mut collection, symbol).await?;
-                }
-            }
-        }
-        imports(&mut conversation, &mut collection).await?;
-        extensions(&mut conversation, &mut collection).await?;
-        drop(conversation);
+        let collection = self.collect(&mut conversation).await;
+        conversation.end().await;
+        let collection = collection?;
         let strict = !self.symbols.is_empty();
         tokio::task::spawn_blocking(move || compile(collection, strict))
             .await
             .map_err(|error| Error::reflection("the server's files cannot be compiled", error))?
+    }
+
+    /// Asks for the files.
+    async fn collect(&self, conversation: &mut Conversation) -> Result<Collection, Error> {
+        let mut collection = Collection::default();
+        match self.symbols.is_empty() {
+            true => all(conversation, &mut collection).await?,
+            false => {
+                for symbol in &self.symbols {
+                    named(conversation, &mut collection, symbol).await?;
+                }
+            }
+        }
+        imports(conversation, &mut collection).await?;
+        extensions(conversation, &mut collection).await?;
+        Ok(collection)
     }
 
     fn converse(&self) -> Conversation {
@@ -160,15 +170,33 @@ async fn named(
     let mut what = format!("the server has no symbol {symbol:?}");
     if status.code() != Code::NotFound {
         what = format!("the server cannot describe {symbol:?}");
-    } else if let Ok(services) = conversation.services().await
-        && let Some(meant) = Schema::nearest(symbol, services.iter().map(String::as_str))
-    {
-        what += &format!(" (did you mean {meant:?}?)");
+    } else if let Ok(services) = conversation.services().await {
+        what += &instead(symbol, &services);
     }
     Err(match status.code() {
         Code::NotFound => Error::reflection_lacks(what),
         _ => Error::reflection(what, status),
     })
+}
+
+/// What may have been meant by a symbol that the server does not have.
+fn instead(symbol: &str, services: &[String]) -> String {
+    let mut names = services.iter().map(String::as_str);
+    let without_package = names.clone().find(|name| {
+        let package = name.strip_suffix(symbol);
+        package.is_some_and(|package| package.ends_with('.'))
+    });
+    match without_package.or_else(|| Schema::nearest(symbol, names.clone())) {
+        Some(meant) => format!(" (did you mean {meant:?}?)"),
+        None => {
+            let shown: Vec<&str> = names.by_ref().take(SERVICES_SHOWN).collect();
+            let more = match names.count() {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!("; its services are {}{more}", shown.join(", "))
+        }
+    }
 }
 
 /// What the files import that did not come with them, and what that imports.
@@ -245,3 +273,6 @@ fn compile(collection: Collection, strict: bool) -> Result<Schema, Error> {
     }
     Ok(schema)
 }
+
+/// As many as fit on a line or two.
+const SERVICES_SHOWN: usize = 8;

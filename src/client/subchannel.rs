@@ -1,13 +1,19 @@
 //! The connections to one endpoint: made when they are needed, made again when they are lost.
 
+mod connecting;
+
 use std::{
     fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError, RwLock, Weak,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
-use tokio::{sync::watch, time::timeout};
+use tokio::sync::watch;
 
+use self::connecting::connect;
 use super::{
     builder::Options,
     connection::{Connection, Driver, End, Place},
@@ -24,6 +30,8 @@ pub(super) struct Subchannel {
     status: Mutex<ConnectionStatus>,
     /// Bumped with every change, for all endpoints of a channel.
     changes: watch::Sender<u64>,
+    /// Counted up by the calls of the channel that look for a connection, to whatever endpoint.
+    asked: Arc<AtomicUsize>,
     keepalive: Mutex<Option<Duration>>,
     outlier: Outlier,
     /// Whether there are other endpoints.
@@ -35,6 +43,7 @@ impl Subchannel {
         endpoint: Endpoint,
         options: Arc<Options>,
         changes: watch::Sender<u64>,
+        asked: Arc<AtomicUsize>,
         is_balanced: bool,
     ) -> Arc<Self> {
         let keepalive = Mutex::new(options.keepalive);
@@ -45,6 +54,7 @@ impl Subchannel {
             connections: RwLock::default(),
             status: Mutex::new(ConnectionStatus::new()),
             changes,
+            asked,
             keepalive,
             outlier,
             is_balanced,
@@ -221,6 +231,21 @@ impl Subchannel {
         count == 0 || count < self.options.pool_min
     }
 
+    /// Nobody has asked for a connection for long: the next call begins anew.
+    fn go_idle(&self) {
+        let mut status = self.status();
+        (status.connecting, status.waiting) = (false, false);
+        if self.is_empty() {
+            status.state = status.without_connection();
+        }
+        drop(status);
+        self.changed();
+    }
+
+    fn asked(&self) -> usize {
+        self.asked.load(Ordering::Relaxed)
+    }
+
     fn changed(&self) {
         self.changes.send_modify(|version| *version += 1);
     }
@@ -303,52 +328,6 @@ impl Leaving {
 impl Drop for Leaving {
     fn drop(&mut self) {
         self.retire();
-    }
-}
-
-/// Connects, and after a failure again and again, until there are as many connections as there
-/// should be.
-async fn connect(subchannel: Weak<Subchannel>) {
-    let mut wait = subchannel
-        .upgrade()
-        .and_then(|this| this.status().backoff());
-    while let Some(this) = subchannel.upgrade() {
-        let (endpoint, options) = (this.endpoint.clone(), Arc::clone(&this.options));
-        let keepalive = *this
-            .keepalive
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        // A channel that is dropped is not waited for.
-        drop(this);
-        if let Some(wait) = wait.take() {
-            tokio::time::sleep(wait).await;
-            let Some(this) = subchannel.upgrade() else {
-                return;
-            };
-            if !this.waited() && this.rest() {
-                return;
-            }
-        }
-        let opened = Connection::open(&endpoint, &options, keepalive);
-        let opened = timeout(options.connect_timeout, opened).await;
-        let opened = opened.unwrap_or_else(|_| {
-            let (name, after) = (endpoint.name(), options.connect_timeout);
-            Err(format!("cannot connect to {name}: no answer in {after:?}"))
-        });
-        let Some(this) = subchannel.upgrade() else {
-            return;
-        };
-        match opened {
-            Ok((connection, driver)) => {
-                if this.add(connection, driver) >= options.pool_min {
-                    if this.rest() {
-                        return;
-                    }
-                    wait = this.status().backoff();
-                }
-            }
-            Err(error) => wait = Some(this.failed(&error)),
-        }
     }
 }
 

@@ -14,6 +14,10 @@ pub fn validate(schema: &Value, value: &Value, path: &str) -> Result<(), String>
             "enum" => wanted.as_array().is_some_and(|all| all.contains(value)),
             "minimum" => value.as_f64() >= wanted.as_f64() || !value.is_number(),
             "maximum" => value.as_f64() <= wanted.as_f64() || !value.is_number(),
+            "oneOf" => {
+                let fits = |one: &&Value| validate(one, value, path).is_ok();
+                wanted.as_array().into_iter().flatten().filter(fits).count() == 1
+            }
             "required" => !value.is_object() || has_all(value, wanted),
             // Nothing to hold, and what parts() looks at.
             "$schema"

@@ -58,8 +58,8 @@ pub(in crate::cli) struct Network {
     #[arg(
         short,
         long,
-        short_alias = 'a',
-        alias = "addr",
+        short_aliases = ['a', 'p'],
+        aliases = ["addr", "port"],
         value_name = "ADDRESS:PORT"
     )]
     #[arg(env = "REFLECTD_LISTEN", hide_env_values = true, value_delimiter = ',')]

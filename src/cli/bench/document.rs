@@ -10,10 +10,13 @@ use super::{
     record::Record,
     summary::{QUANTILES, buckets},
 };
-use crate::cli::arguments::Verdict;
+use crate::cli::{
+    arguments::{BenchArguments, Verdict},
+    failure::Failure,
+};
 
 /// All of it, on one line.
-pub(super) fn json(told: &Told<'_>, tags: &Map<String, Value>) -> String {
+pub(super) fn json(told: &Told<'_>) -> String {
     let (run, plan) = (told.run, told.plan);
     let record = &run.record;
     let status: Map<String, Value> = record
@@ -23,7 +26,7 @@ pub(super) fn json(told: &Told<'_>, tags: &Map<String, Value>) -> String {
     let document = json!({
         "version": 1,
         "name": told.arguments.verdict.name,
-        "tags": tags,
+        "tags": told.tags,
         "address": told.arguments.address,
         "call": told.call(),
         "options": {
@@ -54,6 +57,22 @@ pub(super) fn json(told: &Told<'_>, tags: &Map<String, Value>) -> String {
         "error_messages": messages(record),
         "schedule": schedule(told),
         "thresholds": thresholds(told),
+    });
+    format!("{document}\n")
+}
+
+/// What there is to tell where no run was made.
+pub(super) fn without_run(arguments: &BenchArguments, failure: &Failure) -> String {
+    let verdict = &arguments.verdict;
+    let call = arguments.method_and_fields().map(|(call, _)| call).ok();
+    let error = failure.message().unwrap_or(TOLD_OF_FILES);
+    let document = json!({
+        "version": 1,
+        "name": verdict.name,
+        "tags": tags(verdict).unwrap_or_default(),
+        "address": arguments.address,
+        "call": call,
+        "error": error,
     });
     format!("{document}\n")
 }
@@ -151,3 +170,6 @@ fn thresholds(told: &Told<'_>) -> Vec<Value> {
 fn micros(time: Duration) -> u64 {
     u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
+
+/// Their errors are many, each with its place.
+const TOLD_OF_FILES: &str = "the files have errors, which standard error tells";

@@ -1,7 +1,7 @@
 //! One stream of questions, in the first version of the service that the server has.
 
 use bytes::Bytes;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::messages::{Answer, Question, Request, Response};
 use crate::{
@@ -87,6 +87,16 @@ impl Conversation {
             return self.open(&request).await;
         };
         exchange(stream, request).await.map_err(failed)
+    }
+
+    /// Ends the call in order: one that is only left is logged by servers as given up.
+    pub(super) async fn end(self) {
+        if let Some((requests, mut responses)) = self.stream {
+            requests.close();
+            let ended = async { while let Ok(Some(_)) = responses.message().await {} };
+            // Who does not end it in time is left.
+            let _ = timeout(limits::CLIENT_REFLECTION_END_TIMEOUT, ended).await;
+        }
     }
 
     /// Asks the first question: whether a version is there, its answer tells.

@@ -130,11 +130,11 @@ impl Loader<'_> {
         if roots.iter().any(|root| root.starts_with(&self.current)) {
             roots.retain(|root| !is_above(root));
         }
-        let mut named: Vec<String> = roots.iter().map(|root| self.shortened(root)).collect();
-        if named.len() < all {
-            named.push("the folders above".to_owned());
+        let named: Vec<String> = roots.iter().map(|root| self.shortened(root)).collect();
+        match named.len() < all {
+            true => format!("{} or the folders above", named.join(", ")),
+            false => named.join(", "),
         }
-        named.join(", ")
     }
 
     fn not_found(&self, id: UnitId, index: usize, name: &str) -> Diagnostic {
