@@ -151,6 +151,10 @@ impl<'a> Iterator for ListIter<'a> {
                     let bits = wire::number(self.field.field_type, bytes, &mut walk.at)?;
                     return Some(ValueRef::of_bits(self.field.field_type, bits));
                 }
+                if self.field.field_type.is_message() {
+                    let element = walk.next_message(self.message, self.field);
+                    return element.map(ValueRef::Message);
+                }
                 walk.next(self.message, self.field)
             }
             Source::Numbers(items) => {
