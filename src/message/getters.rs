@@ -8,6 +8,7 @@ use crate::{
 /// Reading: every getter is that of [`MessageRef`], and fails as it does.
 impl Message {
     /// The message, borrowed.
+    #[inline]
     pub fn as_ref(&self) -> MessageRef<'_> {
         MessageRef::new(&self.inner.context, &self.inner.body)
     }

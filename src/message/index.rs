@@ -2,41 +2,74 @@
 //!
 //! What was received is walked over from its front. The first that is asked for behind the front notes
 //! where the others are, so that asking for all of them one by one takes time as their number, not as
-//! its square. Reading by iterator notes nothing. A list takes 12 bytes for each
-//! [`STEP`] elements, a map at most 11 for each key, and 4 for each value that has a node.
+//! its square. Reading by iterator notes nothing. What is noted counts beyond the three times its bytes
+//! that a message takes: 4 bytes for each 32 numbers of a list that is packed as a whole, 12 for each 64
+//! of another and for each 16 elements of any other type; of a map at most 11 bytes for each key, and 4
+//! for each value that has a node; about 50 for each list or map, and 16 for each [`SPAN`] bytes of the
+//! message.
 
-use std::{
-    collections::HashMap,
-    fmt,
-    sync::{Mutex, OnceLock, PoisonError},
+use std::{fmt, sync::OnceLock};
+
+use super::{
+    list_ref::Walk,
+    map_keys::Keys,
+    received::{Node, Received},
 };
 
-use super::{MapKeyRef, map_keys::Keys, map_ref::Entries, received::Node};
-
-/// The indexes of what was received, by where the first element of the list or map is. A copy has to
-/// make its own.
+/// The indexes of what was received. A copy has to make its own.
+///
+/// Each hangs at the place where the first element of its list or map is, on a chain with the others of
+/// the same [`SPAN`]: to find one, nothing is locked or written.
 #[derive(Default)]
-pub(super) struct Indexes(OnceLock<Box<Mutex<HashMap<u32, Index>>>>);
+pub(super) struct Indexes(OnceLock<Box<[Chain]>>);
 
-enum Index {
-    List(Box<[Stop]>),
-    Map(MapIndex),
+#[derive(Default)]
+struct Chain(OnceLock<Box<Link>>);
+
+struct Link {
+    /// Where the first element is.
+    first: u32,
+    index: Index,
+    next: Chain,
 }
 
-/// Where a walk over a list is.
-#[derive(Clone, Copy)]
-pub(super) struct Stop {
-    pub(super) at: u32,
-    /// Where the packed list ends that it is in.
-    pub(super) packed_end: u32,
-    /// The next element's that has a node.
-    pub(super) node: Node,
+pub(super) enum Index {
+    /// Where in a packed list some of its elements are.
+    Packed(Box<[u32]>),
+    /// Walks that have come to some of the elements.
+    List(Box<[Walk]>),
+    Map(MapIndex),
 }
 
 /// The entries of a map by their keys, and the nodes of its values in their order.
 pub(super) struct MapIndex {
     pub(super) keys: Keys,
     pub(super) nodes: Box<[Node]>,
+}
+
+impl Received {
+    /// The index of the list or map that begins at `first`, which is made if there is none.
+    #[inline]
+    pub(super) fn index(&self, first: u32, make: impl Fn() -> Index) -> Option<&Index> {
+        let chains = self.indexes.0.get_or_init(|| {
+            let chains = (0..=self.bytes.len() / SPAN).map(|_| Chain::default());
+            chains.collect()
+        });
+        let mut chain = chains.get(first as usize / SPAN)?;
+        loop {
+            let link = chain.0.get_or_init(|| {
+                Box::new(Link {
+                    first,
+                    index: make(),
+                    next: Chain::default(),
+                })
+            });
+            if link.first == first {
+                return Some(&link.index);
+            }
+            chain = &link.next;
+        }
+    }
 }
 
 impl Indexes {
@@ -50,59 +83,6 @@ impl Indexes {
         if self.0.get().is_some() {
             self.0 = OnceLock::new();
         }
-    }
-
-    /// The last stop before an element of the list that begins at `first`.
-    pub(super) fn stop(
-        &self,
-        first: u32,
-        element: usize,
-        make: impl FnOnce() -> Box<[Stop]>,
-    ) -> Option<Stop> {
-        self.with(
-            first,
-            || Index::List(make()),
-            |index| match index {
-                Index::List(stops) => stops.get(element / STEP).copied(),
-                Index::Map(_) => None,
-            },
-        )
-    }
-
-    /// Where the entry of a key is in the map that begins at `first`, and the first node that may be
-    /// its value's.
-    pub(super) fn entry(
-        &self,
-        first: u32,
-        map: &Entries<'_>,
-        key: MapKeyRef<'_>,
-        make: impl FnOnce() -> MapIndex,
-    ) -> Option<(u32, Node)> {
-        self.with(
-            first,
-            || Index::Map(make()),
-            |index| match index {
-                Index::Map(index) => {
-                    let entry = index.keys.get(map, key)?;
-                    Some((entry, map.node_behind(&index.nodes, entry)))
-                }
-                Index::List(_) => None,
-            },
-        )
-    }
-
-    fn with<T>(
-        &self,
-        first: u32,
-        make: impl FnOnce() -> Index,
-        take: impl FnOnce(&Index) -> T,
-    ) -> T {
-        let mut indexes = self
-            .0
-            .get_or_init(Box::default)
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        take(indexes.entry(first).or_insert_with(make))
     }
 }
 
@@ -118,9 +98,9 @@ impl fmt::Debug for Indexes {
     }
 }
 
-/// How many elements of a list there are from one stop to the next. What is before the second is
-/// walked to at once.
-pub(super) const STEP: usize = 64;
+/// So many bytes of a message have a chain of their own, on which no more lists and maps begin than a
+/// few hundred.
+const SPAN: usize = 1024;
 
 /// Maps of fewer entries are looked through.
 pub(super) const KEYS_MIN: u32 = 16;

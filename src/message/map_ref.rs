@@ -7,8 +7,13 @@ use std::{collections::btree_map, fmt, vec};
 pub(super) use walk::Walk;
 
 use super::{
-    MapKey, MessageRef, ValueRef, body::Slot, equality::is_same_map, index::KEYS_MIN,
-    map_keys::last_of_keys, message_ref::HeldRun, received::Run,
+    MapKey, MessageRef, ValueRef,
+    body::Slot,
+    equality::is_same_map,
+    index::{Index, KEYS_MIN},
+    map_keys::last_of_keys,
+    message_ref::HeldRun,
+    received::Run,
 };
 use crate::schema::layout::{FieldLayout, FieldType};
 
@@ -113,9 +118,12 @@ impl<'a> MapRef<'a> {
         let entries = self.entries();
         let mut walk = Walk::new(&entries, run);
         if run.count >= KEYS_MIN {
-            let indexes = &self.message.received().indexes;
-            let make = || entries.index(run);
-            let (entry, node) = indexes.entry(run.first, &entries, wanted, make)?;
+            let make = || Index::Map(entries.index(run));
+            let Index::Map(index) = self.message.received().index(run.first, make)? else {
+                return None;
+            };
+            let entry = index.keys.get(&entries, wanted)?;
+            let node = entries.node_behind(&index.nodes, entry);
             let found = walk.at_node(node).read_at(&entries, entry);
             return found.map(|(_, value)| value);
         }

@@ -79,6 +79,7 @@ static NOTHING_SET: Slots = Slots::EMPTY;
 macro_rules! number {
     ($(#[$doc:meta])* $name:ident -> $rust:ty, $wanted:literal, $types:pat, $convert:expr) => {
         $(#[$doc])*
+        #[inline(always)]
         pub fn $name(self, field: impl FieldKey) -> Result<$rust, FieldError> {
             let (slot, layout) = slot_of(&field, self.layout)?;
             if layout.cardinality != Cardinality::One || !matches!(layout.field_type, $types) {
@@ -97,6 +98,7 @@ impl<'a> MessageRef<'a> {
     }
 
     /// The value of a `string` field.
+    #[inline(always)]
     pub fn str(self, field: impl FieldKey) -> Result<&'a str, FieldError> {
         let (slot, layout) = slot_of(&field, self.layout)?;
         match (layout.cardinality, layout.field_type) {
@@ -106,6 +108,7 @@ impl<'a> MessageRef<'a> {
     }
 
     /// The value of a `bytes` field.
+    #[inline(always)]
     pub fn bytes(self, field: impl FieldKey) -> Result<&'a [u8], FieldError> {
         let (slot, layout) = slot_of(&field, self.layout)?;
         match (layout.cardinality, layout.field_type) {
@@ -167,6 +170,7 @@ impl<'a> MessageRef<'a> {
     }
 
     /// The name of an enum field's value; `None` if the file does not name its number.
+    #[inline]
     pub fn enum_name(self, field: impl FieldKey) -> Result<Option<&'a str>, FieldError> {
         let (slot, layout) = slot_of(&field, self.layout)?;
         match (layout.cardinality, layout.field_type) {
@@ -179,6 +183,7 @@ impl<'a> MessageRef<'a> {
     }
 
     /// A sub-message; `None` if it is not set.
+    #[inline]
     pub fn message(self, field: impl FieldKey) -> Result<Option<Self>, FieldError> {
         let (slot, layout) = slot_of(&field, self.layout)?;
         match layout.cardinality {
@@ -190,6 +195,7 @@ impl<'a> MessageRef<'a> {
     }
 
     /// The elements of a repeated field.
+    #[inline]
     pub fn list(self, field: impl FieldKey) -> Result<ListRef<'a>, FieldError> {
         let (slot, layout) = slot_of(&field, self.layout)?;
         match layout.cardinality {
@@ -199,6 +205,7 @@ impl<'a> MessageRef<'a> {
     }
 
     /// The entries of a map field.
+    #[inline]
     pub fn map(self, field: impl FieldKey) -> Result<MapRef<'a>, FieldError> {
         let (slot, layout) = slot_of(&field, self.layout)?;
         match layout.cardinality {

@@ -49,8 +49,8 @@ fn is_other_utf8(text: &[u8]) -> bool {
 }
 
 /// Bytes that were found to be UTF-8 when they were decoded. Rust does not know that: they are looked at
-/// once more.
-#[inline]
+/// once more. That is a call: whoever reads strings keeps its own in registers.
+#[inline(never)]
 pub(super) fn text(checked: &[u8]) -> &str {
     if checked.len() < SIMD_BYTES_MIN
         && let Ok(ascii) = checked.as_ascii_str()

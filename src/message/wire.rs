@@ -92,6 +92,33 @@ pub(super) fn varint_end(bytes: &[u8], at: usize) -> Option<usize> {
     (length > 0).then_some(at + length)
 }
 
+/// Reads over so many varints, or all if there are fewer; gives where the next one is, and how many were
+/// missing. They are whole.
+pub(super) fn skip_varints(bytes: &[u8], mut at: usize, mut count: usize) -> (usize, usize) {
+    while count > 0
+        && let Some(eight) = bytes.get(at..).and_then(<[u8]>::first_chunk)
+    {
+        // A bit for each of the eight that is the last of its varint.
+        let mut ends = !u64::from_le_bytes(*eight) & HIGH;
+        let ended = ((ends >> 7).wrapping_mul(0x0101_0101_0101_0101) >> 56) as usize;
+        if ended < count {
+            (at, count) = (at + 8, count - ended);
+            continue;
+        }
+        for _ in 1..count {
+            ends &= ends - 1;
+        }
+        return (at + ends.trailing_zeros() as usize / 8 + 1, 0);
+    }
+    while count > 0
+        && let Some(byte) = bytes.get(at)
+    {
+        at += 1;
+        count -= usize::from(*byte < 0x80);
+    }
+    (at, count)
+}
+
 /// Reads a key: field number and wire type. There is no number 0, and none above 2^29 - 1.
 #[inline(always)]
 pub(super) fn key(bytes: &[u8], at: &mut usize) -> Option<u32> {

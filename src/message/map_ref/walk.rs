@@ -45,6 +45,36 @@ impl Walk {
         map: &Entries<'a>,
     ) -> Option<(MapKeyRef<'a>, ValueRef<'a>)> {
         self.left = self.left.checked_sub(1)?;
+        match self.next_text(map) {
+            None => self.next_any(map),
+            entry => entry,
+        }
+    }
+
+    /// The next entry of two short strings, if it is the next field, as encoders write it: the key and
+    /// then the value.
+    #[inline(always)]
+    fn next_text<'a>(&mut self, map: &Entries<'a>) -> Option<(MapKeyRef<'a>, ValueRef<'a>)> {
+        if map.key.field_type != FieldType::String || map.value.field_type != FieldType::String {
+            return None;
+        }
+        let rest = map.message.view().bytes.get(self.at..)?;
+        let (entry, _) = short(rest, map.field.key)?;
+        let (key, rest) = short(entry, map.key.key)?;
+        let (value, rest) = short(rest, map.value.key)?;
+        if !rest.is_empty() {
+            return None;
+        }
+        self.entry_at = self.at;
+        self.at += 2 + entry.len();
+        Some((
+            MapKeyRef::Str(utf8::text(key)),
+            ValueRef::Str(utf8::text(value)),
+        ))
+    }
+
+    #[inline(never)]
+    fn next_any<'a>(&mut self, map: &Entries<'a>) -> Option<(MapKeyRef<'a>, ValueRef<'a>)> {
         let bytes = map.message.view().bytes.get(..self.end)?;
         let mut at = self.at;
         loop {
@@ -196,6 +226,17 @@ impl<'a> Entries<'a> {
             keys: Keys::of(self, Walk::new(self, run)).0,
             nodes: self.nodes(run.node),
         }
+    }
+}
+
+/// What stands behind a key and a length, both of one byte, and what follows it.
+#[inline(always)]
+fn short(bytes: &[u8], key: u32) -> Option<(&[u8], &[u8])> {
+    match bytes {
+        [first, length @ 0..0x80, rest @ ..] if u32::from(*first) == key => {
+            rest.split_at_checked(usize::from(*length))
+        }
+        _ => None,
     }
 }
 

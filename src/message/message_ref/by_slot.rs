@@ -59,7 +59,7 @@ impl<'a> MessageRef<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(in crate::message) fn text(self, slot: u16) -> &'a str {
         match self.entries.get(usize::from(slot)) {
             Some(0) => default_text(self.layout, slot),
@@ -68,7 +68,7 @@ impl<'a> MessageRef<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(in crate::message) fn byte_string(self, slot: u16) -> &'a [u8] {
         match self.entries.get(usize::from(slot)) {
             Some(0) => default_bytes(self.layout, slot),
