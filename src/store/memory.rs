@@ -60,7 +60,7 @@ impl MemoryStore {
         Self {
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
             hasher: RandomState::new(),
-            change_log: ChangeLog::unfollowed(),
+            change_log: ChangeLog::starting_after(Revision::default()),
             sequences: Mutex::default(),
             health: watch::Sender::new(Health::Available),
         }
@@ -147,7 +147,7 @@ impl MemoryStore {
     fn scan_now(&self, range: &KeyRange, after: Option<&[u8]>, limit: usize) -> Page {
         // All shards are locked before the revision is read: no commit is half in the page.
         let shards: Vec<_> = (0..SHARDS).map(|shard| self.read(shard)).collect();
-        let revision = self.change_log.follow();
+        let revision = self.change_log.last();
         let mut page = PageBuilder::new(limit, revision);
         if let Some(bounds) = range.behind(after) {
             let mut rows = Merged::new(shards.iter().map(|rows| rows.range(bounds)));
