@@ -46,9 +46,10 @@ impl<'a> Key<'a> {
     /// # Errors
     /// INVALID_ARGUMENT for a string longer than [`limits::RESOURCE_KEY_BYTES`].
     pub(super) fn read(message: MessageRef<'a>, field: &Field) -> Result<Option<Self>, Status> {
-        let is_set = message.has(field).map_err(internal)?;
+        if !message.has(field).map_err(internal)? {
+            return Ok(None);
+        }
         let key = match message.get(field).map_err(internal)? {
-            _ if !is_set => None,
             ValueRef::Str("")
             | ValueRef::I32(0)
             | ValueRef::I64(0)
