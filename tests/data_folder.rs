@@ -206,6 +206,18 @@ async fn what_was_answered_before_kill_9_in_the_middle_of_group_commits_is_there
     );
 }
 
+#[tokio::test]
+async fn two_servers_do_not_share_a_folder_whose_lock_was_removed() {
+    let server = Server::start().await;
+    let id = server.add("kept").await.unwrap();
+    fs::remove_file(server.data().join("lock")).unwrap();
+    let ran = reflectd::run(server.folder.path(), ARGUMENTS);
+    let told = ran.failed(1);
+    assert!(told.contains("stop the other process"), "{told}");
+    server.add("another").await.unwrap();
+    server.has(&id, "kept").await;
+}
+
 #[test]
 fn a_folder_that_may_not_be_written_to_is_refused_with_its_name() {
     let folder = reflectd::folder();

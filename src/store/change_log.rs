@@ -76,8 +76,8 @@ pub(super) struct ChangeLog {
 
 #[derive(Debug, Default)]
 struct History {
-    /// Whether anybody may ask for changes; until then none are kept.
-    is_followed: bool,
+    /// The last revision that somebody was told who may want to go on from there.
+    told: Revision,
     changes: VecDeque<(Revision, Record)>,
     bytes: usize,
     /// Every change after this revision is in `changes`.
@@ -103,23 +103,15 @@ pub(super) struct Woken(Vec<Waker>);
 
 impl ChangeLog {
     /// A log for a store whose last commit is `last`: what came before is not known.
-    #[cfg(feature = "store-redb")]
     pub(super) fn starting_after(last: Revision) -> Self {
         let history = History {
-            is_followed: true,
+            told: last,
             last,
             complete_after: last,
             ..History::default()
         };
         Self {
             history: Arc::new(Mutex::new(history)),
-        }
-    }
-
-    /// A log for a new store, which keeps nothing before someone [follows](Self::follow) it.
-    pub(super) fn unfollowed() -> Self {
-        Self {
-            history: Arc::default(),
         }
     }
 
@@ -135,15 +127,14 @@ impl ChangeLog {
         for prefix in history.parked.keys().cloned().collect::<Vec<_>>() {
             history.unpark_all(&prefix, before, &mut woken);
         }
-        history.changes.clear();
-        history.bytes = 0;
-        (history.last, history.complete_after) = (last, last);
+        (history.last, history.told) = (last, last);
+        history.forget();
     }
 
-    /// The last revision, from which on everything is kept for those who want to go on from there.
-    pub(super) fn follow(&self) -> Revision {
+    /// The last revision; the changes behind it are kept for those who want to go on from there.
+    pub(super) fn last(&self) -> Revision {
         let mut history = self.lock();
-        history.is_followed = true;
+        history.told = history.last;
         history.last
     }
 
@@ -158,7 +149,6 @@ impl ChangeLog {
 
     pub(super) fn watch(&self, prefix: Bytes, after: Revision) -> Changes {
         let mut history = self.lock();
-        history.is_followed = true;
         history.watchers_made += 1;
         let id = history.watchers_made;
         let watcher = Watcher {
@@ -193,8 +183,8 @@ impl Appending<'_> {
         let history = &mut *self.history;
         let before = history.last;
         history.last = before.following();
-        if !history.is_followed {
-            history.complete_after = history.last;
+        if !history.is_wanted() {
+            history.forget();
             return history.last;
         }
         for record in records {
@@ -213,6 +203,22 @@ impl Appending<'_> {
 }
 
 impl History {
+    /// Whether anybody can ask for what is added: nobody watches, and who was told a revision so many
+    /// commits ago is too late.
+    fn is_wanted(&self) -> bool {
+        let since = self.last.0 - self.told.0;
+        !self.watchers.is_empty() || since <= limits::STORE_HISTORY_CHANGES_MAX as u64
+    }
+
+    /// Keeps nothing of what there was.
+    fn forget(&mut self) {
+        if !self.changes.is_empty() {
+            self.changes = VecDeque::new();
+            self.bytes = 0;
+        }
+        self.complete_after = self.last;
+    }
+
     /// Takes out those who wait for a change of this key; up to `before` there was none.
     fn unpark_for(&mut self, key: &[u8], before: Revision, woken: &mut Woken) {
         let mut beginning = key;
@@ -312,7 +318,9 @@ impl History {
 
 impl Drop for Woken {
     fn drop(&mut self) {
-        self.0.drain(..).for_each(Waker::wake);
+        if !self.0.is_empty() {
+            self.0.drain(..).for_each(Waker::wake);
+        }
     }
 }
 
@@ -360,6 +368,8 @@ impl Drop for Subscription {
         let mut history = lock(&self.history);
         _unparked = history.unpark(self.id);
         history.watchers.remove(&self.id);
+        // It may be watched again from where this one was.
+        history.told = history.last;
     }
 }
 

@@ -6,7 +6,7 @@ mod rows;
 use std::{
     cmp::Reverse,
     collections::{BTreeMap, BinaryHeap},
-    hash::{BuildHasher, RandomState},
+    hash::{BuildHasher, Hasher, RandomState},
     iter::Peekable,
     sync::{Mutex, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
@@ -60,14 +60,17 @@ impl MemoryStore {
         Self {
             shards: (0..SHARDS).map(|_| Shard::default()).collect(),
             hasher: RandomState::new(),
-            change_log: ChangeLog::unfollowed(),
+            change_log: ChangeLog::starting_after(Revision::default()),
             sequences: Mutex::default(),
             health: watch::Sender::new(Health::Available),
         }
     }
 
     fn home(&self, key: &[u8]) -> Home {
-        let hash = self.hasher.hash_one(key);
+        // Not `hash_one`, which hashes the length, too.
+        let mut hasher = self.hasher.build_hasher();
+        hasher.write(key);
+        let hash = hasher.finish();
         Home {
             shard: (hash >> 32) as usize % SHARDS,
             hash: hash as u32,
@@ -89,14 +92,13 @@ impl MemoryStore {
         precondition: Precondition,
     ) -> Result<Revision, StoreError> {
         check_size(key.len() + value.map_or(0, <[u8]>::len))?;
-        let mut record = Record::new(key, value);
+        let record = Record::new(key, value);
         let Home { shard, hash } = self.home(key);
-        record.hash = hash;
         // Dropped after the shard's lock.
         let mut _woken = Woken::default();
         let mut rows = self.write(shard);
         rows.check_room(1)?;
-        rows.write(record, |record, found| {
+        rows.write(hash, record, |record, found| {
             precondition.check(0, found)?;
             // Deleting what is not there changes nothing.
             let changes = record.has_value() || found.is_some();
@@ -119,16 +121,16 @@ impl MemoryStore {
             let found = rows.revision(home.hash, &write.key);
             write.precondition.check(position, found)?;
             if write.value.is_some() || found.is_some() {
-                let mut record = Record::of(write);
-                record.hash = home.hash;
-                changes.push((home, record));
+                changes.push((home, Record::of(write)));
             }
         }
         let mut log = self.change_log.begin();
         let revision = log.append(changes.iter().map(|(_, record)| record.clone()));
         _woken = log.end();
         for (home, record) in changes {
-            locked.rows(home).write(record, |_, _| Ok(revision))?;
+            locked
+                .rows(home)
+                .write(home.hash, record, |_, _| Ok(revision))?;
         }
         Ok(revision)
     }
@@ -145,7 +147,7 @@ impl MemoryStore {
     fn scan_now(&self, range: &KeyRange, after: Option<&[u8]>, limit: usize) -> Page {
         // All shards are locked before the revision is read: no commit is half in the page.
         let shards: Vec<_> = (0..SHARDS).map(|shard| self.read(shard)).collect();
-        let revision = self.change_log.follow();
+        let revision = self.change_log.last();
         let mut page = PageBuilder::new(limit, revision);
         if let Some(bounds) = range.behind(after) {
             let mut rows = Merged::new(shards.iter().map(|rows| rows.range(bounds)));

@@ -16,8 +16,6 @@ pub(super) struct Record {
     bytes: Bytes,
     /// Where the value begins; [`NONE`] without one.
     value_at: u32,
-    /// Of the key: room for a store to keep it in.
-    pub(super) hash: u32,
 }
 
 impl Record {
@@ -27,7 +25,6 @@ impl Record {
         Self {
             bytes: joined(key, value.unwrap_or_default()),
             value_at,
-            hash: 0,
         }
     }
 

@@ -21,9 +21,9 @@ mod watch;
 use chaos::ChaosStore;
 use insist::{commit, get, scan};
 use watch::{
-    a_commit_wakes_those_whom_it_concerns, quiet_watchers_do_not_lag,
-    watchers_see_all_commits_in_order, watchers_that_fall_behind_are_told,
-    watching_begins_where_a_page_ends,
+    a_commit_wakes_those_whom_it_concerns, a_page_can_be_followed_after_a_long_time,
+    quiet_watchers_do_not_lag, watchers_see_all_commits_in_order,
+    watchers_that_fall_behind_are_told, watching_begins_where_a_page_ends,
 };
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -32,6 +32,7 @@ async fn memory_store() {
     starts_at_zero(&MemoryStore::new()).await;
     quiet_watchers_do_not_lag(&MemoryStore::new()).await;
     a_commit_wakes_those_whom_it_concerns(&MemoryStore::new()).await;
+    a_page_can_be_followed_after_a_long_time(&MemoryStore::new()).await;
     watching_begins_where_a_page_ends(Arc::new(MemoryStore::new())).await;
 }
 

@@ -125,6 +125,27 @@ pub(crate) async fn quiet_watchers_do_not_lag(store: &dyn Store) {
     assert_eq!(quiet.next().await.unwrap().unwrap().key, "quiet");
 }
 
+/// However long nobody asked for a page or for changes before.
+pub(crate) async fn a_page_can_be_followed_after_a_long_time(store: &dyn Store) {
+    let early = scan(store, &KeyRange::all(), None, 1).await.revision;
+    for number in 0..=limits::STORE_HISTORY_CHANGES_MAX + 1 {
+        let batch = Batch::new().put("key", number.to_string(), Precondition::None);
+        commit(store, batch).await.unwrap();
+    }
+    let page = scan(store, &KeyRange::all(), None, 1).await;
+    for value in ["a", "b"] {
+        let batch = Batch::new().put("key", value, Precondition::None);
+        commit(store, batch).await.unwrap();
+    }
+    let mut changes = store.changes(Bytes::new(), page.revision);
+    for value in ["a", "b"] {
+        let change = changes.next().await.unwrap().unwrap();
+        assert_eq!(change.value.as_deref(), Some(value.as_bytes()));
+    }
+    let lagged = store.changes(Bytes::new(), early).next().await;
+    assert_eq!(lagged, Some(Err(Lagged { after: early })));
+}
+
 /// Of those who wait, whatever their prefixes have in common, a commit wakes those whom it concerns.
 /// (A store that fails may say otherwise.)
 pub(crate) async fn a_commit_wakes_those_whom_it_concerns(store: &dyn Store) {

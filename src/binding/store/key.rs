@@ -46,9 +46,10 @@ impl<'a> Key<'a> {
     /// # Errors
     /// INVALID_ARGUMENT for a string longer than [`limits::RESOURCE_KEY_BYTES`].
     pub(super) fn read(message: MessageRef<'a>, field: &Field) -> Result<Option<Self>, Status> {
-        let is_set = message.has(field).map_err(internal)?;
+        if !message.has(field).map_err(internal)? {
+            return Ok(None);
+        }
         let key = match message.get(field).map_err(internal)? {
-            _ if !is_set => None,
             ValueRef::Str("")
             | ValueRef::I32(0)
             | ValueRef::I64(0)
@@ -132,18 +133,18 @@ impl fmt::Display for Key<'_> {
 /// every text that begins with it.
 pub(super) fn encode_text(text: &str, bytes: &mut Vec<u8>) {
     let mut rest = text.as_bytes();
-    while let Some(&first) = rest.first() {
-        let digits = rest.iter().take(DIGITS_MAX.into());
+    while !rest.is_empty() {
+        let first_digit = rest.iter().position(u8::is_ascii_digit);
+        let (plain, behind) = rest.split_at(first_digit.unwrap_or(rest.len()));
+        bytes.extend_from_slice(plain);
+        let digits = behind.iter().take(DIGITS_MAX.into());
         let run = digits.take_while(|byte| byte.is_ascii_digit()).count();
-        let (taken, after) = rest.split_at(run.max(1));
-        match u8::try_from(run) {
-            Ok(0) | Err(_) => bytes.push(first),
-            Ok(run) => {
-                bytes.extend([b'0', run]);
-                bytes.extend(taken);
-            }
+        let (digits, behind) = behind.split_at(run);
+        if let (1.., Ok(length)) = (run, u8::try_from(run)) {
+            bytes.extend_from_slice(&[b'0', length]);
+            bytes.extend_from_slice(digits);
         }
-        rest = after;
+        rest = behind;
     }
 }
 

@@ -1,5 +1,7 @@
 //! list: all resources, in the order of their keys.
 
+use std::hash::{DefaultHasher, Hasher};
+
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 
@@ -107,14 +109,16 @@ impl List {
                     continue;
                 }
                 if reply.len() + row.value.len() > room && !reply.is_empty() {
-                    return self.cut_short(rows, after.as_deref(), reply);
+                    return self.cut_short(rows, &asked.prefix, after.as_deref(), reply);
                 }
                 put_bytes(&self.items, &row.value, &mut reply);
                 left -= 1;
                 after = Some(key);
             }
             match page.next {
-                Some(_) if left == 0 => return self.cut_short(rows, after.as_deref(), reply),
+                Some(_) if left == 0 => {
+                    return self.cut_short(rows, &asked.prefix, after.as_deref(), reply);
+                }
                 Some(_) => {}
                 None => return Ok(RawMessage::new(reply)),
             }
@@ -139,7 +143,7 @@ impl List {
             });
         };
         Ok(Asked {
-            after: paging.after(request, &prefix, rows.prefix())?,
+            after: paging.after(request, &prefix)?,
             rows_max: Some(paging.size(request)?),
             prefix,
         })
@@ -149,6 +153,7 @@ impl List {
     fn cut_short(
         &self,
         rows: &Rows,
+        prefix: &[u8],
         last: Option<&[u8]>,
         mut reply: Vec<u8>,
     ) -> Result<RawMessage, Status> {
@@ -161,8 +166,8 @@ impl List {
                 of.full_name()
             )));
         };
-        let last = last.and_then(|last| last.strip_prefix(rows.prefix()));
-        let token = BASE64_URL_SAFE_NO_PAD.encode(last.unwrap_or_default());
+        let last = last.and_then(|last| last.strip_prefix(prefix));
+        let token = page_token(prefix, last.unwrap_or_default());
         put_bytes(&paging.next_page_token, token.as_bytes(), &mut reply);
         Ok(RawMessage::new(reply))
     }
@@ -222,21 +227,39 @@ impl Paging {
     }
 
     /// The key after which the page begins: what the token of the page before says.
-    fn after(&self, request: &Message, prefix: &[u8], all: &[u8]) -> Result<Option<Bytes>, Status> {
+    fn after(&self, request: &Message, prefix: &[u8]) -> Result<Option<Bytes>, Status> {
         let token = request.str(&self.page_token).map_err(internal)?;
         if token.is_empty() {
             return Ok(None);
         }
-        let key = BASE64_URL_SAFE_NO_PAD.decode(token).ok();
-        let key = key.map(|key| [all, &key].concat());
-        match key.filter(|key| key.starts_with(prefix)) {
-            Some(key) => Ok(Some(key.into())),
+        match read_page_token(prefix, token) {
+            Some(last) => Ok(Some([prefix, &last].concat().into())),
             None => Err(Status::invalid_argument(format!(
                 "`{}` is none that this list gave",
                 self.page_token.name()
             ))),
         }
     }
+}
+
+/// The last key of a page without what the keys of the list begin with, and behind it a mark of the
+/// list: with the token of another list rows would be left out in silence.
+fn page_token(prefix: &[u8], last: &[u8]) -> String {
+    BASE64_URL_SAFE_NO_PAD.encode([last, &mark(prefix, last)].concat())
+}
+
+fn read_page_token(prefix: &[u8], token: &str) -> Option<Vec<u8>> {
+    let mut last = BASE64_URL_SAFE_NO_PAD.decode(token).ok()?;
+    let found = last.split_off(last.len().checked_sub(MARK_BYTES)?);
+    (found == mark(prefix, &last)).then_some(last)
+}
+
+/// No secret: who makes one up gets what they could have asked for.
+fn mark(prefix: &[u8], last: &[u8]) -> [u8; MARK_BYTES] {
+    let mut hasher = DefaultHasher::new();
+    hasher.write(prefix);
+    hasher.write(last);
+    (hasher.finish() as u32).to_be_bytes()
 }
 
 /// The reply's only repeated field, which must repeat the resource.
@@ -273,6 +296,9 @@ fn check_reply(method: &Method, items: &Field, told: Told) -> Result<(), String>
 
 /// What may stay empty in a reply that holds all there is (google.aip.dev/158 and 217).
 const KNOWN_IN_REPLY: &[&str] = &["nextpagetoken", "unreachable"];
+
+/// Of a page token, behind the key.
+pub(super) const MARK_BYTES: usize = 4;
 
 /// Room for a row's tag and length, and for the token at a reply's end. The worst key has a digit in
 /// every other byte, so that its bytes are twice as many ([`encode_text`]).

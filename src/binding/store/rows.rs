@@ -9,6 +9,7 @@ use super::{
     failure::from_store,
     field_bytes::{key_room, put_key},
     key::{Key, internal},
+    list::MARK_BYTES,
     resource::Resource,
 };
 use crate::{
@@ -368,9 +369,9 @@ impl Rows {
 }
 
 /// How many bytes a page of one row has at most beside the row's value: two fields' tags and lengths,
-/// and the key in base64, which makes four of three.
+/// and the key with its mark in base64, which makes four of three.
 pub(super) const fn page_overhead(key_bytes: usize) -> usize {
-    2 * FIELD_BYTES_MAX + key_bytes.div_ceil(3) * 4
+    2 * FIELD_BYTES_MAX + (key_bytes + MARK_BYTES).div_ceil(3) * 4
 }
 
 /// Whether a commit was made; `false` if its precondition did not hold.

@@ -18,8 +18,16 @@ pub(super) struct Rows {
     /// By number. Numbers that are free hold no bytes.
     kept: Vec<Kept>,
     free: Vec<u32>,
-    by_hash: HashTable<u32>,
+    by_hash: HashTable<Numbered>,
     in_order: Order,
+}
+
+/// Which row has a key of this hash. The hash stands here, where the table is read when it grows, and
+/// not with the row, somewhere in memory.
+#[derive(Debug)]
+struct Numbered {
+    hash: u32,
+    row: u32,
 }
 
 #[derive(Debug)]
@@ -38,9 +46,9 @@ impl Rows {
     }
 
     fn find(&self, hash: u32, key: &[u8]) -> Option<&Kept> {
-        let is_it = |row: &u32| self.kept[*row as usize].is_of(hash, key);
-        let row = self.by_hash.find(spread(hash), is_it)?;
-        Some(&self.kept[*row as usize])
+        let is_it = |found: &Numbered| is_of(&self.kept, found, hash, key);
+        let found = self.by_hash.find(spread(hash), is_it)?;
+        Some(&self.kept[found.row as usize])
     }
 
     /// Whether so many more rows can be numbered.
@@ -57,19 +65,18 @@ impl Rows {
     /// the row that is there, and gives the new one, or says why it stays. There must be [room](Self::check_room).
     pub(super) fn write(
         &mut self,
+        hash: u32,
         record: Record,
         commit: impl FnOnce(&Record, Option<Revision>) -> Result<Revision, StoreError>,
     ) -> Result<Revision, StoreError> {
-        let hash = record.hash;
-        let kept = &self.kept;
         let entry = self.by_hash.entry(
             spread(hash),
-            |row| kept[*row as usize].is_of(hash, record.key()),
-            |row| spread(kept[*row as usize].record.hash),
+            |found| is_of(&self.kept, found, hash, record.key()),
+            |found| spread(found.hash),
         );
         match entry {
             Entry::Occupied(found) => {
-                let row = *found.get();
+                let row = found.get().row;
                 let kept = &mut self.kept[row as usize];
                 let revision = commit(&record, Some(kept.revision))?;
                 if record.has_value() {
@@ -84,7 +91,7 @@ impl Rows {
             Entry::Vacant(place) => {
                 let revision = commit(&record, None)?;
                 let row = self.free.pop().unwrap_or(self.kept.len() as u32);
-                place.insert(row);
+                place.insert(Numbered { hash, row });
                 self.take_in(row, Kept { record, revision });
                 Ok(revision)
             }
@@ -150,16 +157,16 @@ impl<'a> RowRef<'a> {
 }
 
 impl Kept {
-    fn is_of(&self, hash: u32, key: &[u8]) -> bool {
-        self.record.hash == hash && self.record.key() == key
-    }
-
     fn to_row(&self) -> Row {
         Row {
             value: self.record.to_value().unwrap_or_default(),
             revision: self.revision,
         }
     }
+}
+
+fn is_of(kept: &[Kept], found: &Numbered, hash: u32, key: &[u8]) -> bool {
+    found.hash == hash && kept[found.row as usize].record.key() == key
 }
 
 /// Over all bits: a hash table takes its buckets from the lowest and its tags from the highest.
@@ -200,13 +207,12 @@ mod tests {
                 let (revision, key) = (Revision(number as u64), key.to_be_bytes());
                 // Hashes are shared, as they are now and then.
                 let hash = u32::from(key[1]);
-                let mut record = Record::new(&key, puts.then_some(&key[..1]));
-                record.hash = hash;
+                let record = Record::new(&key, puts.then_some(&key[..1]));
                 let before = match puts {
                     true => model.insert(key, revision),
                     false => model.remove(&key),
                 };
-                let written = rows.write(record, |_, found| {
+                let written = rows.write(hash, record, |_, found| {
                     assert_eq!(found, before);
                     Ok(revision)
                 });

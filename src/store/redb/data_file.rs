@@ -58,11 +58,7 @@ impl Medium for DataFile {
         let mut options = OpenOptions::new();
         let file = options.read(true).write(true).open(&self.path);
         let file = file.map_err(|error| not_found(&self.path, error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::ResourceBusy.into()),
-            Err(TryLockError::Error(error)) => return Err(error),
-        }
+        lock(&file)?;
         let opened = OpenFile {
             lock: file.try_clone()?,
             backend: FileBackend::new(file).map_err(io::Error::other)?,
@@ -165,8 +161,19 @@ impl StorageBackend for OpenFile {
     fn close(&self) -> io::Result<()> {
         self.backend.close()?;
         // Readers of the last commit may keep the file open for a while.
-        self.lock.unlock()
+        match LOCKS {
+            true => self.lock.unlock(),
+            false => Ok(()),
+        }
     }
+}
+
+fn lock(file: &File) -> io::Result<()> {
+    let locked = if LOCKS { file.try_lock() } else { Ok(()) };
+    locked.map_err(|error| match error {
+        TryLockError::WouldBlock => io::ErrorKind::ResourceBusy.into(),
+        TryLockError::Error(error) => error,
+    })
 }
 
 fn not_found(path: &Path, error: io::Error) -> io::Error {
@@ -195,6 +202,9 @@ type Identity = ();
 #[cfg(not(unix))]
 fn identity(_: &Metadata) -> Identity {}
 
+/// Elsewhere what is locked cannot be read either, by who makes a backup, and the folder's lock cannot
+/// be removed while it is held.
+const LOCKS: bool = cfg!(unix);
 const GONE: &str = "is gone: it, or its folder, was removed or renamed while it was in use; put it \
                     back where it was, or restart the server and say where it is with --data";
 const REPLACED: &str = "was replaced by another file while it was in use; restart the server to \

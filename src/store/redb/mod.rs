@@ -135,6 +135,8 @@ impl Store for RedbStore {
     /// Read on a blocking thread of the runtime, if there is one: a cold page may need many reads
     /// from disk, for which a worker's other calls must not wait.
     fn scan(&self, range: &KeyRange, after: Option<&[u8]>, limit: usize) -> StoreFuture<'_, Page> {
+        // What happens behind the page is kept from here on, for who wants to watch.
+        self.client.shared.change_log.last();
         let Ok(runtime) = Handle::try_current() else {
             let page = self
                 .client
