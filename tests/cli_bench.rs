@@ -523,6 +523,14 @@ async fn requests_come_from_wherever_ghz_takes_them() {
         ran.stderr,
         "notice: --insecure means without TLS here, as in ghz; --skip-tls takes any certificate\n"
     );
+    // Where ghz does something else, it is said.
+    let ran = bench(at, &[GREET, "-n", "1", "-d", r#"{"name":"{{newUUID}}"}"#]);
+    assert_eq!(ran.code, Some(0));
+    assert!(
+        ran.stderr
+            .starts_with("notice: templates are not filled in"),
+        "{ran:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -204,6 +204,13 @@ async fn requests(
             fields[0]
         )));
     }
+    let is_template = |data: &String| data.contains("{{") && data.contains("}}");
+    if arguments.data.as_ref().is_some_and(is_template) {
+        console::write_stderr(
+            "notice: templates are not filled in: {{…}} is sent as it stands, unlike in ghz; several \
+             values are sent in turn\n",
+        );
+    }
     let data = Data {
         fields,
         data: data.as_deref(),
