@@ -10,7 +10,8 @@ mod support;
 
 use std::{
     fs,
-    process::Command,
+    io::Write,
+    process::{Command, Stdio},
     sync::{
         Arc,
         atomic::{AtomicU32, AtomicUsize, Ordering},
@@ -522,6 +523,14 @@ async fn requests_come_from_wherever_ghz_takes_them() {
         ran.stderr,
         "notice: --insecure means without TLS here, as in ghz; --skip-tls takes any certificate\n"
     );
+    // Where ghz does something else, it is said.
+    let ran = bench(at, &[GREET, "-n", "1", "-d", r#"{"name":"{{newUUID}}"}"#]);
+    assert_eq!(ran.code, Some(0));
+    assert!(
+        ran.stderr
+            .starts_with("notice: templates are not filled in"),
+        "{ran:?}"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -583,6 +592,47 @@ async fn what_makes_no_sense_is_told_before_a_call_is_made() {
     );
     let ran = bench(at, &[GREET, "--skip-tls"]);
     assert!(ran.failed(1).contains("--plaintext"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn data_is_not_waited_for_beyond_the_time_there_is() {
+    let (server, seen) = greeter().await;
+    let at = &server.address().to_string();
+    let typed = ["bench", at, GREET, "--max-time", "1", "-d", "@"];
+    let mut command = reflectd(&protos(), &typed);
+    let ran = block_in_place(|| {
+        let mut bench = command.stdin(Stdio::piped()).spawn().unwrap();
+        // Somebody types, and does not come to an end.
+        let mut typing = bench.stdin.take().unwrap();
+        typing.write_all(b"{\"name\":\"a\"} {").unwrap();
+        Ran::from(bench.wait_with_output().unwrap())
+    });
+    let told = "the time was over before the data was there (--max-time)";
+    assert!(ran.failed(68).contains(told), "{ran:?}");
+    assert_eq!(seen.calls.load(Ordering::Relaxed), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_there_is_no_server_callers_pause() {
+    let (server, seen) = greeter().await;
+    let at = server.address().to_string();
+    let typed = [GREET, "name=a", "-z", "1", "-c", "4", "--json"];
+    let typed = typed.map(str::to_owned);
+    let run = tokio::task::spawn_blocking(move || {
+        let arguments: Vec<&str> = typed.iter().map(String::as_str).collect();
+        bench(&at, &arguments)
+    });
+    while seen.calls.load(Ordering::Relaxed) == 0 {
+        assert!(!run.is_finished(), "it made no call");
+        sleep(Duration::from_millis(5)).await;
+    }
+    server.stop().await;
+    let ran = run.await.unwrap();
+    let document: Value = serde_json::from_str(&ran.stdout).unwrap();
+    let failed = number(&document, "/status/UNAVAILABLE");
+    // Each of the four waits for a millisecond at least after a call that failed at once.
+    let most = 4 * (document["duration_s"].as_f64().unwrap() * 1000.0) as u64 + 100;
+    assert!((1..most).contains(&failed), "{document}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -33,6 +33,7 @@ fn without_arguments_there_is_help() {
         assert!(longest <= Some(100), "{longest:?}");
     }
     let version = run(folder.path(), &["--version"]).stdout;
+    assert_eq!(run(folder.path(), &["version"]).stdout, version);
     assert_eq!(version, format!("reflectd {}\n", env!("CARGO_PKG_VERSION")));
 }
 
@@ -61,6 +62,16 @@ fn wrong_arguments_are_told_in_one_line() {
         (
             "protos",
             "error: \"protos\" is neither a command nor a file or folder here; see `reflectd --help`",
+        ),
+        (
+            "bench localhost:1 a.B/c -n many",
+            "error: \"many\" is no value for --total: it wants a whole number, 1 or more; see \
+             `reflectd bench --help`",
+        ),
+        (
+            "bench localhost:1 a.B/c -c 0",
+            "error: \"0\" is no value for --concurrency: it wants a whole number from 1 to 100000; \
+             see `reflectd bench --help`",
         ),
         (
             "user.proto --lisen 0",
@@ -130,7 +141,7 @@ fn a_binding_that_does_not_fit_is_a_wrong_argument() {
     let bind = |bind: &str| run(folder.path(), &["check", "user.proto", "--bind", bind]);
     let told = bind("addUser").failed(2).to_owned();
     assert!(
-        told.starts_with("error: \"addUser\" is no value for --bind: "),
+        told.starts_with("error: \"addUser\" is no value for --bind: there is no `=`"),
         "{told}"
     );
     let told = bind("UserInfo/adUser=create:User").failed(2).to_owned();

@@ -19,6 +19,10 @@ use reflectd::{
 };
 use scripted_server::*;
 use tokio::task::JoinSet;
+use tracing::{
+    Metadata,
+    span::{Attributes, Id, Record},
+};
 
 /// Makes a call in the background.
 fn spawn_call(calls: &mut JoinSet<()>, client: &Client) {
@@ -141,6 +145,80 @@ async fn calls_go_where_there_are_fewest() {
     assert_eq!(answers(&client, 10).await, "bbbbbbbbbb");
     busy.ok(held, b"a").await;
     calls.join_all().await;
+}
+
+#[tokio::test]
+async fn who_drains_is_dealt_no_calls_though_it_has_the_fewest() {
+    let (a, b, channel) = two(Balance::LeastRequest).await;
+    let client = client(channel);
+    let mut calls = JoinSet::new();
+    client.channel().wake();
+    let (mut draining, mut other) = tokio::join!(a.accept(), b.accept());
+    for link in [&mut draining, &mut other] {
+        assert!(link.is_quiet().await);
+    }
+    // One call stays with each.
+    spawn_call(&mut calls, &client);
+    let held = draining.request().await.stream;
+    spawn_call(&mut calls, &client);
+    let held_too = other.request().await.stream;
+    drop(a);
+    draining.goaway(held, NO_ERROR, "").await;
+    assert!(draining.is_quiet().await);
+    let script = async {
+        for _ in 0..10 {
+            let stream = other.request().await.stream;
+            other.ok(stream, b"b").await;
+        }
+    };
+    let (names, ()) = tokio::join!(answers(&client, 10), script);
+    assert_eq!(names, "bbbbbbbbbb");
+    other.ok(held_too, b"b").await;
+    draining.ok(held, b"a").await;
+    calls.join_all().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_driven_no_more_leaves_the_pool() {
+    let server = ScriptedServer::bind().await;
+    let client = client(server.channel());
+    client.channel().wake();
+    let mut link = server.accept().await;
+    assert!(link.is_quiet().await);
+    assert_eq!(client.channel().state(), ConnectivityState::Ready);
+
+    // What drives a connection runs a subscriber, too, and that is anybody's code.
+    let panics = tracing::subscriber::set_default(PanicsAtFrames);
+    link.peer.send_frame(peer::PING, 0, 0, b"are you?").await;
+    let left = client.channel().state_changed(ConnectivityState::Ready);
+    let left = tokio::time::timeout(Duration::from_secs(10), left).await;
+    drop(panics);
+    assert_eq!(left, Ok(ConnectivityState::Idle));
+
+    server.answer_always("again");
+    assert_eq!(answers(&client, 1).await, "again");
+}
+
+/// A subscriber with a mistake: it panics when HTTP/2 tells of a frame that was received.
+struct PanicsAtFrames;
+
+impl tracing::Subscriber for PanicsAtFrames {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && metadata.target() == "h2::codec::framed_read"
+    }
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        panic!("a subscriber's mistake");
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
 }
 
 #[tokio::test]

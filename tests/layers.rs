@@ -289,7 +289,7 @@ fn the_codes_of_applications_are_left_to_them() {
         "binding/",
         "service/",
         "client/reflection",
-        "grpc/status.rs",
+        "grpc/code.rs",
         "rpc/access_log.rs",
     ];
     for source in sources() {

@@ -204,6 +204,13 @@ async fn requests(
             fields[0]
         )));
     }
+    let is_template = |data: &String| data.contains("{{") && data.contains("}}");
+    if arguments.data.as_ref().is_some_and(is_template) {
+        console::write_stderr(
+            "notice: templates are not filled in: {{…}} is sent as it stands, unlike in ghz; several \
+             values are sent in turn\n",
+        );
+    }
     let data = Data {
         fields,
         data: data.as_deref(),
@@ -211,19 +218,7 @@ async fn requests(
         ignore_unknown: false,
         splits_arrays: true,
     };
-    let mut typed = Requests::of(&data, method)?;
-    let (mut requests, mut bytes) = (Vec::new(), 0);
-    while let Some(request) = typed.next().await? {
-        let request = request.encode_to_bytes();
-        bytes += request.len();
-        if bytes > limits::BENCH_DATA_BYTES {
-            return Err(Failure::new(format!(
-                "the data is more than {} MiB of requests, which are kept in memory",
-                limits::BENCH_DATA_BYTES >> 20
-            )));
-        }
-        requests.push(request);
-    }
+    let mut requests = kept(Requests::of(&data, method)?, limits::BENCH_DATA_BYTES).await?;
     if requests.is_empty() && data.data.is_some_and(|data| !data.is_empty()) {
         return Err(Failure::usage(
             "the data has no request; one without fields is {}",
@@ -231,6 +226,22 @@ async fn requests(
     }
     if requests.is_empty() {
         requests.push(bytes::Bytes::new());
+    }
+    Ok(requests)
+}
+
+/// All requests, which may take so many bytes together.
+async fn kept(mut typed: Requests, bytes_max: usize) -> Result<Vec<bytes::Bytes>, Failure> {
+    let (mut requests, mut bytes) = (Vec::new(), 0);
+    while let Some(request) = typed.next().await? {
+        let request = request.encode_to_bytes();
+        bytes += request.len();
+        if bytes > bytes_max {
+            return Err(Failure::new(format!(
+                "the data is more than {bytes_max} bytes of requests, which are kept in memory"
+            )));
+        }
+        requests.push(request);
     }
     Ok(requests)
 }
@@ -268,4 +279,31 @@ fn dialing(arguments: &BenchArguments) -> Result<Dialing, Failure> {
     }
     dialing.insecure = arguments.skip_tls;
     Ok(dialing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn so_many_bytes_of_requests_are_kept_and_no_more() {
+        let schema = reflectd::Schema::built_in();
+        let method = schema.method("/grpc.health.v1.Health/Check").unwrap();
+        // Three bytes each.
+        let data = Data {
+            fields: &[],
+            data: Some(r#"{"service":"a"} {"service":"b"} {"service":"c"}"#),
+            format: Format::Json,
+            ignore_unknown: false,
+            splits_arrays: true,
+        };
+        let read = |bytes_max| {
+            let typed = Requests::of(&data, method).unwrap();
+            dial::run(kept(typed, bytes_max))
+        };
+        assert_eq!(read(9).unwrap().len(), 3);
+        let failure = read(8).unwrap_err();
+        let message = failure.message().unwrap();
+        assert!(message.starts_with("the data is more than 8 bytes"));
+    }
 }

@@ -41,6 +41,15 @@ pub(super) fn bytes_usize(text: &str) -> Result<usize, String> {
     usize::try_from(bytes(text)?).map_err(|_| "more than this machine can count".to_owned())
 }
 
+/// How many of something there are: one at least.
+pub(super) fn count(text: &str, max: u64) -> Result<u64, String> {
+    let counted = text.parse().ok().filter(|count| (1..=max).contains(count));
+    counted.ok_or_else(|| match max {
+        u64::MAX => "it wants a whole number, 1 or more".to_owned(),
+        max => format!("it wants a whole number from 1 to {max}"),
+    })
+}
+
 /// A time: `30s`, `500ms`, `2m`, or `2.5` for seconds.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let (number, unit) = split(text);

@@ -64,13 +64,15 @@ fn with_values_as_meant(command: clap::Command) -> clap::Command {
     })
 }
 
-/// `reflectd help serve` is `reflectd serve --help`.
+/// `reflectd help serve` is `reflectd serve --help`, `reflectd version` is `reflectd --version`.
 fn help_first(typed: &mut Vec<OsString>) {
-    if let Some(first) = typed.get_mut(1)
-        && (*first == "-version" || *first == "-help")
-    {
-        // As Go's programs take them.
-        *first = format!("-{}", first.to_string_lossy()).into();
+    if let Some(first) = typed.get_mut(1) {
+        if *first == "-version" || *first == "-help" {
+            // As Go's programs take them.
+            *first = format!("-{}", first.to_string_lossy()).into();
+        } else if *first == "version" && !Path::new("version").exists() {
+            *first = "--version".into();
+        }
     }
     if typed.get(1).is_some_and(|word| word == "help") && !Path::new("help").exists() {
         typed.remove(1);
@@ -168,7 +170,11 @@ fn what_is_wrong(error: &clap::Error, typed: &[OsString]) -> String {
             ),
             Some(value) => {
                 let origin = origin(&argument, &value, typed);
-                format!("{value:?} is no value for {origin}: {}", wanted(error))
+                let wanted = wanted(error);
+                // Some say it themselves.
+                let said = format!("{} {value}: ", flag(&argument));
+                let wanted = wanted.strip_prefix(&said).unwrap_or(&wanted);
+                format!("{value:?} is no value for {origin}: {wanted}")
             }
             None => format!("{argument} wants a value{}", one_of(error, ":")),
         },

@@ -1,16 +1,14 @@
-//! Custom-Metadata → Binary-Header | ASCII-Header.
+//! Custom-Metadata → Binary-Header | ASCII-Header, as handlers and callers have it.
 
 use std::{fmt, sync::LazyLock};
 
-use base64::{
-    Engine,
-    alphabet::STANDARD,
-    engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig},
-};
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use super::Status;
+use super::{
+    Status,
+    binary_header::{decode_bin, encode_bin, is_bin},
+};
 
 /// The metadata of one direction of a call: pairs of a name and a value, in order, names repeatable.
 ///
@@ -186,7 +184,7 @@ impl Metadata {
         self.map.get_or_insert_default()
     }
 
-    fn of(map: HeaderMap) -> Self {
+    pub(super) fn of(map: HeaderMap) -> Self {
         let map = (!map.is_empty()).then(|| Box::new(map));
         Self { map }
     }
@@ -227,86 +225,6 @@ impl From<HeaderMap> for Metadata {
     }
 }
 
-/// Metadata as it was received, made into a map only when somebody asks.
-#[derive(Default)]
-pub(crate) struct RawMetadata {
-    fields: Vec<(Bytes, Bytes)>,
-}
-
-impl fmt::Debug for RawMetadata {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.to_metadata().fmt(f)
-    }
-}
-
-impl RawMetadata {
-    /// Adds a header that has no slot of its own; reserved names are dropped here, and white space
-    /// around values ("it may be stripped", "Custom-Metadata").
-    pub(crate) fn push(&mut self, name: &[u8], value: Bytes) {
-        if !is_reserved(name) {
-            self.push_custom(Bytes::copy_from_slice(name), value);
-        }
-    }
-
-    /// Adds a header whose name is known not to be reserved.
-    pub(crate) fn push_custom(&mut self, name: Bytes, mut value: Bytes) {
-        value.truncate(value.trim_ascii_end().len());
-        value.advance(value.len() - value.trim_ascii_start().len());
-        self.fields.push((name, value));
-    }
-
-    /// Whether a header of that name is Custom-Metadata.
-    pub(crate) fn is_custom(name: &[u8]) -> bool {
-        !is_reserved(name)
-    }
-
-    /// The name of a `-bin` header whose value is not base64, if there is one.
-    pub(crate) fn malformed_bin(&self) -> Option<&[u8]> {
-        let mut bins = self.fields.iter().filter(|(name, _)| is_bin(name));
-        bins.find(|(_, value)| decode_bin(value).any(|bytes| bytes.is_none()))
-            .map(|(name, _)| name.as_ref())
-    }
-
-    /// The pairs as a map. A value that cannot be a header value is dropped.
-    pub(crate) fn to_metadata(&self) -> Metadata {
-        let mut map = HeaderMap::with_capacity(self.fields.len());
-        for (name, value) in &self.fields {
-            if let (Ok(name), Ok(value)) = (
-                HeaderName::from_bytes(name),
-                HeaderValue::from_maybe_shared(value.clone()),
-            ) {
-                map.append(name, value);
-            }
-        }
-        Metadata::of(map)
-    }
-}
-
-/// The name of a `-bin` header whose value is not base64, if there is one among the metadata.
-#[cfg(feature = "client")]
-pub(crate) fn malformed_bin(headers: &HeaderMap) -> Option<&str> {
-    let bins = headers.iter().filter(|(name, _)| {
-        let name = name.as_str().as_bytes();
-        is_bin(name) && !is_reserved(name)
-    });
-    let malformed = |value: &HeaderValue| decode_bin(value.as_bytes()).any(|b| b.is_none());
-    bins.filter(|(_, value)| malformed(value))
-        .map(|(name, _)| name.as_str())
-        .next()
-}
-
-/// Base64 without padding, one value a line: what every peer reads ("Custom-Metadata").
-pub(crate) fn encode_bin(bytes: &[u8]) -> String {
-    BASE64.encode(bytes)
-}
-
-/// The values in a `-bin` header: several may be joined with commas, padding may be there or not.
-pub(super) fn decode_bin(value: &[u8]) -> impl Iterator<Item = Option<Bytes>> {
-    value
-        .split(|byte| *byte == b',')
-        .map(|part| BASE64.decode(part.trim_ascii()).ok().map(Bytes::from))
-}
-
 fn name_of(name: &str) -> Result<HeaderName, MetadataError> {
     let valid = |byte: u8| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.');
     if is_reserved(name.as_bytes()) {
@@ -318,16 +236,12 @@ fn name_of(name: &str) -> Result<HeaderName, MetadataError> {
     HeaderName::from_bytes(name.as_bytes()).map_err(|_| MetadataError::Name(name.to_owned()))
 }
 
-fn is_bin(name: &[u8]) -> bool {
-    name.ends_with(b"-bin")
-}
-
 /// Whether the value is not for a log: credentials, and bytes that nobody can judge.
 fn is_secret(name: &[u8]) -> bool {
     is_bin(name) || SECRET.iter().any(|secret| secret.as_bytes() == name)
 }
 
-fn is_reserved(name: &[u8]) -> bool {
+pub(super) fn is_reserved(name: &[u8]) -> bool {
     name.starts_with(b"grpc-")
         || name.starts_with(b":")
         || RESERVED.iter().any(|reserved| reserved.as_bytes() == name)
@@ -357,53 +271,9 @@ const SECRET: &[&str] = &[
     "x-api-key",
 ];
 
-const BASE64: GeneralPurpose = GeneralPurpose::new(
-    &STANDARD,
-    GeneralPurposeConfig::new()
-        .with_encode_padding(false)
-        .with_decode_padding_mode(DecodePaddingMode::Indifferent)
-        // Some encoders leave stray bits in the last character; grpc-go reads them, and so do we.
-        .with_decode_allow_trailing_bits(true),
-);
-
 #[cfg(test)]
 mod tests {
-    use super::{Metadata, MetadataError, RawMetadata};
-    use bytes::Bytes;
-
-    fn received(fields: &[(&str, &str)]) -> RawMetadata {
-        let mut raw = RawMetadata::default();
-        for (name, value) in fields {
-            raw.push(name.as_bytes(), Bytes::copy_from_slice(value.as_bytes()));
-        }
-        raw
-    }
-
-    #[test]
-    fn binary_values_are_read_padded_unpadded_joined_and_repeated() {
-        let raw = received(&[("x-bin", "AQI=,AwQ"), ("y", "t"), ("x-bin", "BQ==")]);
-        assert_eq!(raw.malformed_bin(), None);
-        let values: Vec<_> = raw.to_metadata().all_bytes("x-bin").collect();
-        assert_eq!(values, [&[1, 2][..], &[3, 4], &[5]]);
-    }
-
-    #[test]
-    fn what_may_be_secret_is_not_shown() {
-        let names = ["authorization", "cookie", "x-api-key", "token-bin", "x-ok"];
-        let raw = received(&names.map(|name| (name, "aGk")));
-        for shown in [format!("{raw:?}"), format!("{:?}", raw.to_metadata())] {
-            assert_eq!(shown.matches("aGk").count(), 1, "{shown}");
-            assert!(shown.contains(r#""x-ok": "aGk""#), "{shown}");
-            assert!(shown.contains(r#""x-api-key": "(not shown)""#), "{shown}");
-        }
-    }
-
-    #[test]
-    fn a_binary_value_that_is_not_base64_is_found() {
-        let raw = received(&[("a-bin", "AQI"), ("b-bin", "A(I")]);
-        assert_eq!(raw.malformed_bin(), Some(&b"b-bin"[..]));
-        assert_eq!(received(&[("b", "A(I")]).malformed_bin(), None);
-    }
+    use super::{Metadata, MetadataError};
 
     #[test]
     fn what_is_set_comes_back() {
@@ -456,10 +326,5 @@ mod tests {
         assert!(metadata.append("k-bin", "x").is_err());
         assert!(metadata.append_bytes("k", &[1]).is_err());
         assert!(metadata.is_empty());
-        assert!(
-            received(&[("grpc-previous-rpc-attempts", "1")])
-                .to_metadata()
-                .is_empty()
-        );
     }
 }

@@ -8,7 +8,7 @@ use prost::{
     encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
 };
 
-use super::{Code, Metadata, Status, metadata::decode_bin};
+use super::{Code, Metadata, Status, binary_header::decode_bin};
 
 /// What a server says of a call's end, in trailers or in the head of a response; `None` if it says
 /// nothing. OK is `Ok(())`.

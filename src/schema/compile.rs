@@ -17,7 +17,7 @@ mod wave;
 
 use std::{
     collections::HashMap,
-    fmt, io,
+    fmt,
     path::{Path, PathBuf},
     thread,
 };
@@ -249,9 +249,9 @@ impl Settings {
             DescriptorSet::Bytes(bytes) => Ok(("<descriptor set>".to_owned(), bytes.clone())),
             DescriptorSet::File(path) => {
                 let shown = path.display().to_string();
-                if !path.exists() {
+                if let Err(error) = path.metadata() {
                     let context = format!("cannot open the descriptor set {shown}");
-                    return Err(Error::io(context, io::ErrorKind::NotFound.into()));
+                    return Err(Error::io(context, error));
                 }
                 let bytes = source::bytes(&shown, path, self.total_bytes_max)
                     .map_err(|problem| Error::from(Diagnostics::from_iter([problem])))?;

@@ -134,7 +134,7 @@ pub(in crate::cli) struct Load {
         hide_env_values = true
     )]
     #[arg(default_value_t = 200, conflicts_with = "duration")]
-    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(value_parser = count_parser(u64::MAX))]
     pub(in crate::cli) total: u64,
 
     /// For how long calls are made, in place of --total; those under way then are waited for
@@ -215,8 +215,8 @@ impl BenchArguments {
     }
 }
 
-fn count_parser(max: u64) -> clap::builder::RangedU64ValueParser {
-    clap::value_parser!(u64).range(1..=max)
+fn count_parser(max: u64) -> impl Fn(&str) -> Result<u64, String> + Clone + Send + Sync + 'static {
+    move |text| quantity::count(text, max)
 }
 
 const REQUEST: &str = "Request";
