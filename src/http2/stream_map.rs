@@ -71,7 +71,8 @@ impl<T> StreamMap<T> {
             }
         };
         if let Some(free) = self.places.get_mut(place as usize) {
-            *free = Some((stream, value));
+            // It is: said so that nothing is dropped for it.
+            free.get_or_insert((stream, value));
         }
         self.put(Entry { stream, place });
         self.len += 1;

@@ -7,6 +7,7 @@ use tokio::sync::Semaphore;
 use super::{
     Call, FromMessage, IntoMessage, IntoReply, Replies, Response, Streaming,
     conversion::Unwritten,
+    lazy_call::Calling,
     replies::{Encode, Outbound},
     streaming::{Decode, Inbound},
 };
@@ -26,13 +27,13 @@ pub struct Handler {
 /// How a handler is run, and with what.
 pub(crate) enum Form {
     /// One request, one reply, ready at once: no future, no box.
-    UnarySync(Box<dyn Fn(&Call, RawMessage) -> Outcome + Send + Sync>),
+    UnarySync(Box<dyn Fn(&dyn Calling, RawMessage) -> Outcome + Send + Sync>),
     /// One request, one reply.
-    Unary(Box<dyn Fn(&Call, RawMessage) -> Running + Send + Sync>),
+    Unary(Box<dyn Fn(&dyn Calling, RawMessage) -> Running + Send + Sync>),
     /// One request, many replies.
-    ServerStreaming(Box<dyn Fn(&Call, RawMessage, Outbound) -> Running + Send + Sync>),
+    ServerStreaming(Box<dyn Fn(&dyn Calling, RawMessage, Outbound) -> Running + Send + Sync>),
     /// Many requests; one reply or many.
-    RequestStreaming(Box<dyn Fn(&Call, Inbound, Outbound) -> Running + Send + Sync>),
+    RequestStreaming(Box<dyn Fn(&dyn Calling, Inbound, Outbound) -> Running + Send + Sync>),
 }
 
 /// A handler at work.
@@ -148,7 +149,7 @@ macro_rules! unary {
                     Form::Unary(Box::new(move |_call, raw| {
                         let output = output.clone();
                         let running = I::from_raw(&input, raw, _call.decode_bytes_max())
-                            .map(|request| handler($(<$call>::clone(_call),)? request));
+                            .map(|request| handler($({ let call: $call = _call.call(); call },)? request));
                         Box::pin(async move {
                             match running {
                                 Ok(reply) => reply.await.and_then(|r| r.into_reply(&output)).into(),
@@ -179,7 +180,7 @@ macro_rules! unary_sync {
                     let handler = Arc::clone(&handler);
                     Form::UnarySync(Box::new(move |_call, raw| {
                         I::from_raw(&input, raw, _call.decode_bytes_max())
-                            .and_then(|request| handler($(<$call>::clone(_call),)? request))
+                            .and_then(|request| handler($({ let call: $call = _call.call(); call },)? request))
                             .and_then(|reply| reply.into_reply(&output))
                             .into()
                     }))
@@ -196,7 +197,7 @@ macro_rules! unary_sync {
                     let (sync, threads) = (Arc::new(sync.separate()), Arc::clone(&threads));
                     Form::Unary(Box::new(move |call, raw| {
                         let (sync, threads) = (Arc::clone(&sync), Arc::clone(&threads));
-                        Box::pin(run_blocking(sync, threads, call.clone(), raw))
+                        Box::pin(run_blocking(sync, threads, call.call(), raw))
                     }))
                 }))
             }
@@ -250,7 +251,7 @@ macro_rules! server_streaming {
                     Form::ServerStreaming(Box::new(move |_call, raw, outbound| {
                         let replies = Replies::new(outbound, Arc::clone(&encode));
                         let running = I::from_raw(&input, raw, _call.decode_bytes_max())
-                            .map(|request| handler($(<$call>::clone(_call),)? request, replies));
+                            .map(|request| handler($({ let call: $call = _call.call(); call },)? request, replies));
                         Box::pin(async move {
                             match running {
                                 Ok(replies) => replies.await.into(),
@@ -283,7 +284,7 @@ macro_rules! client_streaming {
                     Form::RequestStreaming(Box::new(move |_call, inbound, _| {
                         let requests = Streaming::new(inbound, Arc::clone(&decode));
                         let output = output.clone();
-                        let running = handler($(<$call>::clone(_call),)? requests);
+                        let running = handler($({ let call: $call = _call.call(); call },)? requests);
                         Box::pin(async move {
                             running.await.and_then(|reply| reply.into_reply(&output)).into()
                         })
@@ -314,7 +315,7 @@ macro_rules! bidi {
                     Form::RequestStreaming(Box::new(move |_call, inbound, outbound| {
                         let requests = Streaming::new(inbound, Arc::clone(&decode));
                         let replies = Replies::new(outbound, Arc::clone(&encode));
-                        let running = handler($(<$call>::clone(_call),)? requests, replies);
+                        let running = handler($({ let call: $call = _call.call(); call },)? requests, replies);
                         Box::pin(async move { running.await.into() })
                     }))
                 }))
@@ -366,7 +367,7 @@ impl Handler {
             Form::RequestStreaming(Box::new(move |call, inbound, outbound| {
                 let requests = Streaming::new(inbound, Arc::clone(&decode));
                 let replies = Replies::new(outbound, Arc::clone(&encode));
-                let running = handler(call.clone(), requests, replies);
+                let running = handler(call.call(), requests, replies);
                 Box::pin(async move { running.await.into() })
             }))
         });

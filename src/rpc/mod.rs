@@ -16,6 +16,7 @@ mod dispatch;
 mod handler;
 mod incoming;
 mod interceptor;
+mod lazy_call;
 mod outbox;
 mod page;
 mod peer;
