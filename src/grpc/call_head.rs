@@ -61,7 +61,7 @@ impl CallHead {
     pub(crate) fn header(&mut self, name: &[u8], value: Bytes) {
         match name {
             b"content-type" => self.content_type = ContentType::parse(&value),
-            b"grpc-timeout" => self.add_timeout(value),
+            b"grpc-timeout" => self.add_timeout(&value),
             b"grpc-encoding" => self.encoding = Some(value),
             b"grpc-accept-encoding" => self.accept_encoding.add(AcceptedEncodings::parse(&value)),
             b"user-agent" => self.user_agent = Some(value),
@@ -80,10 +80,11 @@ impl CallHead {
         self.path.is_empty() || self.hosts > 1
     }
 
-    fn add_timeout(&mut self, value: Bytes) {
-        self.timeout = match (&self.timeout, parse_timeout(&value)) {
+    /// Puts `grpc-timeout` in its slot.
+    pub(crate) fn add_timeout(&mut self, value: &[u8]) {
+        self.timeout = match (&self.timeout, parse_timeout(value)) {
             (TimeoutSlot::Absent, Some(timeout)) => TimeoutSlot::Once(timeout),
-            (TimeoutSlot::Absent, None) => TimeoutSlot::Malformed(value),
+            (TimeoutSlot::Absent, None) => TimeoutSlot::Malformed(Bytes::copy_from_slice(value)),
             _ => TimeoutSlot::Repeated,
         };
     }

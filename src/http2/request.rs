@@ -185,7 +185,8 @@ impl<'a, P: Paths> RequestReader<'a, P> {
                 memorize(field, CONTENT_LENGTH, short.unwrap_or(u32::MAX));
                 self.content_length(length);
             }
-            b"grpc-timeout" | b"grpc-encoding" | b"host" => {
+            b"grpc-timeout" => self.head.add_timeout(field.value),
+            b"grpc-encoding" | b"host" => {
                 let value = Bytes::copy_from_slice(field.value);
                 self.head.header(field.name, value);
             }

@@ -10,9 +10,16 @@ use super::StreamId;
 pub(crate) struct StreamMap<T> {
     /// Linear probing; a power of two long, or empty, and half empty at least.
     index: Vec<Entry>,
-    places: Vec<Option<(StreamId, T)>>,
+    places: Vec<Place<T>>,
     free: Vec<u32>,
     len: usize,
+}
+
+/// A place of its own for the number: so what is kept is moved once, to where it stays.
+#[derive(Debug)]
+struct Place<T> {
+    stream: StreamId,
+    value: Option<T>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -48,14 +55,12 @@ impl<T> StreamMap<T> {
 
     pub(crate) fn get(&self, stream: StreamId) -> Option<&T> {
         let (_, place) = self.slot(stream)?;
-        let (_, value) = self.places.get(place)?.as_ref()?;
-        Some(value)
+        self.places.get(place)?.value.as_ref()
     }
 
     pub(crate) fn get_mut(&mut self, stream: StreamId) -> Option<&mut T> {
         let (_, place) = self.slot(stream)?;
-        let (_, value) = self.places.get_mut(place)?.as_mut()?;
-        Some(value)
+        self.places.get_mut(place)?.value.as_mut()
     }
 
     /// Adds what is kept for a stream that has nothing yet.
@@ -66,12 +71,14 @@ impl<T> StreamMap<T> {
         let place = match self.free.pop() {
             Some(place) => place,
             None => {
-                self.places.push(None);
+                let value = None;
+                self.places.push(Place { stream, value });
                 u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
             }
         };
         if let Some(free) = self.places.get_mut(place as usize) {
-            *free = Some((stream, value));
+            free.stream = stream;
+            free.value = Some(value);
         }
         self.put(Entry { stream, place });
         self.len += 1;
@@ -82,8 +89,7 @@ impl<T> StreamMap<T> {
         self.close_gap(slot);
         self.len -= 1;
         self.free.push(u32::try_from(place).unwrap_or(u32::MAX));
-        let (_, value) = self.places.get_mut(place)?.take()?;
-        Some(value)
+        self.places.get_mut(place)?.value.take()
     }
 
     /// The same without giving it back: it is dropped where it is.
@@ -95,23 +101,27 @@ impl<T> StreamMap<T> {
         self.len -= 1;
         self.free.push(u32::try_from(place).unwrap_or(u32::MAX));
         if let Some(place) = self.places.get_mut(place) {
-            *place = None;
+            place.value = None;
         }
     }
 
     /// Removes all, in no particular order.
     pub(crate) fn drain(&mut self) -> impl Iterator<Item = (StreamId, T)> + use<T> {
         let places = std::mem::take(self).places;
-        places.into_iter().flatten()
+        let kept = |place: Place<T>| place.value.map(|value| (place.stream, value));
+        places.into_iter().filter_map(kept)
     }
 
     pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (StreamId, &mut T)> {
-        let places = self.places.iter_mut().flatten();
-        places.map(|(stream, value)| (*stream, value))
+        self.places.iter_mut().filter_map(|place| {
+            let value = place.value.as_mut()?;
+            Some((place.stream, value))
+        })
     }
 
     pub(crate) fn streams(&self) -> impl Iterator<Item = StreamId> {
-        self.places.iter().flatten().map(|(stream, _)| *stream)
+        let kept = self.places.iter().filter(|place| place.value.is_some());
+        kept.map(|place| place.stream)
     }
 
     /// Gives memory back, if nothing is kept.

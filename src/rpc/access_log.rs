@@ -40,9 +40,16 @@ pub enum AccessLog {
 /// Logs a call's end, if the mode says so. For a call that ended well under `Errors` that is two
 /// comparisons.
 pub(super) fn log(mode: AccessLog, end: &CallEnd<'_>) {
-    match (mode, end.status()) {
-        (AccessLog::Off, _) | (AccessLog::Errors, None) => {}
-        (AccessLog::Errors | AccessLog::All, status) => log_always(end, status),
+    if logs(mode, end.status()) {
+        log_always(end, end.status());
+    }
+}
+
+/// Whether the mode wants to know of a call that has ended so.
+pub(super) fn logs(mode: AccessLog, status: Option<&Status>) -> bool {
+    match (mode, status) {
+        (AccessLog::Off, _) | (AccessLog::Errors, None) => false,
+        (AccessLog::Errors | AccessLog::All, _) => true,
     }
 }
 

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Instant};
 use tokio::task::AbortHandle;
 
 use super::{
-    Call, CallEnd, Peer, Response, Router,
+    Call, CallEnd, Response,
     admission::Admitted,
     budget::Account,
     call_end::Traffic,
@@ -13,7 +13,8 @@ use super::{
     conversion::too_long,
     handler::{Handler, Outcome, Waiting},
     incoming::{Incoming, Progress, Requests},
-    interceptor::{Interceptors, Permission},
+    interceptor::Permission,
+    lazy_call::{LazyCall, Origin},
     outbox::{Outbox, Post},
     replies::{Outbound, Room},
     running::{self, Poll},
@@ -28,7 +29,7 @@ use crate::{
 
 /// A call that has not ended.
 pub(super) struct ActiveCall {
-    pub(super) call: Call,
+    pub(super) call: LazyCall,
     span: CallSpan,
     started: Instant,
     stream: StreamId,
@@ -64,28 +65,20 @@ impl ActiveCall {
         stream: StreamId,
         admitted: &Admitted<'_>,
         head: Arc<CallHead>,
-        (peer, started): (&Peer, Instant),
-        router: &Router,
+        started: Instant,
+        origin: &Origin,
     ) -> Self {
+        let router = &origin.router;
         let limits = router.limits();
         let handler = &admitted.route.handler;
-        let method = admitted.route.method.clone();
         let route = head.route;
-        let messages = (admitted.encoding, handler.raw);
-        let call = Call::new(
-            method,
-            head,
-            peer.clone(),
-            admitted.deadline,
-            limits,
-            messages,
-        );
+        let call = LazyCall::new(admitted, head, origin);
         let decompression = (!handler.raw).then_some(admitted.encoding);
         let many = handler.is_request_streaming();
         let requests = Requests::of(many);
         let bytes_max = limits.receive_bytes_max;
         Self {
-            span: CallSpan::new(&call),
+            span: CallSpan::new(|| call.get(origin)),
             call,
             started,
             stream,
@@ -126,11 +119,13 @@ impl ActiveCall {
     }
 
     /// Asks the interceptors, if they have not been.
-    pub(super) fn ask(&mut self, interceptors: &Arc<Interceptors>) -> Permission {
+    pub(super) fn ask(&mut self, origin: &Origin) -> Permission {
         if self.gate != Gate::Shut {
             return Permission::Granted;
         }
-        let permission = self.span.in_scope(|| interceptors.before(&self.call));
+        let interceptors = origin.router.interceptors();
+        let call = self.call.get(origin);
+        let permission = self.span.in_scope(|| interceptors.before(call));
         self.gate = match &permission {
             Permission::Granted => Gate::Open,
             Permission::Asking(_) | Permission::Refused(_) => Gate::Asking,
@@ -148,16 +143,23 @@ impl ActiveCall {
         &mut self,
         handler: &Handler,
         outbox: &Arc<Outbox>,
+        origin: &Origin,
     ) -> Result<Poll<Outcome>, Status> {
         let (call, stream, send_bytes_max) = (&self.call, self.stream, self.send_bytes_max);
         let (room, requests) = (&mut self.room, &mut self.incoming.requests);
         let outbound = || {
             let (room, outbox) = (Arc::clone(room.get_or_insert_default()), Arc::clone(outbox));
-            Outbound::new(call.clone(), room, outbox, stream, send_bytes_max)
+            Outbound::new(
+                call.get(origin).clone(),
+                room,
+                outbox,
+                stream,
+                send_bytes_max,
+            )
         };
         let outbox = (stream, outbox);
         let span = &self.span;
-        span.in_scope(|| running::start(handler, call, requests, outbox, outbound))
+        span.in_scope(|| running::start(handler, &(call, origin), requests, outbox, outbound))
     }
 
     /// Lets the handler, or an interceptor before it, go on as a task.
@@ -166,9 +168,10 @@ impl ActiveCall {
         who: &'static str,
         running: Waiting<T>,
         outbox: &Arc<Outbox>,
+        origin: &Origin,
         post: fn(Result<T, Status>) -> Post,
     ) {
-        let call = (self.call.clone(), &self.span);
+        let call = (self.call.get(origin).clone(), &self.span);
         let outbox = (self.stream, Arc::clone(outbox));
         self.task = Some(running::spawn(who, running, call, outbox, post));
     }
@@ -184,7 +187,9 @@ impl ActiveCall {
 
     /// Sends the headers of a call whose replies are still to come, unless they have been.
     pub(super) fn send_headers_ahead(&mut self, metadata: Metadata, http2: &mut impl Commands) {
-        self.call.headers_are_sent();
+        if let Some(call) = self.call.made() {
+            call.headers_are_sent();
+        }
         self.send_headers(metadata, http2);
     }
 
@@ -198,18 +203,19 @@ impl ActiveCall {
 
     /// The headers, with the metadata that was added by the way.
     fn head(&self, mut metadata: Metadata) -> ResponseHead {
-        if let Some(added) = self.call.take_metadata() {
+        let call = self.call.made();
+        if let Some(added) = call.and_then(Call::take_metadata) {
             metadata.extend(added);
         }
         let mut head = ResponseHead::grpc(self.content_type, metadata);
-        head.encoding = self.call.reply_encoding();
+        head.encoding = call.map(Call::reply_encoding).unwrap_or_default();
         head
     }
 
     /// What the call ends with, with the metadata that was added by the way.
     fn trailers(&mut self, status: Option<Status>) -> Trailers {
         let mut metadata = std::mem::take(&mut self.trailing);
-        if let Some(added) = self.call.take_trailers() {
+        if let Some(added) = self.call.made().and_then(Call::take_trailers) {
             metadata.extend(added);
         }
         Trailers { status, metadata }
@@ -239,13 +245,13 @@ impl ActiveCall {
         &mut self,
         outcome: Outcome,
         account: &mut Account,
-        interceptors: &Interceptors,
+        origin: &Origin,
         http2: &mut impl Commands,
     ) {
         match outcome {
-            Outcome::Reply(reply) => self.answer(reply, account, interceptors, http2),
-            Outcome::Done => self.end(None, interceptors, http2),
-            Outcome::Status(status) => self.end(Some(failure(status)), interceptors, http2),
+            Outcome::Reply(reply) => self.answer(reply, account, origin, http2),
+            Outcome::Done => self.end(None, origin, http2),
+            Outcome::Status(status) => self.end(Some(failure(status)), origin, http2),
         }
         // A client may send all of its side before it reads the replies.
         self.incoming.release(http2);
@@ -256,19 +262,19 @@ impl ActiveCall {
         &mut self,
         reply: Response<RawMessage>,
         account: &mut Account,
-        interceptors: &Interceptors,
+        origin: &Origin,
         http2: &mut impl Commands,
     ) {
         let (message, metadata, trailing) = reply.into_parts();
         self.trailing.extend(trailing);
-        let message = match self.ready_to_send(message, account, http2) {
+        let message = match self.ready_to_send(message, account, origin, http2) {
             Ok(message) => message,
-            Err(status) => return self.end(Some(failure(status)), interceptors, http2),
+            Err(status) => return self.end(Some(failure(status)), origin, http2),
         };
         self.sent.messages += 1;
         self.sent.add_bytes(PREFIX_BYTES + message.bytes.len());
         let head = self.head(metadata);
-        self.close(None, interceptors);
+        self.close(None, origin);
         let trailers = self.trailers(None);
         http2.respond(self.stream, &head, message, trailers);
     }
@@ -278,28 +284,25 @@ impl ActiveCall {
         &self,
         mut message: RawMessage,
         account: &mut Account,
+        origin: &Origin,
         http2: &impl Commands,
     ) -> Result<RawMessage, Status> {
-        message.compressed |= self.call.compresses_replies();
+        let asked = self.call.made().is_some_and(Call::compresses_replies);
+        message.compressed |= asked;
         let bytes = message.bytes.len();
         if bytes > self.send_bytes_max {
             return Err(too_long(bytes, self.send_bytes_max));
         }
         if message.compressed {
-            message = self.call.compress(message)?;
+            message = self.call.get(origin).compress(message)?;
         }
         account.charge_replies(http2.unsent_bytes() + message.bytes.len())?;
         Ok(message)
     }
 
     /// Ends the call after the replies that were sent before; `None` is OK.
-    fn end(
-        &mut self,
-        status: Option<Status>,
-        interceptors: &Interceptors,
-        http2: &mut impl Commands,
-    ) {
-        self.close(status.as_ref(), interceptors);
+    fn end(&mut self, status: Option<Status>, origin: &Origin, http2: &mut impl Commands) {
+        self.close(status.as_ref(), origin);
         if status.is_none() {
             // OK never goes as Trailers-Only, which is for calls that fail at once.
             self.send_headers(Metadata::default(), http2);
@@ -312,14 +315,9 @@ impl ActiveCall {
 
     /// Ends the call with a status that is not its handler's, without waiting for what is unsent: a
     /// client that does not read must not keep a call beyond its deadline.
-    pub(super) fn fail(
-        &mut self,
-        status: Status,
-        interceptors: &Interceptors,
-        http2: &mut impl Commands,
-    ) {
+    pub(super) fn fail(&mut self, status: Status, origin: &Origin, http2: &mut impl Commands) {
         let status = failure(status);
-        self.close(Some(&status), interceptors);
+        self.close(Some(&status), origin);
         let stream = self.stream;
         if let Some(trailers) = self.end_headers(Some(status), http2) {
             http2.abort(stream, trailers);
@@ -327,8 +325,8 @@ impl ActiveCall {
     }
 
     /// Ends a call whose client has gone and can be told nothing.
-    pub(super) fn vanish(self, why: &'static str, interceptors: &Interceptors) {
-        self.close(Some(&Status::cancelled(why)), interceptors);
+    pub(super) fn vanish(self, why: &'static str, origin: &Origin) {
+        self.close(Some(&Status::cancelled(why)), origin);
     }
 
     /// Ends a call without initial metadata that has sent no headers as Trailers-Only; else gives the
@@ -340,7 +338,7 @@ impl ActiveCall {
         http2: &mut impl Commands,
     ) -> Option<Trailers> {
         let trailers = self.trailers(status);
-        if self.call.has_metadata() {
+        if self.call.made().is_some_and(Call::has_metadata) {
             self.send_headers(Metadata::default(), http2);
         }
         if self.headers_sent {
@@ -352,8 +350,13 @@ impl ActiveCall {
     }
 
     /// Stops everything that works for the call, and tells the interceptors of its end.
-    fn close(&self, status: Option<&Status>, interceptors: &Interceptors) {
-        self.call.cancel();
+    fn close(&self, status: Option<&Status>, origin: &Origin) {
+        let interceptors = origin.router.interceptors();
+        let told = interceptors.listen_for(status) || !self.span.is_disabled();
+        let call = told.then(|| self.call.get(origin));
+        if let Some(call) = self.call.made() {
+            call.cancel();
+        }
         if let Some(room) = &self.room {
             room.close();
         }
@@ -361,8 +364,10 @@ impl ActiveCall {
         if let Some(task) = &self.task {
             task.abort();
         }
-        let traffic = [self.incoming.received, self.sent];
-        CallEnd::new(&self.call, status, self.started, traffic).tell(&self.span, interceptors);
+        if let Some(call) = call {
+            let traffic = [self.incoming.received, self.sent];
+            CallEnd::new(call, status, self.started, traffic).tell(&self.span, interceptors);
+        }
     }
 }
 

@@ -109,10 +109,6 @@ impl Call {
         std::str::from_utf8(&self.inner.head.path).unwrap_or_default()
     }
 
-    pub(crate) fn path_bytes(&self) -> &[u8] {
-        &self.inner.head.path
-    }
-
     /// The name under which the client knows the server (`:authority`).
     pub fn authority(&self) -> Option<&str> {
         self.inner

@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    Call, Peer, Router, admission::Refusal, call_span::CallSpan, interceptor::Interceptors,
+    Call, admission::Refusal, call_span::CallSpan, interceptor::Interceptors, lazy_call::Origin,
 };
 use crate::grpc::{CallHead, Code, Status};
 
@@ -105,9 +105,10 @@ impl<'a> CallEnd<'a> {
 pub(super) fn tell_refusal(
     head: Arc<CallHead>,
     refusal: &Refusal,
-    (peer, started): (&Peer, Instant),
-    router: &Router,
+    started: Instant,
+    origin: &Origin,
 ) {
+    let Origin { router, peer } = origin;
     if let Some(status) = refusal.status() {
         let method = router.method(head.route).cloned();
         let call = Call::new(
@@ -118,7 +119,7 @@ pub(super) fn tell_refusal(
             router.limits(),
             Default::default(),
         );
-        let span = CallSpan::new(&call);
+        let span = CallSpan::new(|| &call);
         CallEnd::new(&call, Some(status), started, Default::default())
             .tell(&span, router.interceptors());
     }

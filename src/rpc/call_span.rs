@@ -15,7 +15,7 @@ pub(super) struct CallSpan {
 }
 
 impl CallSpan {
-    pub(super) fn new(call: &Call) -> Self {
+    pub(super) fn new<'a>(call: impl Fn() -> &'a Call) -> Self {
         // The fields are evaluated only where somebody wants the span. It is nobody's child: what the
         // connection's task was started in has nothing to do with the call.
         let span = tracing::info_span!(
@@ -23,13 +23,18 @@ impl CallSpan {
             parent: None,
             "call",
             rpc.system = "grpc",
-            rpc.service = &*printable::names(call).0,
-            rpc.method = &*printable::names(call).1,
+            rpc.service = &*printable::names(call()).0,
+            rpc.method = &*printable::names(call()).1,
             rpc.grpc.status_code = Empty,
             duration_ms = Empty,
-            peer = %call.peer(),
+            peer = %call().peer(),
         );
         Self { span }
+    }
+
+    /// Whether nobody wants it.
+    pub(super) fn is_disabled(&self) -> bool {
+        self.span.is_disabled()
     }
 
     /// Runs something within the span.

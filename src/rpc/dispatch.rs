@@ -20,6 +20,7 @@ use super::{
     deadline::Deadlines,
     handler::Outcome,
     interceptor::Permission,
+    lazy_call::Origin,
     outbox::{Outbox, Post},
     page::DuePages,
     running::{HANDLER, INTERCEPTOR, Poll},
@@ -31,8 +32,7 @@ use crate::{
 
 /// The calls of one connection.
 pub(crate) struct Dispatcher {
-    router: Arc<Router>,
-    peer: Peer,
+    origin: Origin,
     calls: StreamMap<ActiveCall>,
     pages: DuePages,
     /// Calls that are new, or whose handler can be started: all of the request is there, or requests
@@ -51,8 +51,7 @@ pub(crate) struct Dispatcher {
 impl Dispatcher {
     pub(crate) fn new(router: Arc<Router>, peer: Peer, budget: Arc<Budget>) -> Self {
         Self {
-            router,
-            peer,
+            origin: Origin { router, peer },
             calls: StreamMap::default(),
             pages: DuePages::default(),
             ready: Vec::new(),
@@ -77,7 +76,7 @@ impl Dispatcher {
             }
             Event::Reset { stream } => {
                 if let Some(call) = self.remove(stream) {
-                    call.vanish("the client gave the call up", self.router.interceptors());
+                    call.vanish("the client gave the call up", &self.origin);
                 }
                 self.pages.reset(stream);
             }
@@ -93,7 +92,7 @@ impl Dispatcher {
                 done += 1;
                 self.proceed(stream, http2);
             }
-            self.watch.look(&self.router);
+            self.watch.look(&self.origin.router);
             // What is delivered may let further calls proceed.
             self.deliver(http2);
             if done == self.ready.len() {
@@ -173,16 +172,15 @@ impl Dispatcher {
         now: Instant,
         http2: &mut impl Commands,
     ) {
-        let from = (&self.peer, now);
-        let admitted = match admit(&head, &self.router, now) {
+        let admitted = match admit(&head, &self.origin.router, now) {
             Ok(admitted) => admitted,
             Err(refusal) => {
-                call_end::tell_refusal(head, &refusal, from, &self.router);
+                call_end::tell_refusal(head, &refusal, now, &self.origin);
                 return self.refuse(stream, *refusal, end, http2);
             }
         };
         let deadline = admitted.deadline;
-        let active = ActiveCall::new(stream, &admitted, head, from, &self.router);
+        let active = ActiveCall::new(stream, &admitted, head, now, &self.origin);
         if active.complete || active.gate == Gate::Shut {
             self.ready.push(stream);
         }
@@ -227,13 +225,13 @@ impl Dispatcher {
         let Some(active) = self.calls.get_mut(stream) else {
             return;
         };
-        match active.ask(self.router.interceptors()) {
+        match active.ask(&self.origin) {
             Permission::Granted if active.starts() => self.start_handler(stream, http2),
             Permission::Granted => {}
             Permission::Refused(status) => self.fail(stream, status, http2),
             Permission::Asking(asking) => {
                 let post = |answer: Result<_, _>| Post::Permission(answer.flatten());
-                active.spawn(INTERCEPTOR, asking, &self.outbox, post);
+                active.spawn(INTERCEPTOR, asking, &self.outbox, &self.origin, post);
             }
         }
     }
@@ -243,22 +241,22 @@ impl Dispatcher {
         let Some(active) = self.calls.get_mut(stream) else {
             return;
         };
-        let path = active.call.path_bytes();
-        let Ok(Route { handler, .. }) = self.router.route(active.route, path) else {
+        let (router, path) = (&self.origin.router, active.call.path());
+        let Ok(Route { handler, .. }) = router.route(active.route, path) else {
             return;
         };
         let is_late = |deadline| self.watch.is_past(deadline);
-        if active.call.deadline().is_some_and(is_late) {
+        if active.call.deadline.is_some_and(is_late) {
             return self.fail(stream, Status::deadline_exceeded(LATE), http2);
         }
-        let started = active.start(handler, &self.outbox);
-        self.watch.ran(active.route, &self.router);
+        let started = active.start(handler, &self.outbox, &self.origin);
+        self.watch.ran(active.route, router);
         let outcome = match started {
             Ok(Poll::Ready(outcome)) => outcome,
             Ok(Poll::Pending(running)) => {
                 let post =
                     |outcome: Result<_, _>| Post::Finished(outcome.unwrap_or_else(Outcome::Status));
-                return active.spawn(HANDLER, running, &self.outbox, post);
+                return active.spawn(HANDLER, running, &self.outbox, &self.origin, post);
             }
             // A panic ends the call as a status does: behind what was sent before.
             Err(status) => Outcome::Status(status),
@@ -313,8 +311,7 @@ impl Dispatcher {
     /// The handler has ended, and so does the call.
     fn finish(&mut self, stream: StreamId, outcome: Outcome, http2: &mut impl Commands) {
         if let Some(call) = self.calls.get_mut(stream) {
-            let interceptors = self.router.interceptors();
-            call.finish(outcome, &mut self.account, interceptors, http2);
+            call.finish(outcome, &mut self.account, &self.origin, http2);
             self.account.release_request(call.incoming.charged_bytes);
             // Where it is: most calls end here, and need not be moved for it.
             self.calls.discard(stream);
@@ -324,7 +321,7 @@ impl Dispatcher {
     /// Ends a call with a status, whatever its handler is doing.
     fn fail(&mut self, stream: StreamId, status: Status, http2: &mut impl Commands) {
         if let Some(mut call) = self.remove(stream) {
-            call.fail(status, self.router.interceptors(), http2);
+            call.fail(status, &self.origin, http2);
         }
     }
 
@@ -361,7 +358,7 @@ impl Drop for Dispatcher {
     /// The connection is gone, and with it all that its calls were doing.
     fn drop(&mut self) {
         for (_, call) in self.calls.drain() {
-            call.vanish("the connection is gone", self.router.interceptors());
+            call.vanish("the connection is gone", &self.origin);
         }
     }
 }

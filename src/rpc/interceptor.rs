@@ -145,6 +145,11 @@ impl Interceptors {
         Ok(())
     }
 
+    /// Whether anybody wants to know of a call that has ended so.
+    pub(super) fn listen_for(&self, status: Option<&Status>) -> bool {
+        !self.after.is_empty() || access_log::logs(self.access_log, status)
+    }
+
     /// Tells of a call's end, in the reverse order; the access log is the last to hear.
     pub(super) fn after(&self, end: &CallEnd<'_>) {
         for after in self.after.iter().rev() {

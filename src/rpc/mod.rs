@@ -10,12 +10,14 @@ mod budget;
 mod call;
 mod call_end;
 mod call_span;
+mod closures;
 mod conversion;
 mod deadline;
 mod dispatch;
 mod handler;
 mod incoming;
 mod interceptor;
+mod lazy_call;
 mod outbox;
 mod page;
 mod peer;
@@ -30,11 +32,12 @@ pub use access_log::AccessLog;
 pub(crate) use budget::Budget;
 pub use call::Call;
 pub use call_end::CallEnd;
+pub use closures::{
+    BidiHandler, ClientStreamingHandler, ServerStreamingHandler, SyncHandler, UnaryHandler,
+};
 pub use conversion::{FromMessage, IntoMessage, IntoReply};
 pub(crate) use dispatch::Dispatcher;
-pub use handler::{
-    BidiHandler, ClientStreamingHandler, Handler, ServerStreamingHandler, SyncHandler, UnaryHandler,
-};
+pub use handler::Handler;
 pub use interceptor::Before;
 pub(crate) use interceptor::Interceptors;
 pub(crate) use page::{Page, Pages};

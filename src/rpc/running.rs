@@ -18,6 +18,7 @@ use super::{
     call_span::CallSpan,
     handler::{Form, Handler, Outcome, Waiting},
     incoming::Requests,
+    lazy_call::Calling,
     outbox::{Outbox, Post},
     replies::Outbound,
     streaming::Inbound,
@@ -33,7 +34,7 @@ pub(super) enum Poll<T> {
 /// Starts the handler of a call with what it takes, and polls it once.
 pub(super) fn start(
     handler: &Handler,
-    call: &Call,
+    call: &dyn Calling,
     requests: &mut Requests,
     (stream, outbox): (StreamId, &Arc<Outbox>),
     outbound: impl FnOnce() -> Outbound,

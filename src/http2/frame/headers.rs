@@ -52,8 +52,9 @@ impl<'a> Headers<'a> {
 }
 
 /// Writes a field block as HEADERS, and CONTINUATION where one frame cannot hold it.
+#[inline]
 pub(crate) fn write_block(stream: StreamId, block: &[u8], end_stream: bool, out: &mut Vec<u8>) {
-    let (first, mut rest) = block.split_at(block.len().min(PAYLOAD_BYTES_MAX));
+    let (first, rest) = block.split_at(block.len().min(PAYLOAD_BYTES_MAX));
     let end_headers = if rest.is_empty() { END_HEADERS } else { 0 };
     Head {
         length: first.len(),
@@ -63,6 +64,12 @@ pub(crate) fn write_block(stream: StreamId, block: &[u8], end_stream: bool, out:
     }
     .write(out);
     out.extend_from_slice(first);
+    if !rest.is_empty() {
+        write_continuations(stream, rest, out);
+    }
+}
+
+fn write_continuations(stream: StreamId, mut rest: &[u8], out: &mut Vec<u8>) {
     while !rest.is_empty() {
         let (fragment, after) = rest.split_at(rest.len().min(PAYLOAD_BYTES_MAX));
         rest = after;
