@@ -107,8 +107,9 @@ pub const PING_STRIKES_MAX: u32 = 2;
 pub const RESET_STREAMS_KEPT: usize = 1024;
 
 /// How much of a connection's replies is gathered to be written, in bytes; what goes beyond it stays
-/// with its stream.
-pub const OUTPUT_BYTES: usize = 64 * 1024;
+/// with its stream. All that a call may have waiting ([`REPLIES_UNSENT_BYTES`]) leaves in one write, with
+/// its frames and the end of its last message.
+pub const OUTPUT_BYTES: usize = 80 * 1024;
 
 /// With more than that to be written, nothing more is read from a connection, and what was read is
 /// not looked at: its client does not read, and each of its frames could ask for an answer.

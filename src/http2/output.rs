@@ -165,7 +165,8 @@ thread_local! {
 /// Below that a copy costs less than a slice more.
 pub(crate) const SHARED_BYTES_MIN: usize = 4 * 1024;
 
-const TIDY_BYTES_MIN: usize = 16 * 1024;
+/// What a call has waiting goes on in frames, and is not moved between them.
+const TIDY_BYTES_MIN: usize = limits::REPLIES_UNSENT_BYTES;
 
 #[cfg(test)]
 mod tests {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use prost_reflect::DynamicMessage;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::Response;
+use super::{Call, Response};
 use crate::{
     grpc::{PREFIX_BYTES, RawMessage, Status, prefix},
     http2::{Output, SHARED_BYTES_MIN},
@@ -84,18 +84,30 @@ impl Unwritten {
         }
     }
 
-    /// Adds the Length-Prefixed-Message to `out`: its length, prefix and all.
+    /// Adds the Length-Prefixed-Message to `out`, compressed if the handler has marked it so or the call
+    /// asks for it: its length, prefix and all.
     ///
     /// # Errors
-    /// RESOURCE_EXHAUSTED if the message is longer than `bytes_max`; nothing is added.
-    pub(super) fn write(&self, out: &mut Output, bytes_max: usize) -> Result<usize, Status> {
+    /// RESOURCE_EXHAUSTED if the message is longer than what is sent, before it is compressed; nothing
+    /// is added.
+    #[inline]
+    pub(super) fn write(self, terms: &Terms, out: &mut Output) -> Result<usize, Status> {
+        let marked = matches!(&self, Self::Raw(raw) if raw.compressed);
+        if marked || terms.call.compresses_replies() {
+            let compressed = terms.compress(self.encode())?;
+            return Self::Raw(compressed).write_as_it_is(usize::MAX, out);
+        }
+        self.write_as_it_is(terms.send_bytes_max, out)
+    }
+
+    fn write_as_it_is(self, bytes_max: usize, out: &mut Output) -> Result<usize, Status> {
         let copied = out.copied();
         let at = copied.len();
         copied.extend_from_slice(&[0; PREFIX_BYTES]);
         let (shared, compressed) = match self {
             Self::Message(message) => (message.encode_or_share(copied, SHARED_BYTES_MIN), false),
             Self::Raw(raw) if raw.bytes.len() >= SHARED_BYTES_MIN => {
-                (Some(raw.bytes.clone()), raw.compressed)
+                (Some(raw.bytes), raw.compressed)
             }
             Self::Raw(raw) => {
                 copied.extend_from_slice(&raw.bytes);
@@ -115,6 +127,24 @@ impl Unwritten {
             out.push(shared);
         }
         Ok(PREFIX_BYTES + length)
+    }
+}
+
+/// What a call asks of the replies of its handler.
+#[derive(Debug)]
+pub(super) struct Terms {
+    pub(super) call: Call,
+    pub(super) send_bytes_max: usize,
+}
+
+impl Terms {
+    #[cold]
+    fn compress(&self, raw: RawMessage) -> Result<RawMessage, Status> {
+        let bytes = raw.bytes.len();
+        if bytes > self.send_bytes_max {
+            return Err(too_long(bytes, self.send_bytes_max));
+        }
+        self.call.compress(raw)
     }
 }
 

@@ -257,7 +257,7 @@ impl Dispatcher {
                 let call = (active.call.clone(), &active.span);
                 let outbox = (stream, Arc::clone(&self.outbox));
                 let post = |answer: Result<_, _>| Post::Permission(answer.flatten());
-                let task = running::spawn(INTERCEPTOR, asking, call, outbox, post);
+                let task = running::spawn(INTERCEPTOR, (asking, None), call, outbox, post);
                 active.task = Some(task);
             }
         }
@@ -288,6 +288,7 @@ impl Dispatcher {
                 let outbox = (stream, Arc::clone(&self.outbox));
                 let post =
                     |outcome: Result<_, _>| Post::Finished(outcome.unwrap_or_else(Outcome::Status));
+                let running = (running, active.room.clone());
                 active.task = Some(running::spawn(HANDLER, running, call, outbox, post));
                 None
             }

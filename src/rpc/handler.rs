@@ -328,7 +328,10 @@ fn decode<T: FromMessage<Via>, Via>(input: MessageType) -> Decode<T> {
 }
 
 fn encode<T: IntoMessage<Via>, Via>(output: MessageType) -> Encode<T> {
-    Arc::new(move |reply: T| reply.into_unwritten(&output))
+    Arc::new(move |reply: T, terms, replies| {
+        let reply = reply.into_unwritten(&output)?;
+        reply.write(terms, replies)
+    })
 }
 
 impl Handler {
@@ -360,7 +363,8 @@ impl Handler {
         let handler = Arc::new(handler);
         let mut raw = Self::new(move || {
             let decode: Decode<RawMessage> = Arc::new(|raw, _| Ok(raw));
-            let encode: Encode<RawMessage> = Arc::new(|raw| Ok(Unwritten::Raw(raw)));
+            let encode: Encode<RawMessage> =
+                Arc::new(|raw, terms, replies| Unwritten::Raw(raw).write(terms, replies));
             let handler = Arc::clone(&handler);
             Form::RequestStreaming(Box::new(move |call, inbound, outbound| {
                 let requests = Streaming::new(inbound, Arc::clone(&decode));

@@ -19,7 +19,7 @@ use super::{
     call_span::CallSpan,
     handler::{Form, Handler, Outcome, Waiting},
     outbox::{Outbox, Post},
-    replies::Outbound,
+    replies::{Outbound, Room},
     streaming::Inbound,
 };
 use crate::{grpc::Status, http2::StreamId, limits};
@@ -40,29 +40,22 @@ pub(super) fn start(
     let call = active.call.clone();
     let (room, send_bytes_max) = (&mut active.room, active.send_bytes_max);
     let mut outbound = |call: &Call| {
-        let room = Arc::clone(room.get_or_insert_default());
-        Outbound::new(
-            call.clone(),
-            room,
-            Arc::clone(outbox),
-            stream,
-            send_bytes_max,
-        )
+        let room = room.get_or_insert_with(|| Room::new(Arc::clone(outbox), stream));
+        Outbound::new(call.clone(), Arc::clone(room), send_bytes_max)
     };
-    let poll_once = |running| poll_once(HANDLER, running);
-    match (&handler.form, &mut active.requests) {
+    let running = match (&handler.form, &mut active.requests) {
         (Form::UnarySync(run), Requests::One(request)) => {
             let request = request.take().unwrap_or_default();
-            catch(HANDLER, || run(call, request)).map(Poll::Ready)
+            return catch(HANDLER, || run(call, request)).map(Poll::Ready);
         }
         (Form::Unary(run), Requests::One(request)) => {
             let request = request.take().unwrap_or_default();
-            catch(HANDLER, || run(call, request)).and_then(poll_once)
+            catch(HANDLER, || run(call, request))?
         }
         (Form::ServerStreaming(run), Requests::One(request)) => {
             let request = request.take().unwrap_or_default();
             let outbound = outbound(&call);
-            catch(HANDLER, || run(call, request, outbound)).and_then(poll_once)
+            catch(HANDLER, || run(call, request, outbound))?
         }
         (Form::RequestStreaming(run), Requests::Many { inbox, .. }) => {
             let decode_bytes_max = call.decode_bytes_max();
@@ -73,10 +66,19 @@ pub(super) fn start(
                 decode_bytes_max,
             );
             let outbound = outbound(&call);
-            catch(HANDLER, || run(call, inbound, outbound)).and_then(poll_once)
+            catch(HANDLER, || run(call, inbound, outbound))?
         }
         // A call's requests are chosen by its handler's form.
-        _ => Err(Status::internal("the route has changed")),
+        _ => return Err(Status::internal("the route has changed")),
+    };
+    lending(active.room.as_deref(), || poll_once(HANDLER, running))
+}
+
+/// Polls a handler that has a room for its replies, or one that has none.
+fn lending<T>(room: Option<&Room>, poll: impl FnOnce() -> T) -> T {
+    match room {
+        Some(room) => room.lend(poll),
+        None => poll(),
     }
 }
 
@@ -106,7 +108,7 @@ pub(super) fn poll_once<T>(who: &'static str, mut running: Waiting<T>) -> Result
 /// Lets what waits go on as a task, which answers through the outbox.
 pub(super) fn spawn<T: 'static>(
     who: &'static str,
-    mut running: Waiting<T>,
+    (mut running, room): (Waiting<T>, Option<Arc<Room>>),
     (call, span): (Call, &CallSpan),
     (stream, outbox): (StreamId, Arc<Outbox>),
     post: fn(Result<T, Status>) -> Post,
@@ -114,7 +116,7 @@ pub(super) fn spawn<T: 'static>(
     let task = async move {
         let caught = poll_fn(|cx| {
             let started = Instant::now();
-            let polled = catch(who, || running.as_mut().poll(cx));
+            let polled = lending(room.as_deref(), || catch(who, || running.as_mut().poll(cx)));
             let blocked = started.elapsed();
             if blocked > limits::BLOCKED_WARNING {
                 warn_blocked(&BTreeSet::from([call.path()]), blocked);
