@@ -42,6 +42,14 @@ pub const MESSAGE_SEND_BYTES: usize = 4 * 1024 * 1024;
 /// costs little.
 pub const REPLIES_UNSENT_BYTES: usize = 64 * 1024;
 
+/// How many bytes of a call's requests may wait for its handler, and how many of them: the last of them
+/// may be as long as a message can be. Short ones are handed over together; what goes beyond it stays
+/// charged to the client's window.
+pub const REQUESTS_WAITING_BYTES: usize = 16 * 1024;
+
+/// Most of a call's requests that wait for its handler: those without a byte take memory, too.
+pub const REQUESTS_WAITING_MAX: usize = 128;
+
 /// Most threads that serve connections. One a core is of use; there are few machines with more cores.
 pub const WORKERS_MAX: usize = 1024;
 
