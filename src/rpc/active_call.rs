@@ -324,6 +324,10 @@ impl ActiveCall {
     }
 
     /// Sends the replies that wait in the call's room, and before the first one the headers.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED if there is no memory for all of them: the call is to end behind those that
+    /// there is memory for.
     pub(super) fn send_waiting(
         &mut self,
         account: &mut Account,
@@ -332,14 +336,20 @@ impl ActiveCall {
         let Some(mut waiting) = self.room.as_deref().map(Room::take) else {
             return Ok(());
         };
+        let (unsent, more) = (http2.unsent_bytes(), waiting.output.len());
+        let charged = account.charge_replies(unsent + more);
+        if charged.is_err() {
+            waiting.truncate(account.charge_some_replies(unsent, more));
+        }
+        if waiting.messages > 0 {
+            self.send_headers_ahead(Metadata::default(), http2);
+        }
         let replies = &mut waiting.output;
-        account.charge_replies(http2.unsent_bytes() + replies.len())?;
-        self.send_headers_ahead(Metadata::default(), http2);
         self.sent.messages += waiting.messages;
         self.sent.add_bytes(replies.len());
         self.sent(http2.messages(self.stream, replies));
         replies.return_buffer();
-        Ok(())
+        charged
     }
 
     /// Sends the one reply of a handler, and the headers. What is marked is compressed.

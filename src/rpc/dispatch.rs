@@ -82,7 +82,7 @@ impl Dispatcher {
             }
             Event::Reset { stream } => {
                 if let Some(call) = self.remove(stream) {
-                    call.vanish("the client gave the call up", self.router.interceptors());
+                    call.vanish("the client reset the call", self.router.interceptors());
                 }
                 self.pages.reset(stream);
             }
@@ -345,7 +345,11 @@ impl Dispatcher {
                 call.send_headers_ahead(metadata, http2);
                 Ok(())
             }
-            Post::Replies => call.send_waiting(&mut self.account, http2),
+            Post::Replies => match call.send_waiting(&mut self.account, http2) {
+                Ok(()) => Ok(()),
+                // Those that were sent before arrive.
+                Err(status) => return self.finish(stream, Outcome::Status(status), http2),
+            },
             Post::Trailers(metadata) => {
                 call.trailing.extend(metadata);
                 Ok(())
@@ -403,6 +407,13 @@ impl Dispatcher {
         }
     }
 
+    /// Ends all calls, whose clients cannot be told.
+    pub(crate) fn give_up(&mut self, why: &'static str) {
+        for (_, call) in self.calls.drain() {
+            call.vanish(why, self.router.interceptors());
+        }
+    }
+
     /// How many calls are open.
     pub(crate) fn open_calls(&self) -> usize {
         self.calls.len()
@@ -417,9 +428,7 @@ impl Dispatcher {
 impl Drop for Dispatcher {
     /// The connection is gone, and with it all that its calls were doing.
     fn drop(&mut self) {
-        for (_, call) in self.calls.drain() {
-            call.vanish("the connection is gone", self.router.interceptors());
-        }
+        self.give_up("the connection is gone");
     }
 }
 

@@ -204,6 +204,17 @@ impl State {
 }
 
 impl Waiting {
+    /// Drops what goes beyond `bytes_max`, in whole messages.
+    pub(in crate::rpc) fn truncate(&mut self, bytes_max: usize) {
+        let (bytes, messages) = self.output.whole_messages(bytes_max);
+        let mut kept = Output::default();
+        self.output.move_to(&mut kept, bytes);
+        *self = Self {
+            output: kept,
+            messages,
+        };
+    }
+
     #[inline]
     fn add(
         &mut self,
