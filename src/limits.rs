@@ -155,6 +155,13 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(120);
 /// How long a client may take to answer that PING, as in gRPC's own servers.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
+/// How soon a client that has closed its side of the connection is sent something to see whether it is
+/// gone altogether: its system refuses that. Until then its calls go on.
+pub const HALF_CLOSED_FIRST_PROBE: Duration = Duration::from_millis(100);
+
+/// How often after that, while its calls are answered.
+pub const HALF_CLOSED_PROBE: Duration = Duration::from_secs(1);
+
 /// How long a connection may be without calls before its client is asked to close it.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);
 
