@@ -359,7 +359,12 @@ impl Dispatcher {
                     call.release(http2);
                     return self.charge(stream, http2);
                 }
-                Err(status) => Err(status),
+                Err(status) => {
+                    // What the handler has made of the requests before.
+                    let sent = call.send_waiting(&mut self.account, http2);
+                    let status = sent.err().unwrap_or(status);
+                    return self.finish(stream, Outcome::Status(status), http2);
+                }
             },
             Post::Finished(outcome) => return self.finish(stream, outcome, http2),
         };
