@@ -10,10 +10,9 @@ use super::{
     budget::Account,
     call_end::Traffic,
     call_span::CallSpan,
-    conversion::too_long,
     handler::Outcome,
     interceptor::{Interceptors, Permission},
-    replies::Room,
+    replies::{Room, too_long},
     streaming::Inbox,
 };
 use crate::{

@@ -6,8 +6,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     Call, FromMessage, IntoMessage, IntoReply, Replies, Response, Streaming,
-    conversion::Unwritten,
-    replies::{Encode, Outbound},
+    replies::{Encode, Outbound, Writing},
     streaming::{Decode, Inbound},
 };
 use crate::{
@@ -328,10 +327,7 @@ fn decode<T: FromMessage<Via>, Via>(input: MessageType) -> Decode<T> {
 }
 
 fn encode<T: IntoMessage<Via>, Via>(output: MessageType) -> Encode<T> {
-    Arc::new(move |reply: T, terms, replies| {
-        let reply = reply.into_unwritten(&output)?;
-        reply.write(terms, replies)
-    })
+    Arc::new(move |reply: T, writing: Writing<'_>| reply.write(&output, writing))
 }
 
 impl Handler {
@@ -363,8 +359,7 @@ impl Handler {
         let handler = Arc::new(handler);
         let mut raw = Self::new(move || {
             let decode: Decode<RawMessage> = Arc::new(|raw, _| Ok(raw));
-            let encode: Encode<RawMessage> =
-                Arc::new(|raw, terms, replies| Unwritten::Raw(raw).write(terms, replies));
+            let encode: Encode<RawMessage> = Arc::new(|raw, writing: Writing<'_>| writing.raw(raw));
             let handler = Arc::clone(&handler);
             Form::RequestStreaming(Box::new(move |call, inbound, outbound| {
                 let requests = Streaming::new(inbound, Arc::clone(&decode));

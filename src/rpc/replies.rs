@@ -1,6 +1,7 @@
 //! The replies of a server-streaming or bidirectional call.
 
 mod room;
+mod writing;
 
 use std::{
     fmt,
@@ -10,13 +11,15 @@ use std::{
     time::Instant,
 };
 
-use super::{Call, conversion::Terms, outbox::Post};
+use super::{Call, outbox::Post};
 use crate::{
     grpc::{Metadata, Status},
-    http2::Output,
     limits,
 };
 pub(crate) use room::Room;
+use writing::Terms;
+pub(super) use writing::Writing;
+pub(super) use writing::too_long;
 
 /// Where a handler sends its replies, one after another.
 ///
@@ -32,8 +35,7 @@ pub struct Replies<T> {
 
 /// Adds a reply to those that wait; how many bytes it has there. Made once for a method, shared by its
 /// calls.
-pub(super) type Encode<T> =
-    Arc<dyn Fn(T, &Terms, &mut Output) -> Result<usize, Status> + Send + Sync>;
+pub(super) type Encode<T> = Arc<dyn Fn(T, Writing<'_>) -> Result<usize, Status> + Send + Sync>;
 
 impl<T> Replies<T> {
     pub(super) fn new(outbound: Outbound, encode: Encode<T>) -> Self {
@@ -58,8 +60,8 @@ impl<T> Replies<T> {
         let Self { outbound, encode } = self;
         let mut reply = Some(reply);
         poll_fn(|cx| {
-            outbound.poll_send(cx, |terms, output| match reply.take() {
-                Some(reply) => encode(reply, terms, output),
+            outbound.poll_send(cx, |writing| match reply.take() {
+                Some(reply) => encode(reply, writing),
                 None => Ok(0),
             })
         })
@@ -103,14 +105,16 @@ impl Outbound {
     fn poll_send(
         &mut self,
         cx: &Context<'_>,
-        write: impl FnOnce(&Terms, &mut Output) -> Result<usize, Status>,
+        write: impl FnOnce(Writing<'_>) -> Result<usize, Status>,
     ) -> Poll<Result<(), Status>> {
         if self.turn.is_over() {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
         let terms = &self.terms;
-        let added = self.room.poll_add(cx, |output| write(terms, output));
+        let added = self
+            .room
+            .poll_add(cx, |output| write(Writing { terms, output }));
         if added.is_pending() {
             self.turn = Turn::default();
         }
