@@ -42,6 +42,14 @@ pub const MESSAGE_SEND_BYTES: usize = 4 * 1024 * 1024;
 /// costs little.
 pub const REPLIES_UNSENT_BYTES: usize = 64 * 1024;
 
+/// How many bytes of a call's requests may wait for its handler, and how many of them: the last of them
+/// may be as long as a message can be. Short ones are handed over together; what goes beyond it stays
+/// charged to the client's window.
+pub const REQUESTS_WAITING_BYTES: usize = 16 * 1024;
+
+/// Most of a call's requests that wait for its handler: those without a byte take memory, too.
+pub const REQUESTS_WAITING_MAX: usize = 128;
+
 /// Most threads that serve connections. One a core is of use; there are few machines with more cores.
 pub const WORKERS_MAX: usize = 1024;
 
@@ -107,8 +115,9 @@ pub const PING_STRIKES_MAX: u32 = 2;
 pub const RESET_STREAMS_KEPT: usize = 1024;
 
 /// How much of a connection's replies is gathered to be written, in bytes; what goes beyond it stays
-/// with its stream.
-pub const OUTPUT_BYTES: usize = 64 * 1024;
+/// with its stream. All that a call may have waiting ([`REPLIES_UNSENT_BYTES`]) leaves in one write, with
+/// its frames and the end of its last message.
+pub const OUTPUT_BYTES: usize = 80 * 1024;
 
 /// With more than that to be written, nothing more is read from a connection, and what was read is
 /// not looked at: its client does not read, and each of its frames could ask for an answer.
@@ -145,6 +154,13 @@ pub const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(120);
 
 /// How long a client may take to answer that PING, as in gRPC's own servers.
 pub const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// How soon a client that has closed its side of the connection is sent something to see whether it is
+/// gone altogether: its system refuses that. Until then its calls go on.
+pub const HALF_CLOSED_FIRST_PROBE: Duration = Duration::from_millis(100);
+
+/// How often after that, while its calls are answered.
+pub const HALF_CLOSED_PROBE: Duration = Duration::from_secs(1);
 
 /// How long a connection may be without calls before its client is asked to close it.
 pub const IDLE_TIMEOUT: Duration = Duration::from_secs(15 * 60);

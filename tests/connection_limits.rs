@@ -6,8 +6,8 @@ mod peer;
 use std::{net::SocketAddr, time::Duration};
 
 use peer::{
-    CONTINUATION, END_STREAM, Frame, HEADERS, PING, Peer, SETTINGS, WINDOW_UPDATE, frame, message,
-    request,
+    CONTINUATION, END_STREAM, Frame, HEADERS, PING, PREFACE, Peer, SETTINGS, WINDOW_UPDATE, frame,
+    message, request,
 };
 use reflectd::{
     Call, ConnectionLimits, Metadata, RawMessage, Replies, Schema, Server, Status, Streaming,
@@ -389,4 +389,30 @@ async fn who_has_read_a_reply_and_rests_holds_nothing_of_the_budget() {
         assert_eq!(answer.body.len(), body.len());
         idle.push(peer);
     }
+}
+
+#[tokio::test]
+async fn replies_that_there_is_memory_for_arrive_before_the_call_ends_for_lack_of_it() {
+    let address = start(|limits| limits.in_flight_bytes = 1024 * 1024).await;
+    let mut peer = Peer::open(address).await;
+    peer.send_bytes(PREFACE).await;
+    let no_window = [&[0, 4][..], &0_u32.to_be_bytes()].concat();
+    peer.send_frame(SETTINGS, 0, 0, &no_window).await;
+    // The connection may hold 144 KiB: two streams of 64 KiB, and part of what the third one sends.
+    for stream in [1, 3, 5] {
+        peer.send_request(stream, REPEAT, &[], false).await;
+        peer.send_data(stream, &message(&[7; 1000]), true).await;
+    }
+    // The third's handler has sent all it may before any of it can leave.
+    tokio::time::sleep(milliseconds(300)).await;
+    peer.send_window(5, 1 << 20).await;
+    let answer = peer.answer(5).await;
+    assert_eq!(answer.status(), Some("8"), "{:?}", answer.trailers);
+    let whole = answer.body.len() / 1005;
+    assert!((1..30).contains(&whole), "{whole} replies");
+    assert_eq!(answer.body, message(&[7; 1000]).repeat(whole));
+    // The others go on.
+    peer.send_window(1, 20_000).await;
+    let more = |frame: &Frame| matches!(frame, Frame::Data { stream: 1, .. });
+    peer.recv_until(more).await;
 }

@@ -224,3 +224,52 @@ async fn a_slow_reader_holds_its_handler_back() {
     let reply = call.end().await;
     assert_eq!((reply.status().code, reply.messages.len()), (0, 100));
 }
+
+/// A client that takes its time must not keep a handler beyond the deadline.
+#[tokio::test]
+async fn the_deadline_ends_a_call_whose_replies_are_not_read() {
+    let dropped = Arc::<Notify>::default();
+    let gone = Arc::clone(&dropped);
+    let send = move |request: RawMessage, mut replies: Replies<RawMessage>| {
+        let dropped = OnDrop(Arc::clone(&gone));
+        async move {
+            let _dropped = dropped;
+            loop {
+                replies.send(request.clone()).await?;
+            }
+        }
+    };
+    let schema = Schema::compile(["proto/greeter.proto"], ["proto"]).unwrap();
+    let service = Server::builder(schema)
+        .server_streaming("/greeter.Greeter/GreetRepeatedly", send)
+        .build()
+        .unwrap()
+        .into_service();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = axum::Router::new().fallback_service(service);
+    tokio::spawn(async move { axum::serve(listener, router).await });
+
+    let client = Client::connect(address).await;
+    // Short ones wait whole; of long ones the rest of one may have to follow what has left.
+    for bytes in [100, 90_000] {
+        let call = client
+            .call("/greeter.Greeter/GreetRepeatedly")
+            .header("grpc-timeout", "300m");
+        let mut call = call.stream().await;
+        call.send(vec![b'x'; bytes]).await;
+        call.close();
+        soon("the drop of the handler", dropped.notified()).await;
+        // What it is told when it reads again.
+        let mut whole = 0;
+        while let Some(reply) = soon("the end", call.next()).await {
+            assert_eq!(reply.len(), bytes);
+            whole += 1;
+        }
+        let reply = call.end().await;
+        match bytes {
+            100 => assert_eq!(reply.status().code, 4, "after {whole} replies"),
+            _ => assert!(reply.reset.is_some() || reply.status().code == 4),
+        }
+    }
+}

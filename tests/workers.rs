@@ -100,7 +100,9 @@ async fn a_handler_that_sends_all_the_time_leaves_its_worker_to_others() {
         while sent.load(Ordering::Relaxed) == 0 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+        // Also a call on the same connection.
         served_by(&other).await;
+        served_by(&sending).await;
         sent.load(Ordering::Relaxed)
     };
     let (reply, sent_by_then) = tokio::join!(sending.call(REPEAT).unary("hi"), answered);

@@ -64,6 +64,7 @@ def servers(places):
 class Bench:
     def __init__(self, arguments, places):
         self.seconds, self.rounds = arguments.seconds, arguments.rounds
+        self.methods = arguments.methods.split(",") if arguments.methods else list(PATHS)
         self.places = places
         self.known = servers(places)
         wanted = arguments.servers.split(",") if arguments.servers else list(self.known)
@@ -160,13 +161,14 @@ class Bench:
         shapes = [(method, shape) for method in ("get", "add")
                   for shape in ((10, 100), (1, 100), (50, 1))]
         shapes += [("echo", (10, 10)), ("chunks", (10, 1))]
+        shapes = [(method, shape) for method, shape in shapes if method in self.methods]
         for _ in range(self.rounds):
             for method, shape in shapes:
                 for name in self.names:
                     if method in self.known[name].answers.split():
                         self.measure(name, method, shape)
             for name in self.names:
-                if self.known[name].tls:
+                if self.known[name].tls and "get" in self.methods:
                     self.measure(name, "get", (10, 100), tls=True)
 
     def workers(self):
@@ -236,6 +238,7 @@ class Bench:
                 server.stdin.flush()
                 return int(server.stdout.readline())
 
+            self.future_bytes = held_bytes()
             self.tool("verify", "get", address)
             self.heap_of(held_bytes, address, "an idle connection", 1000, 0)
             self.heap_of(held_bytes, address, "an open idle stream", 100, 90)
@@ -252,9 +255,11 @@ class Bench:
             after = held_bytes()
         if streams:
             each = (after - idle) / (connections * streams)
+            beside = each - self.future_bytes
+            sample = {"bytes": each, "handlers_future": self.future_bytes, "beside_it": beside}
         else:
-            each = (after - before) / connections
-        self.keep("reflectd", "heap of " + what, None, False, {"bytes": each})
+            sample = {"bytes": (after - before) / connections}
+        self.keep("reflectd", "heap of " + what, None, False, sample)
 
     @contextlib.contextmanager
     def held(self, address, connections, streams):
@@ -357,6 +362,7 @@ def main():
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2)
     parser.add_argument("--servers", help="only these, with commas between them")
+    parser.add_argument("--methods", help="calls only of these: get,add,echo,chunks")
     parser.add_argument("--parts", default="calls,workers,latency,memory")
     parser.add_argument("--places", type=json.loads, required=True, help=argparse.SUPPRESS)
     arguments = parser.parse_args()

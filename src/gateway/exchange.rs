@@ -3,7 +3,7 @@
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::Arc,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll},
     time::Instant,
 };
@@ -11,7 +11,10 @@ use std::{
 use bytes::{Buf, Bytes};
 use http::{HeaderMap, Response, request};
 use http_body::Body;
-use tokio::time::{Sleep, sleep_until};
+use tokio::{
+    task::AbortHandle,
+    time::{Sleep, sleep_until},
+};
 
 use super::{call_head, plain_text, response_of, write_trailers};
 use crate::{
@@ -25,16 +28,25 @@ use crate::{
 pub(super) struct Exchange<B> {
     /// `None` once it has ended.
     request: Option<Pin<Box<B>>>,
+    driven: Arc<Mutex<Driven>>,
+    timer: Option<Pin<Box<Sleep>>>,
+    watch: Option<Watch>,
+}
+
+/// What goes on between the request and the response: also the deadline's task reaches it.
+pub(super) struct Driven {
     dispatcher: Dispatcher,
     pub(super) response: Outgoing,
-    timer: Option<Pin<Box<Sleep>>>,
 }
 
 /// The response, as far as it is known.
 #[derive(Debug, Default)]
 pub(super) struct Outgoing {
-    pub(super) head: Option<Response<()>>,
-    pub(super) chunks: VecDeque<Bytes>,
+    head: Option<Response<()>>,
+    /// Each with whether a message ends where it does.
+    chunks: VecDeque<(Bytes, bool)>,
+    /// Whether what was taken last has ended within a message.
+    cut: bool,
     pub(super) trailers: Option<HeaderMap>,
     /// Nothing is added to the above any more.
     pub(super) ended: bool,
@@ -43,6 +55,31 @@ pub(super) struct Outgoing {
     unsent_bytes: usize,
     /// Of the request, until a handler takes them.
     held_bytes: usize,
+}
+
+impl<B> Exchange<B> {
+    pub(super) fn driven(&self) -> MutexGuard<'_, Driven> {
+        lock(&self.driven)
+    }
+
+    /// Has the deadline kept by a task: who polls for the response's body waits until the client takes
+    /// more of it.
+    pub(super) fn watch(&mut self) {
+        let driven = self.driven();
+        let deadline = driven.dispatcher.poll_timeout();
+        let Some(deadline) = deadline.filter(|_| !driven.response.ended) else {
+            return;
+        };
+        drop(driven);
+        let driven = Arc::downgrade(&self.driven);
+        let task = tokio::spawn(async move {
+            sleep_until(deadline.into()).await;
+            if let Some(driven) = driven.upgrade() {
+                lock(&driven).expire();
+            }
+        });
+        self.watch = Some(Watch(task.abort_handle()));
+    }
 }
 
 impl<B> Exchange<B>
@@ -57,41 +94,93 @@ where
         budget: Arc<Budget>,
     ) -> Self {
         let peer = head.extensions.get::<Peer>().cloned().unwrap_or_default();
-        let mut exchange = Self {
-            request: None,
+        let mut driven = Driven {
             dispatcher: Dispatcher::new(Arc::clone(router), peer, budget),
             response: Outgoing::default(),
-            timer: None,
         };
         let end = body.is_end_stream();
-        if !end {
-            exchange.request = Some(Box::pin(body));
-        }
         let started = Event::CallStarted {
             stream: STREAM,
             head: Arc::new(call_head(head, router)),
             end,
         };
-        exchange.event(started);
-        exchange
+        driven.event(started);
+        Self {
+            request: (!end).then(|| Box::pin(body)),
+            driven: Arc::new(Mutex::new(driven)),
+            timer: None,
+            watch: None,
+        }
     }
 
     /// Takes what there is of the request and lets the handler go on; registers for the rest.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) {
         loop {
-            self.dispatcher.run(Instant::now(), &mut self.response);
+            self.driven().run();
             let read = self.poll_request(cx);
             let expired = self.poll_timer(cx);
-            if !read && !expired && self.dispatcher.wait(cx.waker()) {
+            if !read && !expired && self.driven().dispatcher.wait(cx.waker()) {
                 break;
             }
         }
-        self.dispatcher.settle(&self.response);
+        self.driven().settle();
     }
 
+    /// Whether something came. What no handler takes is left where it is.
+    fn poll_request(&mut self, cx: &mut Context<'_>) -> bool {
+        if !self.driven().response.wants_request() {
+            return false;
+        }
+        let Some(request) = &mut self.request else {
+            return false;
+        };
+        let Poll::Ready(frame) = request.as_mut().poll_frame(cx) else {
+            return false;
+        };
+        match frame {
+            Some(Ok(frame)) => {
+                // Trailers of a request mean nothing to gRPC.
+                if let Ok(mut data) = frame.into_data() {
+                    let bytes = data.copy_to_bytes(data.remaining());
+                    self.driven().data(&bytes, false);
+                }
+            }
+            Some(Err(_)) => {
+                self.request = None;
+                let mut driven = self.driven();
+                driven.response.aborted = true;
+                driven.event(Event::Reset { stream: STREAM });
+            }
+            None => {
+                self.request = None;
+                self.driven().data(&[], true);
+            }
+        }
+        true
+    }
+
+    fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
+        let Some(at) = self.driven().dispatcher.poll_timeout() else {
+            return false;
+        };
+        let at = tokio::time::Instant::from_std(at);
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        if timer.deadline() != at {
+            timer.as_mut().reset(at);
+        }
+        if timer.as_mut().poll(cx).is_pending() {
+            return false;
+        }
+        self.driven().expire();
+        true
+    }
+}
+
+impl Driven {
     /// The next part of the response's body, if there is one.
     pub(super) fn take_chunk(&mut self) -> Option<Bytes> {
-        let chunk = self.response.chunks.pop_front()?;
+        let (chunk, whole) = self.response.chunks.pop_front()?;
+        self.response.cut = !whole;
         let sent = chunk.len();
         self.response.unsent_bytes -= sent;
         self.event(Event::Writable {
@@ -106,60 +195,46 @@ where
         self.dispatcher.event(event, now, &mut self.response);
     }
 
-    /// Whether something came. What no handler takes is left where it is.
-    fn poll_request(&mut self, cx: &mut Context<'_>) -> bool {
-        if self.response.ended || self.response.held_bytes >= limits::STREAM_WINDOW_BYTES as usize {
-            return false;
-        }
-        let Some(request) = &mut self.request else {
-            return false;
-        };
-        let Poll::Ready(frame) = request.as_mut().poll_frame(cx) else {
-            return false;
-        };
-        match frame {
-            Some(Ok(frame)) => {
-                // Trailers of a request mean nothing to gRPC.
-                if let Ok(mut data) = frame.into_data() {
-                    self.data(&data.copy_to_bytes(data.remaining()));
-                }
-            }
-            Some(Err(_)) => {
-                self.request = None;
-                self.response.aborted = true;
-                self.event(Event::Reset { stream: STREAM });
-            }
-            None => {
-                self.request = None;
-                self.data(&[]);
-            }
-        }
-        true
-    }
-
-    fn data(&mut self, bytes: &[u8]) {
+    fn data(&mut self, bytes: &[u8], end: bool) {
         self.response.held_bytes += bytes.len();
         self.event(Event::Data {
             stream: STREAM,
             bytes,
-            end: self.request.is_none(),
+            end,
         });
     }
 
-    fn poll_timer(&mut self, cx: &mut Context<'_>) -> bool {
-        let Some(at) = self.dispatcher.poll_timeout() else {
-            return false;
-        };
-        let at = tokio::time::Instant::from_std(at);
-        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
-        if timer.deadline() != at {
-            timer.as_mut().reset(at);
-        }
-        if timer.as_mut().poll(cx).is_pending() {
-            return false;
-        }
+    fn run(&mut self) {
+        self.dispatcher.run(Instant::now(), &mut self.response);
+    }
+
+    fn expire(&mut self) {
         self.dispatcher.expire(Instant::now(), &mut self.response);
-        true
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        self.dispatcher.settle(&self.response);
+    }
+}
+
+impl Drop for Driven {
+    /// HTTP's server tells no more than that nobody waits for the response.
+    fn drop(&mut self) {
+        self.dispatcher.give_up(GIVEN_UP);
+    }
+}
+
+fn lock(driven: &Mutex<Driven>) -> MutexGuard<'_, Driven> {
+    driven.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A task that ends with what it watches.
+struct Watch(AbortHandle);
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.0.abort();
     }
 }
 
@@ -171,16 +246,16 @@ impl Commands for Outgoing {
     fn message(&mut self, _: StreamId, message: RawMessage) -> usize {
         let prefix = prefix(message.bytes.len(), message.compressed);
         if message.bytes.len() <= COPIED_BYTES_MAX {
-            self.push([&prefix, &message.bytes[..]].concat().into());
+            self.push([&prefix, &message.bytes[..]].concat().into(), true);
         } else {
-            self.push(Bytes::copy_from_slice(&prefix));
-            self.push(message.bytes);
+            self.push(Bytes::copy_from_slice(&prefix), false);
+            self.push(message.bytes, true);
         }
         0
     }
 
     fn messages(&mut self, _: StreamId, messages: &mut Output) -> usize {
-        messages.drain(|bytes| self.push(bytes));
+        messages.drain(|bytes, whole| self.push(bytes, whole));
         0
     }
 
@@ -192,11 +267,11 @@ impl Commands for Outgoing {
     }
 
     fn abort(&mut self, stream: StreamId, trailers: Trailers) {
-        if self.chunks.is_empty() {
-            return self.trailers(stream, trailers);
-        }
         self.chunks.clear();
         self.unsent_bytes = 0;
+        if !self.cut {
+            return self.trailers(stream, trailers);
+        }
         self.trailers = None;
         (self.ended, self.aborted) = (true, true);
     }
@@ -212,7 +287,7 @@ impl Commands for Outgoing {
 
     fn plain_text(&mut self, _: StreamId, http_status: u16, text: Bytes) {
         self.head = Some(plain_text(http_status));
-        self.push(text);
+        self.push(text, true);
         self.ended = true;
     }
 
@@ -226,10 +301,26 @@ impl Commands for Outgoing {
 }
 
 impl Outgoing {
-    fn push(&mut self, bytes: Bytes) {
+    /// The head, once it is known.
+    pub(super) fn take_head(&mut self) -> Option<Response<()>> {
+        // If the request broke off, nobody waits for an answer.
+        let broken = self.aborted.then(Response::default);
+        self.head.take().or(broken)
+    }
+
+    /// Whether everything has been taken.
+    pub(super) fn is_over(&self) -> bool {
+        self.ended && !self.aborted && self.chunks.is_empty() && self.trailers.is_none()
+    }
+
+    fn wants_request(&self) -> bool {
+        !self.ended && self.held_bytes < limits::STREAM_WINDOW_BYTES as usize
+    }
+
+    fn push(&mut self, bytes: Bytes, whole: bool) {
         if !bytes.is_empty() {
             self.unsent_bytes += bytes.len();
-            self.chunks.push_back(bytes);
+            self.chunks.push_back((bytes, whole));
         }
     }
 }
@@ -239,3 +330,5 @@ const STREAM: StreamId = StreamId(1);
 
 /// Up to here a copy costs less than a frame of its own for the prefix.
 const COPIED_BYTES_MAX: usize = 16 * 1024;
+
+const GIVEN_UP: &str = "the client reset the call, or its connection is gone";

@@ -80,12 +80,10 @@ where
             .as_mut()
             .expect("a future is not polled after it is ready");
         exchange.poll(cx);
-        let head = match exchange.response.head.take() {
-            Some(head) => head,
-            // The request broke off, so nobody waits for an answer.
-            None if exchange.response.aborted => Response::default(),
-            None => return Poll::Pending,
+        let Some(head) = exchange.driven().response.take_head() else {
+            return Poll::Pending;
         };
+        exchange.watch();
         let body = self.exchange.take().map(|exchange| GrpcBody { exchange });
         let body = body.expect("it was there a moment ago");
         Poll::Ready(Ok(head.map(|()| body)))
@@ -109,35 +107,31 @@ where
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let exchange = &mut self.exchange;
-        if let Some(chunk) = exchange.take_chunk() {
+        if let Some(chunk) = self.exchange.driven().take_chunk() {
             return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }
-        exchange.poll(cx);
-        if exchange.response.aborted {
+        self.exchange.poll(cx);
+        let mut driven = self.exchange.driven();
+        if driven.response.aborted {
             let status = Status::cancelled("the call was ended before its replies had left");
             return Poll::Ready(Some(Err(status)));
         }
-        if let Some(chunk) = exchange.take_chunk() {
+        if let Some(chunk) = driven.take_chunk() {
             return Poll::Ready(Some(Ok(Frame::data(chunk))));
         }
-        match exchange.response.trailers.take() {
+        match driven.response.trailers.take() {
             Some(trailers) => Poll::Ready(Some(Ok(Frame::trailers(trailers)))),
-            None if exchange.response.ended => Poll::Ready(None),
+            None if driven.response.ended => Poll::Ready(None),
             None => Poll::Pending,
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        let response = &self.exchange.response;
-        response.ended
-            && !response.aborted
-            && response.chunks.is_empty()
-            && response.trailers.is_none()
+        self.exchange.driven().response.is_over()
     }
 
     fn size_hint(&self) -> SizeHint {
-        let response = &self.exchange.response;
+        let response = &self.exchange.driven().response;
         if response.ended && !response.aborted && response.trailers.is_none() {
             SizeHint::with_exact(response.unsent_bytes() as u64)
         } else {

@@ -268,6 +268,21 @@ impl Connection {
         }
     }
 
+    /// The peer sends no more, but may read: what it has asked for whole is answered, as far as windows
+    /// are open. Whether there is any of that; the GOAWAY is refused by a peer that is gone altogether.
+    pub(crate) fn end_input(&mut self) -> bool {
+        let streams = self.streams.iter_mut();
+        let cut: Vec<_> = streams
+            .filter_map(|(id, stream)| stream.is_cut_short().then_some(id))
+            .collect();
+        for stream in cut {
+            self.reset_stream(stream, ErrorCode::Cancel);
+            self.notices.push_back(Notice::Reset(stream));
+        }
+        self.take_no_more();
+        self.going != Going::Gone && !self.streams.is_empty()
+    }
+
     /// Ends the connection at once, whatever its streams are doing.
     pub(crate) fn close(&mut self, code: ErrorCode, why: &str) {
         if self.going == Going::Gone {

@@ -4,7 +4,7 @@ use std::{cell::RefCell, collections::VecDeque, io::IoSlice};
 
 use bytes::Bytes;
 
-use crate::limits;
+use crate::{grpc::PREFIX_BYTES, limits};
 
 /// What is to be written: small things copied one behind the other, large ones between them as they
 /// are. A call gathers its messages in one, a stream what it may not send yet, the connection its
@@ -83,18 +83,47 @@ impl Output {
     }
 
     /// Moves that many bytes to the end of another.
-    pub(super) fn move_to(&mut self, other: &mut Self, bytes: usize) {
+    pub(crate) fn move_to(&mut self, other: &mut Self, bytes: usize) {
         self.consume(bytes, |part| match part {
             Part::Copied(bytes) => other.copied.extend_from_slice(bytes),
             Part::Shared(bytes) => other.push(bytes),
         });
     }
 
-    /// Gives all there is away, in parts.
-    pub(crate) fn drain(&mut self, mut take: impl FnMut(Bytes)) {
+    /// How many bytes the Length-Prefixed-Messages have, from the first, that are together no longer than
+    /// `bytes_max`, and how many they are. Nothing has been written.
+    pub(crate) fn whole_messages(&self, bytes_max: usize) -> (usize, u64) {
+        let mut shared = self.shared.iter().peekable();
+        let (mut at, mut bytes, mut messages) = (0, 0, 0);
+        while let Some([_, length @ ..]) = self
+            .copied
+            .get(at..)
+            .and_then(<[u8]>::first_chunk::<PREFIX_BYTES>)
+        {
+            let length = u32::from_be_bytes(*length) as usize;
+            if bytes + PREFIX_BYTES + length > bytes_max {
+                break;
+            }
+            at += PREFIX_BYTES;
+            if shared.next_if(|(place, _)| *place == at).is_none() {
+                at += length;
+            }
+            bytes += PREFIX_BYTES + length;
+            messages += 1;
+        }
+        (bytes, messages)
+    }
+
+    /// Gives all there is away, in parts, each with whether a message ends where it does: one that is
+    /// shared has its prefix before it.
+    pub(crate) fn drain(&mut self, mut take: impl FnMut(Bytes, bool)) {
+        let mut shared = self.shared.len();
         self.consume(self.len(), |part| match part {
-            Part::Copied(bytes) => take(Bytes::copy_from_slice(bytes)),
-            Part::Shared(bytes) => take(bytes),
+            Part::Copied(bytes) => take(Bytes::copy_from_slice(bytes), shared == 0),
+            Part::Shared(bytes) => {
+                shared -= 1;
+                take(bytes, true);
+            }
         });
     }
 
@@ -173,7 +202,8 @@ thread_local! {
 /// Below that a copy costs less than a slice more.
 pub(crate) const SHARED_BYTES_MIN: usize = 4 * 1024;
 
-const TIDY_BYTES_MIN: usize = 16 * 1024;
+/// What a call has waiting goes on in frames, and is not moved between them.
+const TIDY_BYTES_MIN: usize = limits::REPLIES_UNSENT_BYTES;
 
 #[cfg(test)]
 mod tests {

@@ -111,6 +111,12 @@ impl Stream {
         stalled && self.due_bytes > 0
     }
 
+    /// Whether it cannot be answered when the peer sends no more: its request is not whole, and its
+    /// response has no end yet.
+    pub(super) fn is_cut_short(&self) -> bool {
+        self.state.is_receiving() && self.end.is_none()
+    }
+
     pub(super) fn is_sending(&self) -> bool {
         !self.unsent.is_empty() || self.end.is_some()
     }

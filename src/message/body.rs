@@ -47,11 +47,13 @@ impl Body {
     /// Forgets all, and keeps the room for what comes next.
     #[inline]
     pub(super) fn clear(&mut self) {
-        self.received.bytes = Bytes::new();
-        self.received.arena.clear();
-        self.received.root = Node::NONE;
-        self.received.indexes.clear();
-        self.received.height = 0;
+        if !self.received.is_default() {
+            self.received.bytes = Bytes::new();
+            self.received.arena.clear();
+            self.received.root = Node::NONE;
+            self.received.indexes.clear();
+            self.received.height = 0;
+        }
         self.slots.clear();
     }
 

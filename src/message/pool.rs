@@ -127,7 +127,10 @@ impl DerefMut for Pooled {
 impl Clone for Pooled {
     fn clone(&self) -> Self {
         let mut copy = Self::new(&self.context.message_type);
-        copy.body.received = self.body.received.clone();
+        // Most that are cloned were built here.
+        if !self.body.received.is_default() {
+            copy.body.received = self.body.received.clone();
+        }
         // Into the room that the pool's message has kept.
         let (slots, own) = (&mut copy.body.slots, &self.body.slots);
         slots.values.extend_from_slice(&own.values);

@@ -88,6 +88,12 @@ impl Received {
         }
     }
 
+    /// Whether nothing was received.
+    #[inline]
+    pub(super) fn is_default(&self) -> bool {
+        self.bytes.is_empty() && self.arena.is_empty()
+    }
+
     #[inline]
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes

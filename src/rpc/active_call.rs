@@ -10,13 +10,12 @@ use super::{
     budget::Account,
     call_end::Traffic,
     call_span::CallSpan,
-    conversion::too_long,
     handler::{Handler, Outcome, Waiting},
     incoming::{Incoming, Progress, Requests},
     interceptor::Permission,
     lazy_call::{LazyCall, Origin},
     outbox::{Outbox, Post},
-    replies::{Outbound, Room},
+    replies::{Outbound, Room, too_long},
     running::{self, Poll},
 };
 use crate::{
@@ -148,14 +147,8 @@ impl ActiveCall {
         let (call, stream, send_bytes_max) = (&self.call, self.stream, self.send_bytes_max);
         let (room, requests) = (&mut self.room, &mut self.incoming.requests);
         let outbound = || {
-            let (room, outbox) = (Arc::clone(room.get_or_insert_default()), Arc::clone(outbox));
-            Outbound::new(
-                call.get(origin).clone(),
-                room,
-                outbox,
-                stream,
-                send_bytes_max,
-            )
+            let room = room.get_or_insert_with(|| Room::new(Arc::clone(outbox), stream));
+            Outbound::new(call.get(origin).clone(), Arc::clone(room), send_bytes_max)
         };
         let outbox = (stream, outbox);
         let span = &self.span;
@@ -173,6 +166,7 @@ impl ActiveCall {
     ) {
         let call = (self.call.get(origin).clone(), &self.span);
         let outbox = (self.stream, Arc::clone(outbox));
+        let running = (running, self.room.clone());
         self.task = Some(running::spawn(who, running, call, outbox, post));
     }
 
@@ -222,6 +216,10 @@ impl ActiveCall {
     }
 
     /// Sends the replies that wait in the call's room, and before the first one the headers.
+    ///
+    /// # Errors
+    /// RESOURCE_EXHAUSTED if there is no memory for all of them: the call is to end behind those that
+    /// there is memory for.
     pub(super) fn send_waiting(
         &mut self,
         account: &mut Account,
@@ -230,14 +228,20 @@ impl ActiveCall {
         let Some(mut waiting) = self.room.as_deref().map(Room::take) else {
             return Ok(());
         };
+        let (unsent, more) = (http2.unsent_bytes(), waiting.output.len());
+        let charged = account.charge_replies(unsent + more);
+        if charged.is_err() {
+            waiting.truncate(account.charge_some_replies(unsent, more));
+        }
+        if waiting.messages > 0 {
+            self.send_headers_ahead(Metadata::default(), http2);
+        }
         let replies = &mut waiting.output;
-        account.charge_replies(http2.unsent_bytes() + replies.len())?;
-        self.send_headers_ahead(Metadata::default(), http2);
         self.sent.messages += waiting.messages;
         self.sent.add_bytes(replies.len());
         self.sent(http2.messages(self.stream, replies));
         replies.return_buffer();
-        Ok(())
+        charged
     }
 
     /// Ends the call as its handler does.

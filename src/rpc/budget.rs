@@ -95,6 +95,18 @@ impl Account {
         }
     }
 
+    /// The same for as many as there is memory for, up to `more`, beside `unsent`; how many bytes that is.
+    pub(super) fn charge_some_replies(&mut self, unsent: usize, more: usize) -> usize {
+        let held = self.request_bytes + unsent;
+        let max = self.budget.connection_max() + limits::IN_FLIGHT_UNCOUNTED_BYTES;
+        let wanted = (held + more).min(max);
+        let granted = match self.resize(wanted) {
+            true => wanted,
+            false => self.leased + limits::IN_FLIGHT_UNCOUNTED_BYTES,
+        };
+        granted.saturating_sub(held).min(more)
+    }
+
     /// Gives back what has left or ended.
     pub(super) fn settle(&mut self, unsent: usize) {
         // It fails only when more is held than before, and then it is counted already.

@@ -5,14 +5,12 @@
 
 use std::any::Any;
 
-use bytes::Bytes;
 use prost_reflect::DynamicMessage;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::Response;
+use super::{Response, replies::Writing};
 use crate::{
-    grpc::{PREFIX_BYTES, RawMessage, Status, prefix},
-    http2::{Output, SHARED_BYTES_MIN},
+    grpc::{RawMessage, Status},
     message::{DecodeError, FieldError, Message},
     schema::MessageType,
 };
@@ -58,71 +56,14 @@ pub trait IntoMessage<Via>: Sized + Send + 'static {
     /// INTERNAL if the value does not fit the type.
     fn into_raw(self, message_type: &MessageType) -> Result<RawMessage, Status>;
 
-    /// What is to be encoded, for who encodes it in its place.
-    #[doc(hidden)]
-    fn into_unwritten(self, message_type: &MessageType) -> Result<Unwritten, Status> {
-        self.into_raw(message_type).map(Unwritten::Raw)
-    }
-}
-
-/// A reply before it is written.
-#[doc(hidden)]
-#[derive(Debug)]
-pub enum Unwritten {
-    /// To be encoded.
-    Message(Message),
-    /// Encoded already.
-    Raw(RawMessage),
-}
-
-impl Unwritten {
-    /// The encoded message.
-    pub(super) fn encode(self) -> RawMessage {
-        match self {
-            Self::Message(message) => RawMessage::new(message.into_encoded()),
-            Self::Raw(raw) => raw,
-        }
-    }
-
-    /// Adds the Length-Prefixed-Message to `out`: its length, prefix and all.
+    /// Writes it as a reply of a stream; how many bytes it takes there.
     ///
     /// # Errors
-    /// RESOURCE_EXHAUSTED if the message is longer than `bytes_max`; nothing is added.
-    pub(super) fn write(&self, out: &mut Output, bytes_max: usize) -> Result<usize, Status> {
-        let copied = out.copied();
-        let at = copied.len();
-        copied.extend_from_slice(&[0; PREFIX_BYTES]);
-        let (shared, compressed) = match self {
-            Self::Message(message) => (message.encode_or_share(copied, SHARED_BYTES_MIN), false),
-            Self::Raw(raw) if raw.bytes.len() >= SHARED_BYTES_MIN => {
-                (Some(raw.bytes.clone()), raw.compressed)
-            }
-            Self::Raw(raw) => {
-                copied.extend_from_slice(&raw.bytes);
-                (None, raw.compressed)
-            }
-        };
-        let here = copied.len() - at - PREFIX_BYTES;
-        let length = shared.as_ref().map_or(here, Bytes::len);
-        if length > bytes_max {
-            copied.truncate(at);
-            return Err(too_long(length, bytes_max));
-        }
-        if let Some(place) = copied.get_mut(at..).and_then(<[u8]>::first_chunk_mut) {
-            *place = prefix(length, compressed);
-        }
-        if let Some(shared) = shared {
-            out.push(shared);
-        }
-        Ok(PREFIX_BYTES + length)
+    /// Those of [`into_raw`](Self::into_raw), and of a reply that cannot be sent.
+    #[doc(hidden)]
+    fn write(self, message_type: &MessageType, writing: Writing<'_>) -> Result<usize, Status> {
+        writing.raw(self.into_raw(message_type)?)
     }
-}
-
-/// A reply has more bytes than are sent.
-pub(super) fn too_long(bytes: usize, bytes_max: usize) -> Status {
-    Status::resource_exhausted(format!(
-        "the reply has {bytes} bytes; at most {bytes_max} are sent"
-    ))
 }
 
 /// What a unary or client-streaming handler may answer with: what [`IntoMessage`] takes, or a
@@ -214,35 +155,45 @@ impl IntoMessage<ViaRaw> for RawMessage {
 
 impl<T: Serialize + Send + 'static> IntoMessage<ViaSerde> for T {
     fn into_raw(self, message_type: &MessageType) -> Result<RawMessage, Status> {
-        self.into_unwritten(message_type).map(Unwritten::encode)
+        let message = into_message(self, message_type)?;
+        Ok(RawMessage::new(message.into_encoded()))
     }
 
-    fn into_unwritten(self, message_type: &MessageType) -> Result<Unwritten, Status> {
-        // `Message` and `DynamicMessage` implement `Serialize` too, so an impl of their own would
-        // make every such handler ambiguous; they are told apart here.
-        let mut slot = Some(self);
-        let any: &mut dyn Any = &mut slot;
-        if let Some(message) = any.downcast_mut::<Option<Message>>().and_then(Option::take) {
-            return checked(message, message_type);
-        }
-        if let Some(message) = any
-            .downcast_mut::<Option<DynamicMessage>>()
-            .and_then(Option::take)
-        {
-            return checked(Message::from(message), message_type);
-        }
-        let message = match &slot {
-            Some(value) => Message::from_serialize(message_type, value),
-            None => return Err(Status::internal("the reply was taken twice")),
-        };
-        let message = message.map_err(|error| {
-            Status::internal(format!(
-                "the reply is no {}: {error}",
-                message_type.full_name()
-            ))
-        })?;
-        checked(message, message_type)
+    #[inline]
+    fn write(self, message_type: &MessageType, writing: Writing<'_>) -> Result<usize, Status> {
+        writing.message(into_message(self, message_type)?)
     }
+}
+
+#[inline]
+fn into_message<T: Serialize + 'static>(
+    value: T,
+    message_type: &MessageType,
+) -> Result<Message, Status> {
+    // `Message` and `DynamicMessage` implement `Serialize` too, so an impl of their own would
+    // make every such handler ambiguous; they are told apart here.
+    let mut slot = Some(value);
+    let any: &mut dyn Any = &mut slot;
+    if let Some(message) = any.downcast_mut::<Option<Message>>().and_then(Option::take) {
+        return checked(message, message_type);
+    }
+    if let Some(message) = any
+        .downcast_mut::<Option<DynamicMessage>>()
+        .and_then(Option::take)
+    {
+        return checked(Message::from(message), message_type);
+    }
+    let message = match &slot {
+        Some(value) => Message::from_serialize(message_type, value),
+        None => return Err(Status::internal("the reply was taken twice")),
+    };
+    let message = message.map_err(|error| {
+        Status::internal(format!(
+            "the reply is no {}: {error}",
+            message_type.full_name()
+        ))
+    })?;
+    checked(message, message_type)
 }
 
 impl<T: IntoMessage<Via>, Via> IntoReply<ViaBare<Via>> for T {
@@ -257,15 +208,21 @@ impl<T: IntoMessage<Via>, Via> IntoReply<ViaResponse<Via>> for Response<T> {
     }
 }
 
-fn checked(message: Message, expected: &MessageType) -> Result<Unwritten, Status> {
-    if message.message_type() != expected {
-        return Err(Status::internal(format!(
-            "the handler answered with a {}; the method's reply is a {}",
-            message.message_type().full_name(),
-            expected.full_name()
-        )));
+#[inline]
+fn checked(message: Message, expected: &MessageType) -> Result<Message, Status> {
+    match message.message_type() == expected {
+        true => Ok(message),
+        false => Err(of_another_type(&message, expected)),
     }
-    Ok(Unwritten::Message(message))
+}
+
+#[cold]
+fn of_another_type(message: &Message, expected: &MessageType) -> Status {
+    Status::internal(format!(
+        "the handler answered with a {}; the method's reply is a {}",
+        message.message_type().full_name(),
+        expected.full_name()
+    ))
 }
 
 const RAISE_DECODE_BYTES: &str = "the limit is decode_bytes_max of the server's builder; a handler that takes a Message needs none";

@@ -76,7 +76,7 @@ impl Dispatcher {
             }
             Event::Reset { stream } => {
                 if let Some(call) = self.remove(stream) {
-                    call.vanish("the client gave the call up", &self.origin);
+                    call.vanish("the client reset the call", &self.origin);
                 }
                 self.pages.reset(stream);
             }
@@ -291,16 +291,27 @@ impl Dispatcher {
                 call.send_headers_ahead(metadata, http2);
                 Ok(())
             }
-            Post::Replies => call.send_waiting(&mut self.account, http2),
+            Post::Replies => match call.send_waiting(&mut self.account, http2) {
+                Ok(()) => Ok(()),
+                // Those that were sent before arrive.
+                Err(status) => return self.finish(stream, Outcome::Status(status), http2),
+            },
             Post::Trailers(metadata) => {
                 call.trailing.extend(metadata);
                 Ok(())
             }
-            Post::Taken => {
-                let taken = call.incoming.advance(&[], false, http2);
-                let unsent = http2.unsent_bytes();
-                taken.and_then(|_| call.incoming.charge(&mut self.account, unsent))
-            }
+            Post::Taken => match call.incoming.advance(&[], false, http2) {
+                Ok(_) => {
+                    let unsent = http2.unsent_bytes();
+                    call.incoming.charge(&mut self.account, unsent)
+                }
+                Err(status) => {
+                    // What the handler has made of the requests before.
+                    let sent = call.send_waiting(&mut self.account, http2);
+                    let status = sent.err().unwrap_or(status);
+                    return self.finish(stream, Outcome::Status(status), http2);
+                }
+            },
             Post::Finished(outcome) => return self.finish(stream, outcome, http2),
         };
         if let Err(status) = done {
@@ -343,6 +354,13 @@ impl Dispatcher {
         }
     }
 
+    /// Ends all calls, whose clients cannot be told.
+    pub(crate) fn give_up(&mut self, why: &'static str) {
+        for (_, call) in self.calls.drain() {
+            call.vanish(why, &self.origin);
+        }
+    }
+
     /// How many calls are open.
     pub(crate) fn open_calls(&self) -> usize {
         self.calls.len()
@@ -357,9 +375,7 @@ impl Dispatcher {
 impl Drop for Dispatcher {
     /// The connection is gone, and with it all that its calls were doing.
     fn drop(&mut self) {
-        for (_, call) in self.calls.drain() {
-            call.vanish("the connection is gone", &self.origin);
-        }
+        self.give_up("the connection is gone");
     }
 }
 

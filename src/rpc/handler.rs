@@ -4,9 +4,8 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc};
 
 use super::{
     Call, FromMessage, IntoMessage, Replies, Response, Streaming,
-    conversion::Unwritten,
     lazy_call::Calling,
-    replies::{Encode, Outbound},
+    replies::{Encode, Outbound, Writing},
     streaming::{Decode, Inbound},
 };
 use crate::{
@@ -69,7 +68,7 @@ pub(super) fn decode<T: FromMessage<Via>, Via>(input: MessageType) -> Decode<T> 
 }
 
 pub(super) fn encode<T: IntoMessage<Via>, Via>(output: MessageType) -> Encode<T> {
-    Arc::new(move |reply: T| reply.into_unwritten(&output))
+    Arc::new(move |reply: T, writing: Writing<'_>| reply.write(&output, writing))
 }
 
 impl Handler {
@@ -101,7 +100,7 @@ impl Handler {
         let handler = Arc::new(handler);
         let mut raw = Self::new(move || {
             let decode: Decode<RawMessage> = Arc::new(|raw, _| Ok(raw));
-            let encode: Encode<RawMessage> = Arc::new(|raw| Ok(Unwritten::Raw(raw)));
+            let encode: Encode<RawMessage> = Arc::new(|raw, writing: Writing<'_>| writing.raw(raw));
             let handler = Arc::clone(&handler);
             Form::RequestStreaming(Box::new(move |call, inbound, outbound| {
                 let requests = Streaming::new(inbound, Arc::clone(&decode));

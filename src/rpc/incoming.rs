@@ -32,7 +32,12 @@ pub(super) enum Requests {
     /// Exactly one is due; the handler starts when the client has ended its side.
     One(OneRequest),
     /// The handler takes them as they come.
-    Many { inbox: Arc<Inbox>, ended: bool },
+    Many {
+        inbox: Arc<Inbox>,
+        ended: bool,
+        /// What is wrong with the message behind those that wait.
+        fault: Option<Status>,
+    },
 }
 
 /// The request of a call that has one.
@@ -71,6 +76,7 @@ impl Requests {
             true => Self::Many {
                 inbox: Arc::default(),
                 ended: false,
+                fault: None,
             },
         }
     }
@@ -118,26 +124,48 @@ impl Incoming {
     ) -> Result<Progress, Status> {
         let inbox = match &mut self.requests {
             Requests::One(_) => return self.advance_one(bytes, end, http2),
-            Requests::Many { inbox, ended } => {
+            Requests::Many {
+                inbox,
+                ended,
+                fault,
+            } => {
                 *ended |= end;
+                if fault.is_some() {
+                    return Self::fail_drained(inbox, fault);
+                }
                 Arc::clone(inbox)
             }
         };
-        while inbox.has_room() {
-            match self.next_message(&mut bytes)? {
-                Some(message) => inbox.put(message),
-                None => {
-                    self.end_requests(&inbox)?;
-                    break;
-                }
-            }
-        }
+        let advanced = self.advance_many(&inbox, &mut bytes);
         self.messages.keep(bytes);
+        if let (Err(status), Requests::Many { fault, .. }) = (advanced, &mut self.requests) {
+            *fault = Some(status);
+            return Self::fail_drained(&inbox, fault);
+        }
         // While a whole message waits for the handler, what came after it stays charged to the client.
         if self.messages.is_empty() || inbox.has_room() {
             self.release(http2);
         }
         Ok(Progress::More)
+    }
+
+    fn advance_many(&mut self, inbox: &Inbox, bytes: &mut &[u8]) -> Result<(), Status> {
+        let mut room = inbox.has_room();
+        while room {
+            let Some(message) = self.next_message(bytes)? else {
+                return self.end_requests(inbox);
+            };
+            room = inbox.put(message);
+        }
+        Ok(())
+    }
+
+    /// The handler gets the messages before the one that is wrong.
+    fn fail_drained(inbox: &Inbox, fault: &mut Option<Status>) -> Result<Progress, Status> {
+        match inbox.is_drained() {
+            true => fault.take().map_or(Ok(Progress::More), Err),
+            false => Ok(Progress::More),
+        }
     }
 
     fn advance_one(

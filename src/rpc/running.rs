@@ -20,7 +20,7 @@ use super::{
     incoming::Requests,
     lazy_call::Calling,
     outbox::{Outbox, Post},
-    replies::Outbound,
+    replies::{Outbound, Room},
     streaming::Inbound,
 };
 use crate::{grpc::Status, http2::StreamId, limits};
@@ -39,29 +39,43 @@ pub(super) fn start(
     (stream, outbox): (StreamId, &Arc<Outbox>),
     outbound: impl FnOnce() -> Outbound,
 ) -> Result<Poll<Outcome>, Status> {
-    let poll_once = |running| poll_once(HANDLER, running);
-    match (&handler.form, requests) {
+    let mut room = None;
+    let outbound = || {
+        let outbound = outbound();
+        room = Some(Arc::clone(outbound.room()));
+        outbound
+    };
+    let running = match (&handler.form, requests) {
         (Form::UnarySync(run), Requests::One(request)) => {
             let request = request.take();
-            catch(HANDLER, || run(call, request)).map(Poll::Ready)
+            return catch(HANDLER, || run(call, request)).map(Poll::Ready);
         }
         (Form::Unary(run), Requests::One(request)) => {
             let request = request.take();
-            catch(HANDLER, || run(call, request)).and_then(poll_once)
+            catch(HANDLER, || run(call, request))?
         }
         (Form::ServerStreaming(run), Requests::One(request)) => {
             let request = request.take();
             let outbound = outbound();
-            catch(HANDLER, || run(call, request, outbound)).and_then(poll_once)
+            catch(HANDLER, || run(call, request, outbound))?
         }
         (Form::RequestStreaming(run), Requests::Many { inbox, .. }) => {
             let (inbox, outbox) = (Arc::clone(inbox), Arc::clone(outbox));
             let inbound = Inbound::new(inbox, outbox, stream, call.decode_bytes_max());
             let outbound = outbound();
-            catch(HANDLER, || run(call, inbound, outbound)).and_then(poll_once)
+            catch(HANDLER, || run(call, inbound, outbound))?
         }
         // A call's requests are chosen by its handler's form.
-        _ => Err(Status::internal("the route has changed")),
+        _ => return Err(Status::internal("the route has changed")),
+    };
+    lending(room.as_deref(), || poll_once(HANDLER, running))
+}
+
+/// Polls a handler that has a room for its replies, or one that has none.
+fn lending<T>(room: Option<&Room>, poll: impl FnOnce() -> T) -> T {
+    match room {
+        Some(room) => room.lend(poll),
+        None => poll(),
     }
 }
 
@@ -91,7 +105,7 @@ pub(super) fn poll_once<T>(who: &'static str, mut running: Waiting<T>) -> Result
 /// Lets what waits go on as a task, which answers through the outbox.
 pub(super) fn spawn<T: 'static>(
     who: &'static str,
-    mut running: Waiting<T>,
+    (mut running, room): (Waiting<T>, Option<Arc<Room>>),
     (call, span): (Call, &CallSpan),
     (stream, outbox): (StreamId, Arc<Outbox>),
     post: fn(Result<T, Status>) -> Post,
@@ -99,7 +113,7 @@ pub(super) fn spawn<T: 'static>(
     let task = async move {
         let caught = poll_fn(|cx| {
             let started = Instant::now();
-            let polled = catch(who, || running.as_mut().poll(cx));
+            let polled = lending(room.as_deref(), || catch(who, || running.as_mut().poll(cx)));
             let blocked = started.elapsed();
             if blocked > limits::BLOCKED_WARNING {
                 blocking::warn(&BTreeSet::from([call.path()]), blocked);

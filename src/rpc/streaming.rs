@@ -1,9 +1,10 @@
 //! The requests of a client-streaming or bidirectional call.
 
 use std::{
+    collections::VecDeque,
     fmt,
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker, ready},
 };
 
@@ -18,7 +19,8 @@ use crate::{
 
 /// The messages that the client sends, one after another.
 ///
-/// At most one whole message waits here; the client is held back by flow control until it is taken.
+/// One whole message waits here, or some that are short (16 KiB together); the client is held back by
+/// flow control until they are taken.
 pub struct Streaming<T> {
     inbound: Inbound,
     decode: Decode<T>,
@@ -85,6 +87,8 @@ pub(crate) struct Inbound {
     stream: StreamId,
     /// What one message may take in memory.
     decode_bytes_max: usize,
+    /// Those that were taken together.
+    taken: VecDeque<RawMessage>,
 }
 
 impl Inbound {
@@ -99,27 +103,35 @@ impl Inbound {
             outbox,
             stream,
             decode_bytes_max,
+            taken: VecDeque::new(),
         }
     }
 
-    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<RawMessage, Status>>> {
-        let mut state = self
-            .inbox
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if let Some(message) = state.waiting.take() {
+    #[inline]
+    fn poll_next(&mut self, cx: &Context<'_>) -> Poll<Option<Result<RawMessage, Status>>> {
+        match self.taken.pop_front() {
+            Some(message) => Poll::Ready(Some(Ok(message))),
+            None => self.poll_take(cx),
+        }
+    }
+
+    /// Takes all that wait, and tells the connection if it holds more back, or has counted what has gone.
+    fn poll_take(&mut self, cx: &Context<'_>) -> Poll<Option<Result<RawMessage, Status>>> {
+        let mut state = self.inbox.lock();
+        if let Some(message) = state.take_all(&mut self.taken) {
             // What a long one holds is counted, so its going is told even if nothing comes after it.
-            let more = std::mem::take(&mut state.more);
-            let tell = more || message.bytes.len() > limits::IN_FLIGHT_UNCOUNTED_BYTES;
+            let long = message.bytes.len() > limits::IN_FLIGHT_UNCOUNTED_BYTES;
+            let tell = std::mem::take(&mut state.more) || long;
             drop(state);
             if tell {
                 self.outbox.post(self.stream, Post::Taken);
             }
             return Poll::Ready(Some(Ok(message)));
         }
+        let counted = std::mem::take(&mut state.taken_bytes) > 0;
+        let tell = std::mem::take(&mut state.more) || counted;
         // An error is told once: a handler that goes on in spite of it sees the end.
-        match state.end.replace(Ok(())) {
+        let next = match state.end.replace(Ok(())) {
             None => {
                 state.end = None;
                 state.handler = Some(cx.waker().clone());
@@ -127,11 +139,16 @@ impl Inbound {
             }
             Some(Ok(())) => Poll::Ready(None),
             Some(Err(status)) => Poll::Ready(Some(Err(status))),
+        };
+        drop(state);
+        if tell {
+            self.outbox.post(self.stream, Post::Taken);
         }
+        next
     }
 }
 
-/// Where a request waits for its handler to take it: room for one.
+/// Where requests wait for their handler to take them: room for one, or for some that are short.
 #[derive(Debug, Default)]
 pub(crate) struct Inbox {
     state: Mutex<InboxState>,
@@ -139,7 +156,11 @@ pub(crate) struct Inbox {
 
 #[derive(Debug, Default)]
 struct InboxState {
-    waiting: Option<RawMessage>,
+    waiting: VecDeque<RawMessage>,
+    waiting_bytes: usize,
+    /// How many the handler had left of those that it took last, and how long these are together.
+    taken: usize,
+    taken_bytes: usize,
     /// Whether the connection holds something back until `waiting` is taken.
     more: bool,
     end: Option<Result<(), Status>>,
@@ -149,38 +170,68 @@ struct InboxState {
 impl Inbox {
     /// Whether a message can be put; if not, the connection is told when it can.
     pub(crate) fn has_room(&self) -> bool {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.more = state.waiting.is_some();
-        state.waiting.is_none()
+        self.lock().has_room()
     }
 
-    /// How many bytes wait.
+    /// Whether the handler has looked for more than it has; if not, the connection is told when it does.
+    pub(crate) fn is_drained(&self) -> bool {
+        let mut state = self.lock();
+        let drained = state.waiting.is_empty() && state.taken == 0;
+        state.more |= !drained;
+        drained
+    }
+
+    /// How many bytes wait, or are where they were taken to and are no message yet.
     pub(crate) fn waiting_bytes(&self) -> usize {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state
-            .waiting
-            .as_ref()
-            .map_or(0, |message| message.bytes.len())
+        let state = self.lock();
+        state.waiting_bytes + state.taken_bytes
     }
 
-    /// Puts the next message; there must be room.
-    pub(crate) fn put(&self, message: RawMessage) {
-        self.change(|state| state.waiting = Some(message));
+    /// Puts the next message; there must be room. Whether there is room for another.
+    pub(crate) fn put(&self, message: RawMessage) -> bool {
+        self.change(|state| {
+            state.waiting_bytes += message.bytes.len();
+            state.waiting.push_back(message);
+            state.has_room()
+        })
     }
 
-    /// After the message that waits, if any, nothing comes but this.
+    /// After the messages that wait nothing comes but this.
     pub(crate) fn end(&self, end: Result<(), Status>) {
         self.change(|state| state.end = Some(end));
     }
 
-    fn change(&self, change: impl FnOnce(&mut InboxState)) {
-        let handler = {
-            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-            change(&mut state);
-            state.handler.take()
+    fn change<T>(&self, change: impl FnOnce(&mut InboxState) -> T) -> T {
+        let (changed, handler) = {
+            let mut state = self.lock();
+            (change(&mut state), state.handler.take())
         };
         if let Some(handler) = handler {
             handler.wake();
         }
+        changed
+    }
+
+    fn lock(&self) -> MutexGuard<'_, InboxState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl InboxState {
+    fn has_room(&mut self) -> bool {
+        let full = self.waiting_bytes >= limits::REQUESTS_WAITING_BYTES
+            || self.waiting.len() >= limits::REQUESTS_WAITING_MAX;
+        self.more |= full;
+        !full
+    }
+
+    /// Moves those that wait to `taken`, which is empty, but for the first.
+    fn take_all(&mut self, taken: &mut VecDeque<RawMessage>) -> Option<RawMessage> {
+        self.taken = 0;
+        let message = self.waiting.pop_front()?;
+        std::mem::swap(&mut self.waiting, taken);
+        self.taken = taken.len();
+        self.taken_bytes = std::mem::take(&mut self.waiting_bytes) - message.bytes.len();
+        Some(message)
     }
 }

@@ -48,6 +48,7 @@ where
         rest: Vec::new(),
         held_back: false,
         heard: false,
+        half_closed: false,
         unflushed: false,
         timer_at: None,
         read_at: None,
@@ -73,6 +74,8 @@ struct Connection<Io> {
     held_back: bool,
     /// Whether anything was read since the lifetime was told.
     heard: bool,
+    /// Whether the client sends no more. It may still read.
+    half_closed: bool,
     /// Whether the socket may hold back what was written to it.
     unflushed: bool,
     /// When the timer fires.
@@ -204,6 +207,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
             self.write(cx)?;
             match read {
                 Read::Some => {}
+                Read::End if self.half_close() => {}
                 Read::End => return Ok(Poll::Ready(())),
                 _ if self.http2.is_over() => {}
                 // The socket has taken enough of the output, so it will not say that it takes more.
@@ -216,6 +220,15 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
         Ok(Poll::Pending)
     }
 
+    /// The client sends no more. Whether it is still owed something that it may read.
+    fn half_close(&mut self) -> bool {
+        self.half_closed = self.http2.end_input();
+        let now = Instant::now();
+        self.take_events(&mut &[][..], now);
+        self.lifetime.half_close(now);
+        self.half_closed
+    }
+
     /// Gives back what a connection without calls does not need.
     fn shrink(&mut self) {
         self.http2.shrink();
@@ -225,6 +238,9 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     /// Reads what is there, or goes on with what was held back, takes all that is wanted of it, and
     /// runs the handlers.
     fn read(&mut self, cx: &mut Context<'_>) -> io::Result<Read> {
+        if self.half_closed {
+            return Ok(Read::Nothing);
+        }
         if !self.http2.wants_input() {
             return Ok(Read::HeldBack);
         }

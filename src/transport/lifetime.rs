@@ -25,6 +25,8 @@ pub(super) struct Lifetime {
     heard_at: Instant,
     /// Since when the client owes the answer to a PING.
     asked_at: Option<Instant>,
+    /// When a client that sends no more is to be sent a PING: one that is gone refuses it.
+    probe_at: Option<Instant>,
     /// Since when a header block has not been whole.
     header_block_since: Option<Instant>,
     /// Since when there has been no call.
@@ -87,6 +89,7 @@ impl Lifetime {
             limits,
             heard_at: now,
             asked_at: None,
+            probe_at: None,
             header_block_since: None,
             idle_since: Some(now),
             old_at,
@@ -135,6 +138,12 @@ impl Lifetime {
         }
     }
 
+    /// The client sends no more: it can answer no PING, and need not.
+    pub(super) fn half_close(&mut self, now: Instant) {
+        self.probe_at = Some(now + limits::HALF_CLOSED_FIRST_PROBE);
+        self.next = None;
+    }
+
     /// No new calls are taken from now on. Those that are left may go on for `grace`, or as long as
     /// they like.
     pub(super) fn drain(&mut self, grace: Option<Duration>, now: Instant) {
@@ -163,7 +172,10 @@ impl Lifetime {
             .filter(|(at, _)| *at <= now)
             .min_by_key(|(at, _)| *at)?;
         match due {
-            Due::Ping => self.asked_at = Some(now),
+            Due::Ping => match &mut self.probe_at {
+                Some(probe) => *probe = now + limits::HALF_CLOSED_PROBE,
+                None => self.asked_at = Some(now),
+            },
             Due::Sweep => self.sweep_at = now + self.limits.stall_timeout,
             Due::Drain(MAX_AGE) => self.drain(Some(self.limits.age_grace), now),
             Due::Drain(_) => self.drain(None, now),
@@ -180,9 +192,10 @@ impl Lifetime {
 
     fn timers(&self) -> impl Iterator<Item = (Instant, Due)> {
         let limits = &self.limits;
-        let keepalive = match self.asked_at {
-            Some(asked) => Some((asked + limits.keepalive_timeout, Due::Close(SILENT))),
-            None => limits
+        let keepalive = match (self.probe_at, self.asked_at) {
+            (Some(probe), _) => Some((probe, Due::Ping)),
+            (None, Some(asked)) => Some((asked + limits.keepalive_timeout, Due::Close(SILENT))),
+            (None, None) => limits
                 .keepalive_interval
                 .map(|interval| (self.heard_at + interval, Due::Ping)),
         };

@@ -156,6 +156,11 @@ impl Peer {
         self.socket.write_all(bytes).await
     }
 
+    /// Closes the client's side of the connection.
+    pub async fn half_close(&mut self) {
+        self.socket.shutdown().await.unwrap();
+    }
+
     /// Sends one frame, whatever it says.
     pub async fn send_frame(&mut self, kind: u8, flags: u8, stream: u32, payload: &[u8]) {
         self.send_bytes(&frame(kind, flags, stream, payload)).await;

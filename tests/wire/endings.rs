@@ -3,13 +3,14 @@
 use std::{
     net::SocketAddr,
     sync::{Arc, atomic::Ordering},
+    time::Duration,
 };
 
-use reflectd::{Call, RawMessage, Replies};
+use reflectd::{Call, RawMessage, Replies, Streaming};
 use tokio::sync::mpsc;
 
 use super::{
-    GREET, OnDrop, REPEAT, Seen, call,
+    ECHO, GREET, OnDrop, REPEAT, Seen, call,
     peer::{Frame, Peer, message},
     serve, start, trailers_only, wait_for,
 };
@@ -171,4 +172,38 @@ async fn after_the_loss_of_a_connection_all_its_calls_are_cancelled() {
         over.recv().await.expect("each is told");
     }
     wait_for(&seen.dropped, 10).await;
+}
+
+#[tokio::test]
+async fn a_client_that_closes_its_side_gets_what_it_has_asked_for() {
+    let dropped = Arc::default();
+    let cut = Arc::clone(&dropped);
+    let send = |request: RawMessage, mut replies: Replies<RawMessage>| async move {
+        for _ in 0..3 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+            replies.send(request.clone()).await?;
+        }
+        Ok(())
+    };
+    let wait = move |_: Streaming<RawMessage>, _: Replies<RawMessage>| {
+        let dropped = OnDrop(Arc::clone(&cut));
+        async move {
+            let _dropped = dropped;
+            std::future::pending().await
+        }
+    };
+    let address = serve(|builder| builder.server_streaming(REPEAT, send).bidi(ECHO, wait)).await;
+    let mut peer = Peer::connect(address).await;
+    peer.send_request(1, ECHO, &[], false).await;
+    peer.send_request(3, REPEAT, &[], false).await;
+    peer.send_data(3, &message(b"more"), true).await;
+    peer.half_close().await;
+    // Requests that cannot go on are given up.
+    wait_for(&dropped, 1).await;
+    let answer = peer.answer(3).await;
+    assert_eq!(answer.status(), Some("0"), "{answer:?}");
+    assert_eq!(answer.body, message(b"more").repeat(3));
+    while let Some(frame) = peer.recv().await {
+        assert!(!matches!(frame, Frame::Data { .. }), "{frame:?}");
+    }
 }

@@ -123,6 +123,45 @@ async fn replies_of_any_length_come_in_order_and_short_ones_share_frames() {
     assert_eq!(bytes, message(&[5; 100]).repeat(100));
 }
 
+/// Replies that one thread has sent and another one goes on with, and one that blocks its thread until
+/// there is room.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn replies_keep_their_order_whichever_thread_sends_them() {
+    const TURN: u32 = 200;
+    type Sending = Replies<RawMessage>;
+    async fn send(mut replies: Sending, from: u32) -> Result<Sending, Status> {
+        for number in from..from + TURN {
+            let reply = [&number.to_be_bytes()[..], &[0; 500]].concat();
+            replies.send(RawMessage::new(reply)).await?;
+        }
+        Ok(replies)
+    }
+    let address = serve(|builder| {
+        builder.server_streaming(REPEAT, async |_: RawMessage, mut replies: Sending| {
+            for turn in (0..30).step_by(3) {
+                replies = send(replies, turn * TURN).await?;
+                let elsewhere = tokio::spawn(send(replies, (turn + 1) * TURN));
+                replies = elsewhere.await.expect("it does not panic")?;
+                let blocking = send(replies, (turn + 2) * TURN);
+                let runtime = tokio::runtime::Handle::current();
+                replies = tokio::task::block_in_place(|| runtime.block_on(blocking))?;
+            }
+            Ok(())
+        })
+    })
+    .await;
+    let mut peer = Peer::connect(address).await;
+    peer.send_request(1, REPEAT, &[], false).await;
+    peer.send_data(1, &message(b""), true).await;
+    for stream in [0, 1] {
+        peer.send_window(stream, 1 << 24).await;
+    }
+    let answer = peer.answer(1).await;
+    assert_eq!(answer.status(), Some("0"), "{:?}", answer.trailers);
+    let numbers = answer.body.chunks(509).map(|reply| reply[5..9].to_vec());
+    assert!(numbers.eq((0..30 * TURN).map(|number| number.to_be_bytes().to_vec())));
+}
+
 #[tokio::test]
 async fn a_client_that_sends_faster_than_it_is_read_is_held_back() {
     let (address, _) = start().await;

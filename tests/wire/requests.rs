@@ -204,3 +204,13 @@ async fn what_is_not_read_of_refused_requests_does_not_close_the_connection() {
     peer.send_data(503, &message(b"x"), true).await;
     assert_eq!(peer.answer(503).await.status(), Some("0"));
 }
+
+#[tokio::test]
+async fn requests_before_one_that_is_refused_reach_their_handler() {
+    let (address, _) = start().await;
+    // More than are handed over at once, all in one read.
+    let body = [message(b"a").repeat(200), message(&[1; 2000])].concat();
+    let answer = call(address, ECHO, &[], &body).await;
+    assert_eq!(answer.status(), Some("8"), "{:?}", answer.trailers);
+    assert_eq!(answer.body, message(b"a").repeat(200));
+}

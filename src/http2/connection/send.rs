@@ -55,7 +55,7 @@ impl Commands for Connection {
 
     fn messages(&mut self, id: StreamId, messages: &mut Output) -> usize {
         let Some(stream) = self.streams.get_mut(id) else {
-            messages.drain(|_| {});
+            messages.drain(|_, _| {});
             return 0;
         };
         let before = messages.len();

@@ -1,6 +1,9 @@
 //! This library's server, with closures on dynamic messages.
 
-use std::{future::pending, sync::Arc};
+use std::{
+    future::{Future, pending},
+    sync::Arc,
+};
 
 use peers::service::{ADD_USER, Arguments, CHUNK, CHUNKS, ECHO, GET_USER, HOLD, Users};
 use reflectd::{Message, Replies, Schema, Server, Status, TlsConfig};
@@ -49,13 +52,25 @@ pub fn server(arguments: &Arguments) -> Server {
                 send(count.u32("chunks")?, reply, replies).await
             }
         })
-        .unary(HOLD, async |_: Message| {
-            pending::<Result<Message, Status>>().await
-        });
+        .unary(HOLD, |_: Message| hold());
     if let Some((certificate, key)) = &arguments.tls {
         builder = builder.tls(TlsConfig::new(certificate, key));
     }
     builder.build().expect("a server")
+}
+
+/// Never answers, and holds nothing but this.
+fn hold() -> impl Future<Output = Result<Message, Status>> + Send {
+    let state = [1_u8; HELD_BYTES];
+    async move {
+        pending::<()>().await;
+        Err(Status::internal(format!("{} bytes", state.len())))
+    }
+}
+
+/// How many bytes of a stream's memory are its handler's future.
+pub fn held_future_bytes() -> usize {
+    size_of_val(&hold())
 }
 
 fn add(users: &Users<Message>, mut user: Message) -> Result<String, Status> {
@@ -75,3 +90,5 @@ async fn send(count: u32, reply: Message, mut replies: Replies<Message>) -> Resu
     }
     Ok(())
 }
+
+const HELD_BYTES: usize = 100;
