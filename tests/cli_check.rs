@@ -118,8 +118,8 @@ fn a_missing_import_is_told_with_the_folders_as_one_would_write_them() {
     fs::create_dir(folder.path().join("in")).unwrap();
     fs::write(folder.path().join("in/a.proto"), text).unwrap();
     let ran = run(folder.path(), &["check", "in/a.proto"]);
-    let expected = "in/a.proto:2:8: import \"none.proto\" is not found below in, ., the folders \
-                    above (give the folder that it is relative to as import path (-I))";
+    let expected = "in/a.proto:2:8: import \"none.proto\" is not found below in, . or the \
+                    folders above (give the folder that it is relative to as import path (-I))";
     assert_eq!(ran.failed(100), expected);
 }
 

@@ -51,87 +51,90 @@ fn a_negative_number_is_a_wrong_value_and_no_flag() {
     );
 }
 
+/// What is typed, and what is told of it.
+const WRONG: &[(&str, &str)] = &[
+    (
+        "serv user.proto",
+        "error: \"serv\" is neither a command nor a file or folder here; did you mean serve?",
+    ),
+    (
+        "protos",
+        "error: \"protos\" is neither a command nor a file or folder here; see `reflectd --help`",
+    ),
+    (
+        "bench localhost:1 a.B/c -n many",
+        "error: \"many\" is no value for --total: it wants a whole number, 1 or more; see \
+             `reflectd bench --help`",
+    ),
+    (
+        "bench localhost:1 a.B/c -c 0",
+        "error: \"0\" is no value for --concurrency: it wants a whole number from 1 to 100000; \
+             see `reflectd bench --help`",
+    ),
+    (
+        "user.proto --lisen 0",
+        "error: `reflectd serve` has no flag --lisen; did you mean --listen?",
+    ),
+    (
+        "check user.proto --store memory",
+        "error: `reflectd check` has no flag --store; see `reflectd check --help`",
+    ),
+    (
+        "user.proto --store disk",
+        "error: \"disk\" is no value for --store: it wants redb or memory; see `reflectd serve \
+             --help`",
+    ),
+    (
+        "user.proto --listen here",
+        "error: \"here\" is no value for --listen: it wants ADDRESS:PORT, for example \
+             127.0.0.1:10010; port 0 takes a free one; see `reflectd serve --help`",
+    ),
+    (
+        "user.proto --listen",
+        "error: --listen <ADDRESS:PORT> wants a value; see `reflectd serve --help`",
+    ),
+    (
+        "user.proto --drain-timeout soon",
+        "error: \"soon\" is no value for --drain-timeout: times are seconds or, for example, \
+             500ms, 30s, 2m; see `reflectd serve --help`",
+    ),
+    (
+        "user.proto --message-receive-bytes 4MB",
+        "error: \"4MB\" is no value for --message-receive-bytes: sizes are bytes or, for \
+             example, 512KiB, 16MiB, 1GiB; see `reflectd serve --help`",
+    ),
+    (
+        "describe",
+        "error: no input: name the address of a server (HOST:PORT), or .proto files, folders of \
+             them or descriptor sets, for example `reflectd list localhost:10010`",
+    ),
+    (
+        "describe user.User",
+        "error: \"user.User\" is neither a file or folder here nor the address of a server, \
+             which is HOST:PORT, http://…, https://… or unix:PATH",
+    ),
+    (
+        "bench localhost:1 a.B/C -rate 5",
+        "error: `reflectd bench` has no flag -rate; did you mean --rps?",
+    ),
+    (
+        "--keep-going check user.proto",
+        "error: `check` is a command, and the command comes first: `reflectd check …`; a file \
+             of that name is ./check",
+    ),
+    (
+        "serve",
+        "error: no input: name .proto files, folders of them or descriptor sets, for example \
+             `reflectd serve user.proto`",
+    ),
+];
+
 #[test]
 fn wrong_arguments_are_told_in_one_line() {
     let folder = folder();
-    for (typed, told) in [
-        (
-            "serv user.proto",
-            "error: \"serv\" is neither a command nor a file or folder here; did you mean serve?",
-        ),
-        (
-            "protos",
-            "error: \"protos\" is neither a command nor a file or folder here; see `reflectd --help`",
-        ),
-        (
-            "bench localhost:1 a.B/c -n many",
-            "error: \"many\" is no value for --total: it wants a whole number, 1 or more; see \
-             `reflectd bench --help`",
-        ),
-        (
-            "bench localhost:1 a.B/c -c 0",
-            "error: \"0\" is no value for --concurrency: it wants a whole number from 1 to 100000; \
-             see `reflectd bench --help`",
-        ),
-        (
-            "user.proto --lisen 0",
-            "error: `reflectd serve` has no flag --lisen; did you mean --listen?",
-        ),
-        (
-            "check user.proto --store memory",
-            "error: `reflectd check` has no flag --store; see `reflectd check --help`",
-        ),
-        (
-            "user.proto --store disk",
-            "error: \"disk\" is no value for --store: it wants redb or memory; see `reflectd serve \
-             --help`",
-        ),
-        (
-            "user.proto --listen here",
-            "error: \"here\" is no value for --listen: it wants ADDRESS:PORT, for example \
-             127.0.0.1:10010; port 0 takes a free one; see `reflectd serve --help`",
-        ),
-        (
-            "user.proto --listen",
-            "error: --listen <ADDRESS:PORT> wants a value; see `reflectd serve --help`",
-        ),
-        (
-            "user.proto --drain-timeout soon",
-            "error: \"soon\" is no value for --drain-timeout: times are seconds or, for example, \
-             500ms, 30s, 2m; see `reflectd serve --help`",
-        ),
-        (
-            "user.proto --message-receive-bytes 4MB",
-            "error: \"4MB\" is no value for --message-receive-bytes: sizes are bytes or, for \
-             example, 512KiB, 16MiB, 1GiB; see `reflectd serve --help`",
-        ),
-        (
-            "describe",
-            "error: no input: name the address of a server (HOST:PORT), or .proto files, folders of \
-             them or descriptor sets, for example `reflectd list localhost:10010`",
-        ),
-        (
-            "describe user.User",
-            "error: \"user.User\" is neither a file or folder here nor the address of a server, \
-             which is HOST:PORT, http://…, https://… or unix:PATH",
-        ),
-        (
-            "bench localhost:1 a.B/C -rate 5",
-            "error: `reflectd bench` has no flag -rate; did you mean --rps?",
-        ),
-        (
-            "--keep-going check user.proto",
-            "error: `check` is a command, and the command comes first: `reflectd check …`; a file \
-             of that name is ./check",
-        ),
-        (
-            "serve",
-            "error: no input: name .proto files, folders of them or descriptor sets, for example \
-             `reflectd serve user.proto`",
-        ),
-    ] {
+    for (typed, told) in WRONG {
         let arguments: Vec<&str> = typed.split(' ').collect();
-        assert_eq!(run(folder.path(), &arguments).failed(2), told, "{typed}");
+        assert_eq!(run(folder.path(), &arguments).failed(2), *told, "{typed}");
     }
 }
 

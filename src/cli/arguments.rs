@@ -190,7 +190,7 @@ Examples:
     --expand-headers --max-time 10
   tail -f events.json | reflectd call localhost:10010 log.Log/Write -d @ --proto log.proto
 
-Fields: name=Ann (text, or whatever the field takes), age:=3 (JSON), address.city=Rome, tags[]=x.
+Fields: name=Ann (text, or whatever the field takes), age:=3 (JSON), address.city=Rome, 'tags[]=x'.
 Without TLS are http://, unix:PATH, and HOST:PORT of this machine; elsewhere HOST:PORT wants TLS
 unless --plaintext says otherwise.";
 

@@ -17,7 +17,7 @@ pub(in crate::cli) struct BenchArguments {
     pub(in crate::cli) address: String,
 
     /// The method, package.Service/Method, unless --call says it; then fields of the request:
-    /// name=Ann age:=3 address.city=Rome tags[]=x
+    /// name=Ann age:=3 address.city=Rome 'tags[]=x'
     #[arg(value_name = "METHOD|FIELD")]
     pub(in crate::cli) words: Vec<String>,
 

@@ -16,7 +16,7 @@ pub(in crate::cli) struct CallArguments {
     #[arg(value_name = "METHOD")]
     pub(in crate::cli) method: String,
 
-    /// Fields of the request, in place of --data: name=Ann age:=3 address.city=Rome tags[]=x
+    /// Fields of the request, in place of --data: name=Ann age:=3 address.city=Rome 'tags[]=x'
     #[arg(value_name = "FIELD", conflicts_with = "data")]
     pub(in crate::cli) fields: Vec<String>,
 
