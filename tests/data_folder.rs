@@ -55,6 +55,35 @@ async fn a_folder_that_is_gone_is_noticed_by_the_next_write_and_taken_when_it_is
 }
 
 #[tokio::test]
+async fn a_folder_that_is_gone_is_noticed_even_if_nobody_writes() {
+    let server = Server::start().await;
+    let kept = server.add("kept").await.unwrap();
+    let health = async || {
+        let reply = server
+            .client
+            .unary("/grpc.health.v1.Health/Check", "")
+            .await;
+        reply.message().to_vec()
+    };
+    assert_eq!(health().await, SERVING);
+    let (data, away) = (server.data(), server.path("away"));
+    fs::rename(&data, &away).unwrap();
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while health().await == SERVING {
+        assert!(Instant::now() < deadline, "nobody notices");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert!(
+        server.log().contains("data.redb is gone"),
+        "{}",
+        server.log()
+    );
+    fs::rename(&away, &data).unwrap();
+    server.recovers().await;
+    server.has(&kept, "kept").await;
+}
+
+#[tokio::test]
 async fn a_folder_that_was_removed_is_not_written_to() {
     let server = Server::start().await;
     let id = server.add("kept").await.unwrap();
@@ -348,6 +377,8 @@ struct Id {
     value: String,
 }
 
+/// A `grpc.health.v1.HealthCheckResponse`.
+const SERVING: [u8; 2] = [8, 1];
 const ARGUMENTS: &[&str] = &["serve", "user.proto", "--listen", "0"];
 const ADD_USER: &str = "/user.UserInfo/addUser";
 const GET_USER: &str = "/user.UserInfo/getUser";

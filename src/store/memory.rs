@@ -2,6 +2,7 @@
 
 mod order;
 mod rows;
+mod table;
 
 use std::{
     cmp::Reverse,

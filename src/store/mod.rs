@@ -93,7 +93,8 @@ pub trait Store: Debug + Send + Sync + 'static {
     /// whose revision is higher than `after`.
     ///
     /// [`Page::revision`] is the `after` that misses nothing and repeats nothing of a page. If the
-    /// changes after `after` are no longer known, the only item is [`Lagged`].
+    /// changes after `after` are no longer known, the only item is [`Lagged`]; the latest are while
+    /// somebody watches, or has read a page not long ago.
     fn changes(&self, prefix: Bytes, after: Revision) -> Changes;
 
     /// Whether the store can be written to; the receiver sees it change.

@@ -3,9 +3,8 @@
 use std::ops::Bound;
 
 use bytes::Bytes;
-use hashbrown::{HashTable, hash_table::Entry};
 
-use super::order::Order;
+use super::{order::Order, table::Table};
 use crate::store::{Revision, Row, StoreError, record::Record, scan::Bounds};
 
 /// The rows of one shard, each kept once: found by the hash of its key, walked in the order of the
@@ -18,16 +17,8 @@ pub(super) struct Rows {
     /// By number. Numbers that are free hold no bytes.
     kept: Vec<Kept>,
     free: Vec<u32>,
-    by_hash: HashTable<Numbered>,
+    by_hash: Table,
     in_order: Order,
-}
-
-/// Which row has a key of this hash. The hash stands here, where the table is read when it grows, and
-/// not with the row, somewhere in memory.
-#[derive(Debug)]
-struct Numbered {
-    hash: u32,
-    row: u32,
 }
 
 #[derive(Debug)]
@@ -46,9 +37,12 @@ impl Rows {
     }
 
     fn find(&self, hash: u32, key: &[u8]) -> Option<&Kept> {
-        let is_it = |found: &Numbered| is_of(&self.kept, found, hash, key);
-        let found = self.by_hash.find(spread(hash), is_it)?;
-        Some(&self.kept[found.row as usize])
+        let row = self.by_hash.find(hash, |row| self.is_of(row, key))?;
+        Some(&self.kept[row as usize])
+    }
+
+    fn is_of(&self, row: u32, key: &[u8]) -> bool {
+        self.kept[row as usize].record.key() == key
     }
 
     /// Whether so many more rows can be numbered.
@@ -69,29 +63,25 @@ impl Rows {
         record: Record,
         commit: impl FnOnce(&Record, Option<Revision>) -> Result<Revision, StoreError>,
     ) -> Result<Revision, StoreError> {
-        let entry = self.by_hash.entry(
-            spread(hash),
-            |found| is_of(&self.kept, found, hash, record.key()),
-            |found| spread(found.hash),
-        );
-        match entry {
-            Entry::Occupied(found) => {
-                let row = found.get().row;
+        self.by_hash.make_room();
+        let found = self.by_hash.seek(hash, |row| self.is_of(row, record.key()));
+        match found {
+            Ok((at, row)) => {
                 let kept = &mut self.kept[row as usize];
                 let revision = commit(&record, Some(kept.revision))?;
                 if record.has_value() {
                     *kept = Kept { record, revision };
                 } else {
-                    found.remove();
+                    self.by_hash.remove(at);
                     self.let_go(row);
                 }
                 Ok(revision)
             }
-            Entry::Vacant(_) if !record.has_value() => commit(&record, None),
-            Entry::Vacant(place) => {
+            Err(_) if !record.has_value() => commit(&record, None),
+            Err(at) => {
                 let revision = commit(&record, None)?;
                 let row = self.free.pop().unwrap_or(self.kept.len() as u32);
-                place.insert(Numbered { hash, row });
+                self.by_hash.insert(at, hash, row);
                 self.take_in(row, Kept { record, revision });
                 Ok(revision)
             }
@@ -163,15 +153,6 @@ impl Kept {
             revision: self.revision,
         }
     }
-}
-
-fn is_of(kept: &[Kept], found: &Numbered, hash: u32, key: &[u8]) -> bool {
-    found.hash == hash && kept[found.row as usize].record.key() == key
-}
-
-/// Over all bits: a hash table takes its buckets from the lowest and its tags from the highest.
-fn spread(hash: u32) -> u64 {
-    u64::from(hash) << 32 | u64::from(hash)
 }
 
 #[cfg(test)]

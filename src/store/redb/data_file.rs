@@ -21,10 +21,13 @@ use super::medium::Medium;
 
 /// A file in a data folder.
 #[derive(Debug)]
-pub(super) struct DataFile {
+pub(super) struct DataFile(Arc<Place>);
+
+/// A name, and which file it stood for when it was first opened: a process serves no other.
+#[derive(Debug)]
+struct Place {
     path: PathBuf,
-    /// Which file it was when it was first opened; a process serves no other.
-    known: Arc<Mutex<Option<Known>>>,
+    known: Mutex<Option<Known>>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -36,10 +39,10 @@ struct Known {
 
 impl DataFile {
     pub(super) fn at(path: PathBuf) -> Self {
-        Self {
+        Self(Arc::new(Place {
             path,
-            known: Arc::default(),
-        }
+            known: Mutex::default(),
+        }))
     }
 
     /// A new, empty file.
@@ -55,37 +58,29 @@ impl Medium for DataFile {
 
     /// Creates nothing: a file that has disappeared is an error, not an empty store.
     fn open(&self) -> io::Result<OpenFile> {
+        let place = Arc::clone(&self.0);
         let mut options = OpenOptions::new();
-        let file = options.read(true).write(true).open(&self.path);
-        let file = file.map_err(|error| not_found(&self.path, error))?;
+        let file = options.read(true).write(true).open(&place.path);
+        let file = file.map_err(|error| place.not_found(error))?;
         lock(&file)?;
-        let opened = OpenFile {
+        place.check()?;
+        Ok(OpenFile {
             lock: file.try_clone()?,
             backend: FileBackend::new(file).map_err(io::Error::other)?,
-            path: self.path.clone(),
-            known: Arc::clone(&self.known),
+            place,
             is_writing: AtomicBool::new(false),
-        };
-        opened.check()?;
-        Ok(opened)
+        })
+    }
+
+    fn check(&self) -> io::Result<()> {
+        self.0.check()
     }
 }
 
-/// The file while it is open. Locked: who removes the folder's lock still cannot open it twice.
-#[derive(Debug)]
-pub(super) struct OpenFile {
-    backend: FileBackend,
-    lock: File,
-    path: PathBuf,
-    known: Arc<Mutex<Option<Known>>>,
-    /// Whether something was written since the last sync.
-    is_writing: AtomicBool,
-}
-
-impl OpenFile {
-    /// Whether the name still stands for this file, and nobody has cut it short.
+impl Place {
+    /// Whether the name still stands for the file, and nobody has cut it short.
     fn check(&self) -> io::Result<()> {
-        let found = fs::metadata(&self.path).map_err(|error| not_found(&self.path, error))?;
+        let found = fs::metadata(&self.path).map_err(|error| self.not_found(error))?;
         if found.len() == 0 {
             return Err(self.lost(io::ErrorKind::InvalidData, "is empty"));
         }
@@ -104,11 +99,7 @@ impl OpenFile {
         Ok(())
     }
 
-    fn lost(&self, kind: io::ErrorKind, what: &str) -> io::Error {
-        io::Error::new(kind, format!("{} {what}", self.path.display()))
-    }
-
-    /// Notes that it has so many bytes from now on.
+    /// Notes that the file has so many bytes from now on.
     fn note_length(&self, noted: impl FnOnce(u64) -> u64) {
         if let Some(known) = &mut *self.known() {
             known.length = noted(known.length);
@@ -121,10 +112,33 @@ impl OpenFile {
             .expect("no code that can panic runs while this is locked")
     }
 
+    fn not_found(&self, error: io::Error) -> io::Error {
+        match error.kind() {
+            io::ErrorKind::NotFound => self.lost(io::ErrorKind::NotFound, GONE),
+            _ => error,
+        }
+    }
+
+    fn lost(&self, kind: io::ErrorKind, what: &str) -> io::Error {
+        io::Error::new(kind, format!("{} {what}", self.path.display()))
+    }
+}
+
+/// The file while it is open. Locked: who removes the folder's lock still cannot open it twice.
+#[derive(Debug)]
+pub(super) struct OpenFile {
+    backend: FileBackend,
+    lock: File,
+    place: Arc<Place>,
+    /// Whether something was written since the last sync.
+    is_writing: AtomicBool,
+}
+
+impl OpenFile {
     fn begin_writing(&self) -> io::Result<()> {
         match self.is_writing.swap(true, Ordering::Relaxed) {
             true => Ok(()),
-            false => self.check(),
+            false => self.place.check(),
         }
     }
 }
@@ -141,16 +155,16 @@ impl StorageBackend for OpenFile {
     fn set_len(&self, length: u64) -> io::Result<()> {
         self.begin_writing()?;
         // Where it fails, nothing tells whether it was cut.
-        self.note_length(|known| known.min(length));
+        self.place.note_length(|known| known.min(length));
         self.backend.set_len(length)?;
-        self.note_length(|_| length);
+        self.place.note_length(|_| length);
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
         self.backend.sync_data()?;
         self.is_writing.store(false, Ordering::Relaxed);
-        self.check()
+        self.place.check()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
@@ -174,15 +188,6 @@ fn lock(file: &File) -> io::Result<()> {
         TryLockError::WouldBlock => io::ErrorKind::ResourceBusy.into(),
         TryLockError::Error(error) => error,
     })
-}
-
-fn not_found(path: &Path, error: io::Error) -> io::Error {
-    match error.kind() {
-        kind @ io::ErrorKind::NotFound => {
-            io::Error::new(kind, format!("{} {GONE}", path.display()))
-        }
-        _ => error,
-    }
 }
 
 #[cfg(unix)]

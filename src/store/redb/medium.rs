@@ -14,6 +14,11 @@ pub(super) trait Medium: Debug + Send + 'static {
     type Backend: StorageBackend;
 
     fn open(&self) -> io::Result<Self::Backend>;
+
+    /// Whether what was opened is still what would be opened.
+    fn check(&self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// A backend that is only read: what is written stays in memory and is forgotten.

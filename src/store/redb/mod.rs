@@ -47,7 +47,7 @@ use crate::limits;
 /// - After an I/O error the store is unavailable and opens the data again by itself, at once and then
 ///   at growing intervals of up to 5 seconds; until a commit has reached the disk nothing is
 ///   acknowledged. What can be read is read meanwhile.
-/// - If the data file is removed, replaced or cut short, the next commit finds it out and fails.
+/// - If the data file is removed, replaced or cut short, that is found out within seconds, and by every commit.
 /// - Dropping it finishes what was asked for and closes the folder.
 #[derive(Debug)]
 pub struct RedbStore {

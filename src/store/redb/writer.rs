@@ -1,7 +1,7 @@
 //! The thread that writes: one commit for all that waits, and the way back after an I/O error.
 //!
 //! ```text
-//!             a commit or a read fails               opened, and a commit is on disk
+//!       a commit, a read or a look at it fails       opened, and a commit is on disk
 //! Serving ────────────────────────────▶ Down ──────────────────────────────────▶ Serving
 //!                                       │  ▲
 //!                                       └──┘ cannot be opened: later again;
@@ -113,7 +113,7 @@ impl<M: Medium> Writer<M> {
     fn wait(&mut self) -> Option<Group> {
         loop {
             let received = match &self.state {
-                State::Serving(_) => self.jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
+                State::Serving(_) => self.jobs.recv_timeout(LOOK_INTERVAL),
                 // Once it is time, jobs that wait do not come first: they would be refused.
                 State::Down { retry_at, .. } => retry_at
                     .checked_duration_since(Instant::now())
@@ -122,9 +122,21 @@ impl<M: Medium> Writer<M> {
             };
             match received {
                 Ok(first) => return Some(Group::gather(first, &self.jobs)),
-                Err(RecvTimeoutError::Timeout) => self.reopen(),
+                Err(RecvTimeoutError::Timeout) => match self.state {
+                    State::Serving(_) => self.look(),
+                    State::Down { .. } => self.reopen(),
+                },
                 Err(RecvTimeoutError::Disconnected) => return None,
             }
+        }
+    }
+
+    /// Finds out that the data is gone even if nobody writes.
+    fn look(&mut self) {
+        if let Err(error) = self.medium.check() {
+            let reason = failure("found", error);
+            self.shared.take_down(&reason);
+            self.go_down(reason);
         }
     }
 
@@ -286,5 +298,6 @@ impl Group {
 }
 
 const NOT_RESERVED: &str = "no number was reserved for this sequence; ask again";
+const LOOK_INTERVAL: Duration = Duration::from_secs(2);
 const BACKOFF_MIN: Duration = Duration::from_millis(50);
 const BACKOFF_MAX: Duration = Duration::from_secs(5);
