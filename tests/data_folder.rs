@@ -182,7 +182,7 @@ async fn a_limit_on_the_size_of_files_is_like_a_full_disk() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     for id in &added {
-        server.has(id, &description).await;
+        server.still_has(id, &description).await;
     }
     // Without the limit it goes on where it was.
     let server = server.killed_and_started().await;
@@ -334,10 +334,19 @@ impl Server {
     }
 
     async fn has(&self, id: &str, description: &str) {
-        let reply = self.get(id).await;
-        assert_eq!(reply.code(), OK, "{id} ({description}) is lost: {reply:?}");
-        let user = User::decode(reply.message()).unwrap();
-        assert_eq!((&*user.id, &*user.description), (id, description));
+        is_user(&self.get(id).await, id, description);
+    }
+
+    /// The same, of a store that cannot write: each attempt to open it again takes the data from those
+    /// who read, for a moment.
+    async fn still_has(&self, id: &str, description: &str) {
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let mut reply = self.get(id).await;
+        while reply.code() == UNAVAILABLE && Instant::now() < deadline {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+            reply = self.get(id).await;
+        }
+        is_user(&reply, id, description);
     }
 
     async fn recovers(&self) {
@@ -347,6 +356,12 @@ impl Server {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+}
+
+fn is_user(reply: &Reply, id: &str, description: &str) {
+    assert_eq!(reply.code(), OK, "{id} is lost: {:?}", reply.headers);
+    let user = User::decode(reply.message()).unwrap();
+    assert_eq!((&*user.id, &*user.description), (id, description));
 }
 
 fn user(description: &str) -> Vec<u8> {

@@ -253,9 +253,13 @@ impl Shared {
         published
     }
 
-    /// From now on reads fail and the store is not healthy.
+    /// From now on reads fail and the store is not healthy. That there is no room to write is not what
+    /// a reader should be told: it is for a moment that it cannot read.
     fn take_down(&self, reason: &StoreError) {
-        self.replace(Err(reason.clone()));
+        self.replace(Err(match reason.is_full() {
+            true => StoreError::unavailable(format!("the data is opened again; {reason}")),
+            false => reason.clone(),
+        }));
         self.health
             .send_replace(Health::Unavailable(reason.clone()));
     }
