@@ -3,7 +3,7 @@
 //! What was received is walked over from its front. The first that is asked for behind the front notes
 //! where the others are, so that asking for all of them one by one takes time as their number, not as
 //! its square. Reading by iterator notes nothing. What is noted counts beyond the three times its bytes
-//! that a message takes: 4 bytes for each 32 numbers of a list that is packed as a whole, 12 for each 64
+//! that a message takes: 4 bytes for each 32 numbers of a list that is packed as a whole, 12 for each 32
 //! of another and for each 16 elements of any other type; of a map at most 11 bytes for each key, and 4
 //! for each value that has a node; about 50 for each list or map, and 16 for each [`SPAN`] bytes of the
 //! message.
@@ -48,6 +48,19 @@ pub(super) struct MapIndex {
 }
 
 impl Received {
+    /// The index of the list or map that begins at `first`, if there is one.
+    #[inline(always)]
+    pub(super) fn known_index(&self, first: u32) -> Option<&Index> {
+        let mut chain = self.indexes.0.get()?.get(first as usize / SPAN)?;
+        loop {
+            let link = chain.0.get()?;
+            if link.first == first {
+                return Some(&link.index);
+            }
+            chain = &link.next;
+        }
+    }
+
     /// The index of the list or map that begins at `first`, which is made if there is none.
     #[inline]
     pub(super) fn index(&self, first: u32, make: impl Fn() -> Index) -> Option<&Index> {

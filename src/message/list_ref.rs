@@ -51,6 +51,7 @@ impl<'a> ListRef<'a> {
 
     /// The element at an index. The first time that it is none of the first, it is noted where the
     /// elements of a long received list are. To see all of them, iterate.
+    #[inline]
     pub fn get(self, index: usize) -> Option<ValueRef<'a>> {
         match self.message.held_run(self.slot) {
             HeldRun::Received(run) => by_index::element(self.message, self.field(), run, index),
