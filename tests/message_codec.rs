@@ -13,9 +13,9 @@ use proptest::prelude::*;
 use prost_reflect::{DynamicMessage, Kind, Syntax, Value as Reflected, prost::Message as _};
 use random_message::{Random, random_message};
 use reflectd::{
-    Message,
-    message::{MapKeyRef, MessageRef, ValueRef},
-    schema::MessageType,
+    Message, Schema,
+    message::{MapKeyRef, MessageRef, Value, ValueRef},
+    schema::{self, MessageType},
 };
 
 fn types() -> [MessageType; 3] {
@@ -64,6 +64,12 @@ proptest! {
         }
         prop_assert_eq!(&set, &original);
         prop_assert_eq!(&grown, &original);
+        let encoded = set.encode_to_vec();
+        prop_assert_eq!(&Message::decode(ty, encoded.clone()).unwrap(), &original);
+        prop_assert_eq!(encoded.len(), set.encoded_len());
+        let mut appended = b"before".to_vec();
+        set.encode(&mut appended).unwrap();
+        prop_assert_eq!(&appended[6..], &encoded);
         prop_assert_eq!(original.clone().detach(), original);
     }
 
@@ -246,6 +252,44 @@ fn unknown_fields_survive() {
     assert_ne!(message, other);
 }
 
+/// Varints of every length, in lists longer than what is written at once.
+#[test]
+fn long_lists_are_encoded_as_prost_reflect_does() {
+    let numbers = (0..1300_u32).map(|at| (1_u64 << (at % 64)).wrapping_sub(u64::from(at % 3)));
+    let schema = Schema::compile(["benches/codec/codec.proto"], ["benches/codec"]).unwrap();
+    let mut seen = Vec::new();
+    for ty in [
+        everything("Everything"),
+        schema.message("codec.Numbers").unwrap(),
+    ] {
+        for field in ty.fields().filter(|field| field.is_list()) {
+            let list: Vec<Value> = match field.kind() {
+                schema::Kind::Int32 | schema::Kind::Sint32 => numbers
+                    .clone()
+                    .map(|number| (number as i32).into())
+                    .collect(),
+                schema::Kind::Int64 => numbers
+                    .clone()
+                    .map(|number| (number as i64).into())
+                    .collect(),
+                _ => continue,
+            };
+            let mut message = Message::new(&ty);
+            message.set(&field, list).unwrap();
+            let encoded = message.encode_to_vec();
+            let descriptor = ty.descriptor().clone();
+            let theirs = DynamicMessage::decode(descriptor, encoded.as_slice()).unwrap();
+            // prost-reflect packs this one, too, if the file was compiled here.
+            if field.name() != "unpacked" {
+                assert_eq!(theirs.encode_to_vec(), encoded, "{}", field.name());
+            }
+            assert_eq!(Message::decode(&ty, encoded).unwrap(), message);
+            seen.push(field.name().to_owned());
+        }
+    }
+    assert_eq!(seen, ["int32s", "unpacked", "integers", "deltas"]);
+}
+
 #[test]
 fn encoding_into_buffers() {
     let mut message = Message::new(&everything("Inner"));
@@ -320,7 +364,7 @@ fn nesting_stops_at_a_hundred() {
 fn to_and_from_the_messages_of_prost() {
     let ty = everything("WellKnown");
     let ty = ty.field("timestamp").unwrap();
-    let reflectd::schema::Kind::Message(ty) = ty.kind() else {
+    let schema::Kind::Message(ty) = ty.kind() else {
         panic!("a timestamp is a message");
     };
     let generated = prost_types::Timestamp {

@@ -97,18 +97,16 @@ impl Message {
 
     /// The message's protobuf encoding.
     pub fn encode_to_vec(&self) -> Vec<u8> {
-        let message_type = self.message_type();
-        let Some(length) = self.flat_len() else {
-            return self.with_encoded(<[u8]>::to_vec);
-        };
-        let mut encoded = Vec::with_capacity(length);
-        append(
-            &mut encoded,
-            message_type.tables(),
-            message_type.layout(),
-            &self.inner.body.slots,
-        );
-        encoded
+        let body = &self.inner.body;
+        if body.received.bytes().is_empty() {
+            let (tables, layout) = (self.message_type().tables(), self.message_type().layout());
+            if let Some(length) = flat_len(layout, &body.slots) {
+                let mut encoded = Vec::with_capacity(length);
+                append(&mut encoded, tables, layout, &body.slots);
+                return encoded;
+            }
+        }
+        self.with_encoded(<[u8]>::to_vec)
     }
 
     /// Appends the encoding to a buffer, or gives it, if it has `shared_bytes_min` or more.

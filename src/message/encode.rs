@@ -31,7 +31,7 @@ impl Body {
 
 /// Writes a message, what was received of it and what was set since, in front of what is written.
 pub(super) fn write(
-    out: &mut Backward<'_>,
+    out: &mut Backward,
     tables: &Tables,
     layout: &Layout,
     (bytes, slots): (&[u8], &Slots),
@@ -65,56 +65,56 @@ fn untouched_ranges(layout: &Layout, bytes: &[u8], slots: &Slots) -> Vec<(usize,
     ranges
 }
 
-fn write_field(out: &mut Backward<'_>, tables: &Tables, field: &FieldLayout, value: &Slot) {
+/// Writes what a field holds, with its key.
+#[inline]
+fn write_field(out: &mut Backward, tables: &Tables, field: &FieldLayout, value: &Slot) {
     match value {
-        Slot::Cleared => {}
-        Slot::Numbers(items) if field.packed => {
-            let mark = out.mark();
-            out.numbers(field.field_type, items);
-            out.length_since(mark);
-            out.varint(field.key.into());
-        }
-        Slot::Numbers(items) => {
-            for bits in items.iter().rev() {
-                out.number(field.field_type, *bits);
-                out.varint(field.value_key().into());
-            }
-        }
-        Slot::Values(items) => {
-            for item in items.iter().rev() {
-                write_value(out, tables, field, item);
-            }
-        }
-        Slot::Map(entries) if field.cardinality == Cardinality::Map => {
-            let entry = tables.layout(field.inner);
-            for (key, value) in entries.iter().rev() {
-                let mark = out.mark();
-                write_value(out, tables, entry.field(1), value);
-                out.map_key(entry.field(0), key.into());
-                out.length_since(mark);
-                out.varint(field.key.into());
-            }
-        }
-        one => write_value(out, tables, field, one),
+        Slot::Bits(bits) => out.number_field(field, *bits),
+        Slot::Text(text) => out.delimited_field(field.key, text.as_bytes()),
+        Slot::Bytes(bytes) => out.delimited_field(field.key, bytes),
+        Slot::Message(body) => write_message(out, tables, field, body),
+        many => write_many(out, tables, field, many),
     }
 }
 
-/// Writes one value with its key.
-fn write_value(out: &mut Backward<'_>, tables: &Tables, field: &FieldLayout, value: &Slot) {
-    match value {
-        Slot::Bits(bits) => out.number(field.field_type, *bits),
-        Slot::Text(text) => return out.delimited_field(field.value_key(), text.as_bytes()),
-        Slot::Bytes(bytes) => return out.delimited_field(field.value_key(), bytes),
-        Slot::Message(body) if field.field_type == FieldType::Group => {
-            out.varint((field.number << 3 | WireType::EndGroup as u32).into());
-            write(out, tables, tables.layout(field.inner), body.parts());
-        }
-        Slot::Message(body) => {
-            let mark = out.mark();
-            write(out, tables, tables.layout(field.inner), body.parts());
-            out.length_since(mark);
-        }
-        Slot::Cleared | Slot::Numbers(_) | Slot::Values(_) | Slot::Map(_) => return,
+fn write_message(out: &mut Backward, tables: &Tables, field: &FieldLayout, body: &Body) {
+    let layout = tables.layout(field.inner);
+    if field.field_type == FieldType::Group {
+        out.varint((field.number << 3 | WireType::EndGroup as u32).into());
+        write(out, tables, layout, body.parts());
+        out.varint(field.key.into());
+    } else {
+        let mark = out.mark();
+        write(out, tables, layout, body.parts());
+        out.head_since(field.key, mark);
     }
-    out.varint(field.value_key().into());
+}
+
+fn write_many(out: &mut Backward, tables: &Tables, field: &FieldLayout, value: &Slot) {
+    match value {
+        Slot::Numbers(items) if field.packed => {
+            let mark = out.mark();
+            out.numbers(field.field_type, items);
+            out.head_since(field.key, mark);
+        }
+        Slot::Numbers(items) => {
+            let items = items.iter().rev();
+            items.for_each(|bits| out.number_field(field, *bits));
+        }
+        Slot::Values(items) => {
+            let items = items.iter().rev();
+            items.for_each(|item| write_field(out, tables, field, item));
+        }
+        Slot::Map(entries) if field.cardinality == Cardinality::Map => {
+            let entry = tables.layout(field.inner);
+            let (key_field, value_field) = (entry.field(0), entry.field(1));
+            for (key, value) in entries.iter().rev() {
+                let mark = out.mark();
+                write_field(out, tables, value_field, value);
+                out.map_key(key_field, key.into());
+                out.head_since(field.key, mark);
+            }
+        }
+        _ => {}
+    }
 }

@@ -53,10 +53,10 @@ impl Pool {
         }
     }
 
-    /// Gives back what only a long message needs.
-    pub(super) fn shrink(&mut self) {
-        if self.encoded.len() > ENCODED_BYTES_KEPT_MAX {
-            self.encoded = Vec::new();
+    /// Keeps what a message was encoded into, unless it is large.
+    pub(super) fn keep_encoded(&mut self, buffer: Vec<u8>) {
+        if buffer.len() <= ENCODED_BYTES_KEPT_MAX {
+            self.encoded = buffer;
         }
     }
 

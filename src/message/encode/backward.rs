@@ -6,43 +6,44 @@ use crate::{
 };
 
 /// What is written stands behind `at`.
-pub(in crate::message) struct Backward<'a> {
-    buffer: &'a mut Vec<u8>,
+pub(in crate::message) struct Backward {
+    buffer: Vec<u8>,
     at: usize,
 }
 
-impl Backward<'_> {
+impl Backward {
     /// Has `write` fill the thread's buffer, and `take` what is in it.
     pub(in crate::message) fn with<T>(
-        write: impl FnOnce(&mut Backward<'_>),
+        write: impl FnOnce(&mut Self),
         take: impl FnOnce(&[u8]) -> T,
     ) -> T {
         Pool::with(|pool| {
-            let at = pool.encoded.len();
-            let mut out = Backward {
-                buffer: &mut pool.encoded,
-                at,
+            let buffer = std::mem::take(&mut pool.encoded);
+            let mut out = Self {
+                at: buffer.len(),
+                buffer,
             };
             write(&mut out);
-            let taken = take(out.written());
-            pool.shrink();
+            let taken = take(&out.buffer[out.at..]);
+            pool.keep_encoded(out.buffer);
             taken
         })
-    }
-
-    fn written(&self) -> &[u8] {
-        &self.buffer[self.at..]
     }
 
     /// Room for `count` bytes in front of what is written.
     #[inline]
     fn room(&mut self, count: usize) -> &mut [u8] {
-        if self.at < count {
-            self.grow(count);
-        }
+        self.reserve(count);
         let end = self.at;
         self.at -= count;
         &mut self.buffer[self.at..end]
+    }
+
+    #[inline]
+    fn reserve(&mut self, count: usize) {
+        if self.at < count {
+            self.grow(count);
+        }
     }
 
     #[cold]
@@ -54,7 +55,7 @@ impl Backward<'_> {
         let mut larger = vec![0; length];
         larger[length - written..].copy_from_slice(&self.buffer[self.at..]);
         self.at = length - written;
-        *self.buffer = larger;
+        self.buffer = larger;
     }
 
     #[inline]
@@ -64,32 +65,26 @@ impl Backward<'_> {
 
     #[inline]
     pub(super) fn varint(&mut self, value: u64) {
-        if value < 0x80 {
-            self.slice(&[value as u8]);
-        } else {
-            self.long_varint(value);
-        }
+        self.reserve(wire::VARINT_BYTES_MAX);
+        self.at = wire::put_varint_before(&mut self.buffer, self.at, value);
     }
 
-    fn long_varint(&mut self, mut value: u64) {
-        let room = self.room(wire::varint_len(value));
-        if let Some((last, others)) = room.split_last_mut() {
-            for byte in others {
-                *byte = value as u8 | 0x80;
-                value >>= 7;
-            }
-            *last = value as u8;
-        }
-    }
-
-    /// A number in its form on the wire, without a key.
+    /// A number in its form on the wire, behind its key.
     #[inline]
-    pub(super) fn number(&mut self, field_type: FieldType, bits: u64) {
-        match field_type.wire_type() {
-            WireType::I32 => self.slice(&(bits as u32).to_le_bytes()),
-            WireType::I64 => self.slice(&bits.to_le_bytes()),
-            _ => self.varint(wire::to_varint(field_type, bits)),
+    pub(super) fn number_field(&mut self, field: &FieldLayout, bits: u64) {
+        let key = field.key;
+        match WireType::of_key(key) {
+            Some(WireType::I32) => self.slice(&(bits as u32).to_le_bytes()),
+            Some(WireType::I64) => self.slice(&bits.to_le_bytes()),
+            _ => {
+                let value = wire::to_varint(field.field_type, bits);
+                if u64::from(key) | value < 0x80 {
+                    return self.slice(&[key as u8, value as u8]);
+                }
+                self.varint(value);
+            }
         }
+        self.varint(key.into());
     }
 
     /// The numbers of a packed list.
@@ -107,11 +102,24 @@ impl Backward<'_> {
                     *eight = bits.to_le_bytes();
                 }
             }
-            _ => {
-                for bits in items.iter().rev() {
-                    self.varint(wire::to_varint(field_type, *bits));
-                }
+            _ => match field_type {
+                FieldType::Sint32 => self.varints(items, wire::zigzag_32),
+                FieldType::Sint64 => self.varints(items, wire::zigzag_64),
+                _ => self.varints(items, |bits| bits),
+            },
+        }
+    }
+
+    #[inline]
+    fn varints(&mut self, items: &[u64], to_varint: impl Fn(u64) -> u64) {
+        for some in items.rchunks(64) {
+            self.reserve(wire::VARINT_BYTES_MAX * some.len());
+            let mut at = self.at;
+            let room = &mut self.buffer[..at];
+            for bits in some.iter().rev() {
+                at = wire::put_varint_before(room, at, to_varint(*bits));
             }
+            self.at = at;
         }
     }
 
@@ -125,31 +133,44 @@ impl Backward<'_> {
             }
         } else {
             self.slice(bytes);
-            self.varint(bytes.len() as u64);
+            self.head(key, bytes.len());
+        }
+    }
+
+    /// Key and length, in front of so many bytes.
+    #[inline]
+    pub(super) fn head(&mut self, key: u32, length: usize) {
+        if key < 0x80 && length < 0x80 {
+            self.slice(&[key as u8, length as u8]);
+        } else {
+            self.varint(length as u64);
             self.varint(key.into());
         }
     }
 
     /// The key of a map's entry, as a field.
     pub(super) fn map_key(&mut self, field: &FieldLayout, key: MapKeyRef<'_>) {
-        match key {
+        let bits = match key {
             MapKeyRef::Str(key) => return self.delimited_field(field.key, key.as_bytes()),
-            MapKeyRef::Bool(key) => self.number(field.field_type, key.into()),
-            MapKeyRef::I32(key) => self.number(field.field_type, i64::from(key) as u64),
-            MapKeyRef::I64(key) => self.number(field.field_type, key as u64),
-            MapKeyRef::U32(key) => self.number(field.field_type, key.into()),
-            MapKeyRef::U64(key) => self.number(field.field_type, key),
-        }
-        self.varint(field.key.into());
+            MapKeyRef::Bool(key) => key.into(),
+            MapKeyRef::I32(key) => i64::from(key) as u64,
+            MapKeyRef::I64(key) => key as u64,
+            MapKeyRef::U32(key) => key.into(),
+            MapKeyRef::U64(key) => key,
+        };
+        self.number_field(field, bits);
     }
 
     /// A place, to write later how much stands in front of it.
+    #[inline]
     pub(super) fn mark(&self) -> usize {
         self.buffer.len() - self.at
     }
 
-    pub(super) fn length_since(&mut self, mark: usize) {
-        self.varint((self.buffer.len() - self.at - mark) as u64);
+    /// Key and length, in front of what was written since a place.
+    #[inline]
+    pub(super) fn head_since(&mut self, key: u32, mark: usize) {
+        self.head(key, self.mark() - mark);
     }
 }
 

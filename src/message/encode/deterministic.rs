@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// Writes a message in front of what is written.
-pub(in crate::message) fn write_deterministic(out: &mut Backward<'_>, message: MessageRef<'_>) {
+pub(in crate::message) fn write_deterministic(out: &mut Backward, message: MessageRef<'_>) {
     out.slice(&message.unknown());
     for (slot, value) in message.set_values().rev() {
         let field = message.layout.field(slot);
@@ -29,8 +29,7 @@ pub(in crate::message) fn write_deterministic(out: &mut Backward<'_>, message: M
                     let mark = out.mark();
                     write_one(out, value_field, value);
                     out.map_key(key_field, key);
-                    out.length_since(mark);
-                    out.varint(field.key.into());
+                    out.head_since(field.key, mark);
                 }
             }
             value => write_one(out, field, value),
@@ -38,30 +37,29 @@ pub(in crate::message) fn write_deterministic(out: &mut Backward<'_>, message: M
     }
 }
 
-fn write_packed(out: &mut Backward<'_>, field: &FieldLayout, items: &[ValueRef<'_>]) {
+fn write_packed(out: &mut Backward, field: &FieldLayout, items: &[ValueRef<'_>]) {
     let mark = out.mark();
     for item in items.iter().rev() {
-        out.number(field.field_type, item.bits());
+        out.numbers(field.field_type, &[item.bits()]);
     }
-    out.length_since(mark);
-    out.varint(field.key.into());
+    out.head_since(field.key, mark);
 }
 
 /// Writes one value with its key.
-fn write_one(out: &mut Backward<'_>, field: &FieldLayout, value: ValueRef<'_>) {
+fn write_one(out: &mut Backward, field: &FieldLayout, value: ValueRef<'_>) {
     match value {
-        ValueRef::Str(text) => return out.delimited_field(field.value_key(), text.as_bytes()),
-        ValueRef::Bytes(bytes) => return out.delimited_field(field.value_key(), bytes),
+        ValueRef::Str(text) => out.delimited_field(field.key, text.as_bytes()),
+        ValueRef::Bytes(bytes) => out.delimited_field(field.key, bytes),
         ValueRef::Message(message) if field.field_type == FieldType::Group => {
             out.varint((field.number << 3 | WireType::EndGroup as u32).into());
             write_deterministic(out, message);
+            out.varint(field.key.into());
         }
         ValueRef::Message(message) => {
             let mark = out.mark();
             write_deterministic(out, message);
-            out.length_since(mark);
+            out.head_since(field.key, mark);
         }
-        number => out.number(field.field_type, number.bits()),
+        number => out.number_field(field, number.bits()),
     }
-    out.varint(field.value_key().into());
 }

@@ -116,12 +116,16 @@ impl Message {
         };
         let mut deserializer = read::deserializer(json);
         let read = seed.deserialize(&mut deserializer);
-        read.and_then(|message| deserializer.end().map(|()| message))
-            .map_err(|source| JsonError {
-                message_type: message_type.full_name().into(),
-                path: path.take(),
-                kind: Kind::Read(source),
-            })
+        read.and_then(|body| {
+            deserializer
+                .end()
+                .map(|()| Self::of_body(message_type, body))
+        })
+        .map_err(|source| JsonError {
+            message_type: message_type.full_name().into(),
+            path: path.take(),
+            kind: Kind::Read(source),
+        })
     }
 }
 

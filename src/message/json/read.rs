@@ -67,19 +67,16 @@ pub(super) struct MessageSeed<'a> {
 }
 
 impl<'de> DeserializeSeed<'de> for MessageSeed<'_> {
-    type Value = Message;
+    type Value = Body;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Message, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Body, D::Error> {
         let whole = FieldLayout::of_value(FieldType::Message, self.index);
         let seed = OneSeed {
             field: &whole,
             context: self.context,
         };
         match seed.deserialize(deserializer)? {
-            Some(Slot::Message(body)) => {
-                let message_type = MessageType::with(self.context.tables, self.index);
-                Ok(Message::of_body(&message_type, *body))
-            }
+            Some(Slot::Message(body)) => Ok(*body),
             _ => Err(D::Error::invalid_type(Unexpected::Unit, &"a message")),
         }
     }

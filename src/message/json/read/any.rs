@@ -62,6 +62,7 @@ fn payload(
     };
     let context = context.below()?;
     let layout = context.layout(index);
+    let message = |body| Message::of_body(&MessageType::with(context.tables, index), body);
     let is_empty = layout.json_form == JsonForm::Empty && parts.is_empty();
     if layout.json_form == JsonForm::Object || is_empty {
         let body = read_fields(
@@ -72,14 +73,13 @@ fn payload(
                 value: None,
             },
         )?;
-        return Ok(Message::of_body(
-            &MessageType::with(context.tables, index),
-            body,
-        ));
+        return Ok(message(body));
     }
     match parts {
         [(name, value)] if name == "value" => {
-            MessageSeed { index, context }.deserialize(&mut deserializer(value.get()))
+            let seed = MessageSeed { index, context };
+            seed.deserialize(&mut deserializer(value.get()))
+                .map(message)
         }
         _ => Err(Error::custom(format!(
             "an Any of `{name}` has `@type` and `value`, and nothing else"

@@ -18,21 +18,23 @@ pub(super) fn read_fields<'de, A: MapAccess<'de>>(
     mut map: A,
 ) -> Result<Body, A::Error> {
     let mut body = Body::default();
-    // In order.
-    let mut seen: Vec<u16> = Vec::new();
-    while let Some(slot) = map.next_key_seed(NameSeed { layout, context })? {
+    let mut seen = Seen::default();
+    let mut likely = 0;
+    while let Some(slot) = map.next_key_seed(NameSeed {
+        layout,
+        context,
+        likely,
+    })? {
         let Some(slot) = slot else {
             map.next_value::<IgnoredAny>()?;
             continue;
         };
         let name = || &layout.info(slot).json_name;
-        match seen.binary_search(&slot) {
-            Ok(_) => {
-                let name = name();
-                return Err(A::Error::custom(format!("field `{name}` is there twice")));
-            }
-            Err(at) => seen.insert(at, slot),
+        if !seen.insert(slot) {
+            let name = name();
+            return Err(A::Error::custom(format!("field `{name}` is there twice")));
         }
+        likely = slot + 1;
         let is_message = layout.field(slot).field_type.is_message();
         let seed = FieldSeed {
             layout,
@@ -58,6 +60,31 @@ pub(super) fn read_fields<'de, A: MapAccess<'de>>(
     Ok(body)
 }
 
+/// The fields that were there: a bit for each of the first, and a list of the others, in order.
+#[derive(Default)]
+struct Seen {
+    first: u64,
+    others: Vec<u16>,
+}
+
+impl Seen {
+    /// Whether a field is there for the first time.
+    fn insert(&mut self, slot: u16) -> bool {
+        if let Some(bit) = 1_u64.checked_shl(slot.into()) {
+            let is_new = self.first & bit == 0;
+            self.first |= bit;
+            return is_new;
+        }
+        match self.others.binary_search(&slot) {
+            Ok(_) => false,
+            Err(at) => {
+                self.others.insert(at, slot);
+                true
+            }
+        }
+    }
+}
+
 /// Another member of a field's oneof that is set.
 fn other_member(layout: &Layout, body: &Body, slot: u16) -> Option<u16> {
     let oneof = usize::from(layout.field(slot).oneof).checked_sub(1)?;
@@ -70,6 +97,19 @@ fn other_member(layout: &Layout, body: &Body, slot: u16) -> Option<u16> {
 struct NameSeed<'a> {
     layout: &'a Layout,
     context: Context<'a>,
+    /// The slot behind that of the name before: names mostly come in the order of the numbers.
+    likely: u16,
+}
+
+impl NameSeed<'_> {
+    fn slot(&self, name: &str) -> Option<u16> {
+        let likely = (self.likely..).zip(self.layout.infos.iter().skip(self.likely.into()));
+        let mut likely = likely.take(NAMES_COMPARED_MAX);
+        match likely.find(|(_, info)| *info.json_name == *name) {
+            Some((slot, _)) => Some(slot),
+            None => self.layout.by_json_name(name),
+        }
+    }
 }
 
 impl<'de> DeserializeSeed<'de> for NameSeed<'_> {
@@ -92,7 +132,7 @@ impl Visitor<'_> for NameSeed<'_> {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Option<u16>, E> {
-        let slot = self.layout.by_json_name(name);
+        let slot = self.slot(name);
         if slot.is_some() || self.context.options.ignore_unknown {
             return Ok(slot);
         }
@@ -103,3 +143,6 @@ impl Visitor<'_> for NameSeed<'_> {
         Err(E::custom(format!("`{of}` has no field `{name}`{hint}")))
     }
 }
+
+/// So many names are compared before one is looked up, which hashes it.
+const NAMES_COMPARED_MAX: usize = 4;
