@@ -160,7 +160,7 @@ impl<'a, P: Paths> RequestReader<'a, P> {
 
     fn regular(&mut self, field: Field<'_>) {
         self.regular = true;
-        if !is_name(field.name) || !is_value(field.value) {
+        if !is_value(field.value) {
             self.malformed = true;
             return;
         }
@@ -194,6 +194,7 @@ impl<'a, P: Paths> RequestReader<'a, P> {
             // fields" (8.2.2).
             b"connection" | b"keep-alive" | b"proxy-connection" | b"transfer-encoding"
             | b"upgrade" => self.malformed = true,
+            name if !is_name(name) => self.malformed = true,
             name if RawMetadata::is_custom(name) => self.metadata(field),
             _ => memorize(field, OF_NO_USE, 0),
         }

@@ -24,14 +24,20 @@ pub struct Handler {
 /// How a handler is run, and with what.
 pub(crate) enum Form {
     /// One request, one reply, ready at once: no future, no box.
-    UnarySync(Box<dyn Fn(&dyn Calling, RawMessage) -> Outcome + Send + Sync>),
+    UnarySync(Box<dyn Fn(Caller<'_>, RawMessage) -> Outcome + Send + Sync>),
     /// One request, one reply.
-    Unary(Box<dyn Fn(&dyn Calling, RawMessage) -> Running + Send + Sync>),
+    Unary(Box<dyn Fn(Caller<'_>, RawMessage) -> Running + Send + Sync>),
     /// One request, many replies.
-    ServerStreaming(Box<dyn Fn(&dyn Calling, RawMessage, Outbound) -> Running + Send + Sync>),
+    ServerStreaming(Box<Streams<RawMessage>>),
     /// Many requests; one reply or many.
-    RequestStreaming(Box<dyn Fn(&dyn Calling, Inbound, Outbound) -> Running + Send + Sync>),
+    RequestStreaming(Box<Streams<Inbound>>),
 }
+
+/// Runs a handler that sends its replies as they come, or takes its requests so.
+type Streams<I> = dyn Fn(Caller<'_>, I, Outbound) -> Running + Send + Sync;
+
+/// Where a handler has its call from, if it takes one.
+pub(crate) type Caller<'a> = &'a dyn Calling;
 
 /// A handler at work.
 pub(crate) type Running = Waiting<Outcome>;
