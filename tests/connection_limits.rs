@@ -177,7 +177,7 @@ async fn who_says_nothing_or_half_of_a_preface_is_not_waited_for() {
         &b""[..],
         b"PRI * HTTP",
         b"G",
-        peer::PREFACE.split_last().unwrap().1,
+        PREFACE.split_last().unwrap().1,
     ] {
         let mut peer = Peer::open(address).await;
         peer.send_bytes(bytes).await;

@@ -254,5 +254,25 @@ mod tests {
             output.borrow_buffer();
             prop_assert!(output.is_empty());
         }
+
+        #[test]
+        fn as_many_whole_messages_are_found_as_there_is_room_for(
+            lengths in proptest::collection::vec(prop_oneof![0usize..300, 4_000usize..6_000], 0..20),
+            bytes_max in 0usize..40_000,
+        ) {
+            let mut output = Output::default();
+            for length in &lengths {
+                output.copied().extend_from_slice(&crate::grpc::prefix(*length, false));
+                output.push(vec![7; *length].into());
+            }
+            let mut expected = (0, 0);
+            for length in lengths {
+                if expected.0 + PREFIX_BYTES + length > bytes_max {
+                    break;
+                }
+                expected = (expected.0 + PREFIX_BYTES + length, expected.1 + 1);
+            }
+            prop_assert_eq!(output.whole_messages(bytes_max), expected);
+        }
     }
 }
