@@ -92,6 +92,20 @@ fn a_oneof_of_many_members() {
     }
 }
 
+/// Each is too short to be laid out, and has a thousand members that it may be.
+#[test]
+fn oneofs_of_many_members_in_many_messages() {
+    let item = [field(1, 0, &[7]), field(999, 0, &[7])].concat();
+    let encoded = field(1, 2, &item).repeat(1 << 16);
+    let message = Message::decode(&wide("ManyChoice"), encoded).unwrap();
+    let items = message.list("items").unwrap();
+    assert_eq!(items.len(), 1 << 16);
+    for item in items {
+        let item = item.as_message().unwrap();
+        assert_eq!(item.which_oneof("choice").unwrap().unwrap().name(), "f999");
+    }
+}
+
 fn field(number: u32, wire_type: u32, contents: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     prost::encoding::encode_varint((number << 3 | wire_type).into(), &mut bytes);

@@ -240,7 +240,7 @@ impl<'a> MessageRef<'a> {
         let slots = oneof
             .fields()
             .filter_map(|field| Some(self.layout.by_number(field.number())?.0));
-        let set = slots.into_iter().find(|slot| self.is_set(*slot));
+        let set = self.set_member(slots);
         Ok(set.and_then(|slot| self.field_handle(slot)))
     }
 

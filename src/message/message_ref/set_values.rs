@@ -25,16 +25,33 @@ impl<'a> MessageRef<'a> {
     /// type has many, it is looked through once instead, and then what was found, a part of the message
     /// for each field.
     pub(in crate::message) fn set_values(self) -> SetValues<'a> {
-        let fields = self.layout.len();
-        let slots = match fields <= FIELDS_ASKED_MAX || !self.entries.is_empty() || self.has_node()
-        {
-            true => Slots::All(0..fields as u16),
+        let slots = match self.is_asked_for_each() {
+            true => Slots::All(0..self.layout.len() as u16),
             false => Slots::Found(self.found().into_iter()),
         };
         SetValues {
             message: self,
             slots,
         }
+    }
+
+    /// Which of the members of a oneof is set.
+    pub(in crate::message) fn set_member(
+        self,
+        members: impl IntoIterator<Item = u16>,
+    ) -> Option<u16> {
+        let mut members = members.into_iter().peekable();
+        let oneof = self.layout.field(*members.peek()?).oneof;
+        if self.is_asked_for_each() || oneof == 0 {
+            return members.find(|slot| self.is_set(*slot));
+        }
+        let mut set = self.set_values().map(|(slot, _)| slot);
+        set.find(|slot| self.layout.field(*slot).oneof == oneof)
+    }
+
+    /// Whether asking for one field after another takes no longer than looking for all.
+    fn is_asked_for_each(self) -> bool {
+        self.layout.len() <= FIELDS_ASKED_MAX || !self.entries.is_empty() || self.has_node()
     }
 
     /// Does something with each of them, until it fails: as iterating does, and without keeping a place.

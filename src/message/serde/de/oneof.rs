@@ -59,8 +59,9 @@ impl<'a> OneofDeserializer<'a> {
     }
 
     fn set_member(&self) -> Option<Field> {
-        let mut members = self.oneof.fields();
-        members.find(|member| self.message.is_set(member.slot()))
+        let slots = self.oneof.fields().map(|member| member.slot());
+        let set = self.message.set_member(slots)?;
+        self.oneof.fields().find(|member| member.slot() == set)
     }
 
     pub(super) fn is_put_off(&self, probe: &Probe) -> bool {
