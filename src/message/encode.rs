@@ -5,6 +5,7 @@
 mod backward;
 mod deterministic;
 mod forward;
+mod varint;
 
 use bytes::Bytes;
 

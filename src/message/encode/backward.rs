@@ -1,5 +1,6 @@
 //! A buffer that is filled from its end.
 
+use super::varint;
 use crate::{
     message::{MapKeyRef, pool::Pool, wire},
     schema::layout::{FieldLayout, FieldType, WireType},
@@ -66,7 +67,7 @@ impl Backward {
     #[inline]
     pub(super) fn varint(&mut self, value: u64) {
         self.reserve(wire::VARINT_BYTES_MAX);
-        self.at = wire::put_varint_before(&mut self.buffer, self.at, value);
+        self.at = varint::put_before(&mut self.buffer, self.at, value);
     }
 
     /// A number in its form on the wire, behind its key.
@@ -117,7 +118,7 @@ impl Backward {
             let mut at = self.at;
             let room = &mut self.buffer[..at];
             for bits in some.iter().rev() {
-                at = wire::put_varint_before(room, at, to_varint(*bits));
+                at = varint::put_before(room, at, to_varint(*bits));
             }
             self.at = at;
         }

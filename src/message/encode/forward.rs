@@ -3,7 +3,7 @@
 
 use bytes::BufMut;
 
-use super::{Backward, write_field};
+use super::{Backward, varint, write_field};
 use crate::{
     message::{
         body::{Slot, Slots},
@@ -126,7 +126,7 @@ fn varint_len(value: u64) -> usize {
 fn head(buffer: &mut impl BufMut, key: u32, length: usize) {
     match key < 0x80 && length < 0x80 {
         true => buffer.put_slice(&[key as u8, length as u8]),
-        false => varints(buffer, key.into(), length as u64),
+        false => put_varints(buffer, key.into(), length as u64),
     }
 }
 
@@ -135,30 +135,30 @@ fn number(buffer: &mut impl BufMut, field: &FieldLayout, bits: u64) {
     let key = field.key.into();
     match field.field_type.wire_type() {
         WireType::I32 => {
-            varint(buffer, key);
+            put_varint(buffer, key);
             buffer.put_slice(&(bits as u32).to_le_bytes());
         }
         WireType::I64 => {
-            varint(buffer, key);
+            put_varint(buffer, key);
             buffer.put_slice(&bits.to_le_bytes());
         }
         _ => match wire::to_varint(field.field_type, bits) {
             value if key | value < 0x80 => buffer.put_slice(&[key as u8, value as u8]),
-            value => varints(buffer, key, value),
+            value => put_varints(buffer, key, value),
         },
     }
 }
 
 #[inline(never)]
-fn varints(buffer: &mut impl BufMut, first: u64, second: u64) {
-    varint(buffer, first);
-    varint(buffer, second);
+fn put_varints(buffer: &mut impl BufMut, first: u64, second: u64) {
+    put_varint(buffer, first);
+    put_varint(buffer, second);
 }
 
 #[inline]
-fn varint(buffer: &mut impl BufMut, value: u64) {
+fn put_varint(buffer: &mut impl BufMut, value: u64) {
     let mut room = [0; 16];
-    let at = wire::put_varint_before(&mut room, 16, value);
+    let at = varint::put_before(&mut room, 16, value);
     buffer.put_slice(&room[at..]);
 }
 
