@@ -102,29 +102,62 @@ async fn a_folder_that_was_removed_is_not_written_to() {
 }
 
 #[tokio::test]
-async fn a_data_file_that_was_replaced_emptied_or_cut_short_takes_no_writes() {
+async fn what_is_put_in_the_place_of_the_data_file_is_served_if_it_has_all_that_was_answered() {
+    let mut other = Server::start().await;
+    other.add("another's").await.unwrap();
+    other.end();
+    let other = fs::read(other.data().join("data.redb")).unwrap();
+
+    let mut server = Server::start().await;
+    let kept = server.add("kept").await.unwrap();
+    server.end();
+    let older = fs::read(server.data().join("data.redb")).unwrap();
+    let server = Server::start_in(server.folder, |command| command).await;
+    let newer = server.add("newer").await.unwrap();
+    let (data, away) = (server.data().join("data.redb"), server.path("away"));
+    for (put, told) in [
+        (other, "it is another store than the one that was served"),
+        (older, "it is an older state of this store"),
+    ] {
+        fs::rename(&data, &away).unwrap();
+        assert_eq!(server.add("lost").await.unwrap_err().code(), UNAVAILABLE);
+        let right = fs::read(&away).unwrap();
+        // Under the device and number of the old one, as a file may be that is made when it is gone.
+        fs::write(&away, put).unwrap();
+        fs::rename(&away, &data).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while !server.log().contains(told) {
+            assert!(Instant::now() < deadline, "{}", server.log());
+            assert_eq!(server.add("lost").await.unwrap_err().code(), UNAVAILABLE);
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        assert_eq!(server.get(&newer).await.code(), UNAVAILABLE);
+
+        // Under others, as the old one may be that is mounted again.
+        fs::remove_file(&data).unwrap();
+        fs::write(&away, right).unwrap();
+        fs::rename(&away, &data).unwrap();
+        server.recovers().await;
+        server.has(&kept, "kept").await;
+        server.has(&newer, "newer").await;
+    }
+}
+
+#[tokio::test]
+async fn a_data_file_that_was_emptied_or_cut_short_takes_no_writes() {
     type Damage = fn(&Path);
-    let replaced: Damage = |data| {
-        let copy = data.with_extension("copy");
-        fs::copy(data, &copy).unwrap();
-        fs::rename(&copy, data).unwrap();
-    };
     let emptied: Damage = |data| drop(File::create(data).unwrap());
     let cut: Damage = |data| {
         let file = OpenOptions::new().write(true).open(data).unwrap();
         file.set_len(file.metadata().unwrap().len() / 2).unwrap();
     };
-    for (damage, code, logged) in [
-        (replaced, UNAVAILABLE, "was replaced by another file"),
-        (emptied, DATA_LOSS, "is empty"),
-        (cut, DATA_LOSS, "was cut short"),
-    ] {
+    for (damage, logged) in [(emptied, "is empty"), (cut, "was cut short")] {
         let server = Server::start().await;
         server.add("kept").await.unwrap();
         damage(&server.data().join("data.redb"));
         for _ in 0..5 {
             let told = server.add("lost").await.unwrap_err();
-            assert_eq!(told.code(), code, "{told:?}");
+            assert_eq!(told.code(), DATA_LOSS, "{told:?}");
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
         assert!(server.log().contains(logged), "{}", server.log());
