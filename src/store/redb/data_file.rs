@@ -151,6 +151,7 @@ pub(super) struct OpenFile {
 }
 
 impl OpenFile {
+    /// Closing writes, too: into a file that was lost it must not, which may be a backup by then.
     fn begin_writing(&self) -> io::Result<()> {
         match self.is_writing.swap(true, Ordering::Relaxed) {
             true => Ok(()),

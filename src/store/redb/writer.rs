@@ -136,8 +136,7 @@ impl<M: Medium> Writer<M> {
 
     /// Finds out that the data is gone even if nobody writes.
     fn look(&mut self) {
-        if let Err(error) = self.medium.check() {
-            let reason = failure("found", error);
+        if let Err(reason) = check(&self.medium) {
             self.shared.take_down(&reason);
             self.go_down(reason);
         }
@@ -148,7 +147,9 @@ impl<M: Medium> Writer<M> {
             State::Serving(engine) => engine,
             State::Down { reason, .. } => return group.refuse(reason),
         };
-        if let Some(reason) = group.failed_in(engine.generation()) {
+        // Before a byte is written, so that it is known that nothing was changed.
+        let failed = group.failed_in(engine.generation());
+        if let Some(reason) = failed.or_else(|| check(&self.medium).err()) {
             self.shared.take_down(&reason);
             group.refuse(&reason);
             return self.go_down(reason);
@@ -256,6 +257,10 @@ impl<M: Medium> Writer<M> {
         self.last.check(engine.last())?;
         Ok(engine)
     }
+}
+
+fn check(medium: &impl Medium) -> Result<(), StoreError> {
+    medium.check().map_err(|error| failure("found", error))
 }
 
 impl Group {
