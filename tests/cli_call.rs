@@ -424,6 +424,11 @@ const WRONG: &[(&str, i32, &str)] = &[
     ),
     ("list AT/", 2, "is no address"),
     (
+        "describe localhost:99999",
+        2,
+        "\"localhost:99999\" is no address: it wants HOST:PORT",
+    ),
+    (
         "list AT a.B c.D",
         2,
         "a.B and c.D are two symbols: name one",

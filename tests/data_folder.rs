@@ -38,6 +38,8 @@ async fn a_folder_that_is_gone_is_noticed_by_the_next_write_and_taken_when_it_is
     fs::rename(&data, &away).unwrap();
     let told = server.add("lost").await.unwrap_err();
     assert_eq!(told.code(), UNAVAILABLE, "{told:?}");
+    let message = told.status().message;
+    assert!(!message.contains("nevertheless"), "{message}");
     assert!(
         server.log().contains("data.redb is gone"),
         "{}",
@@ -68,7 +70,7 @@ async fn a_folder_that_is_gone_is_noticed_even_if_nobody_writes() {
     assert_eq!(health().await, SERVING);
     let (data, away) = (server.data(), server.path("away"));
     fs::rename(&data, &away).unwrap();
-    let deadline = Instant::now() + Duration::from_secs(20);
+    let deadline = Instant::now() + PATIENCE;
     while health().await == SERVING {
         assert!(Instant::now() < deadline, "nobody notices");
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -102,29 +104,71 @@ async fn a_folder_that_was_removed_is_not_written_to() {
 }
 
 #[tokio::test]
-async fn a_data_file_that_was_replaced_emptied_or_cut_short_takes_no_writes() {
+async fn what_is_put_in_the_place_of_the_data_file_is_served_if_it_has_all_that_was_answered() {
+    let mut other = Server::start().await;
+    other.add("another's").await.unwrap();
+    other.end();
+    let other = fs::read(other.data().join("data.redb")).unwrap();
+
+    let mut server = Server::start().await;
+    let kept = server.add("kept").await.unwrap();
+    server.end();
+    let older = fs::read(server.data().join("data.redb")).unwrap();
+    let server = Server::start_in(server.folder, |command| command).await;
+    let newer = server.add("newer").await.unwrap();
+    let (data, away) = (server.data().join("data.redb"), server.path("away"));
+    for (put, told) in [
+        (other, "it is another store than the one that was served"),
+        (older, "it is an older state of this store"),
+    ] {
+        let failures = || server.log().matches("store_unavailable").count();
+        let before = failures();
+        fs::rename(&data, &away).unwrap();
+        assert_eq!(server.add("lost").await.unwrap_err().code(), UNAVAILABLE);
+        // Once it was looked for again it is closed, and may be written to.
+        let deadline = Instant::now() + PATIENCE;
+        while failures() < before + 2 {
+            assert!(Instant::now() < deadline, "{}", server.log());
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let right = fs::read(&away).unwrap();
+        // Under the device and number of the old one, as a file may be that is made when it is gone.
+        fs::write(&away, put).unwrap();
+        fs::rename(&away, &data).unwrap();
+        let deadline = Instant::now() + PATIENCE;
+        while !server.log().contains(told) {
+            assert!(Instant::now() < deadline, "{}", server.log());
+            let refused = server.add("lost").await.unwrap_err();
+            assert_eq!(refused.code(), UNAVAILABLE, "{}", server.log());
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        assert_eq!(server.get(&newer).await.code(), UNAVAILABLE);
+
+        // Under others, as the old one may be that is mounted again.
+        fs::remove_file(&data).unwrap();
+        fs::write(&away, right).unwrap();
+        fs::rename(&away, &data).unwrap();
+        server.recovers().await;
+        server.has(&kept, "kept").await;
+        server.has(&newer, "newer").await;
+    }
+}
+
+#[tokio::test]
+async fn a_data_file_that_was_emptied_or_cut_short_takes_no_writes() {
     type Damage = fn(&Path);
-    let replaced: Damage = |data| {
-        let copy = data.with_extension("copy");
-        fs::copy(data, &copy).unwrap();
-        fs::rename(&copy, data).unwrap();
-    };
     let emptied: Damage = |data| drop(File::create(data).unwrap());
     let cut: Damage = |data| {
         let file = OpenOptions::new().write(true).open(data).unwrap();
         file.set_len(file.metadata().unwrap().len() / 2).unwrap();
     };
-    for (damage, code, logged) in [
-        (replaced, UNAVAILABLE, "was replaced by another file"),
-        (emptied, DATA_LOSS, "is empty"),
-        (cut, DATA_LOSS, "was cut short"),
-    ] {
+    for (damage, logged) in [(emptied, "is empty"), (cut, "was cut short")] {
         let server = Server::start().await;
         server.add("kept").await.unwrap();
         damage(&server.data().join("data.redb"));
         for _ in 0..5 {
             let told = server.add("lost").await.unwrap_err();
-            assert_eq!(told.code(), code, "{told:?}");
+            assert_eq!(told.code(), DATA_LOSS, "{told:?}");
             tokio::time::sleep(Duration::from_millis(30)).await;
         }
         assert!(server.log().contains(logged), "{}", server.log());
@@ -154,6 +198,23 @@ async fn a_folder_that_has_lost_its_data_is_not_served_as_an_empty_one() {
     }
 }
 
+#[test]
+fn a_folder_that_an_earlier_version_only_began_is_refused_with_what_to_do() {
+    let folder = reflectd::folder();
+    let data = folder.path().join("reflectd_data");
+    fs::create_dir(&data).unwrap();
+    fs::write(data.join("format"), "reflectd data format 1\n").unwrap();
+    fs::write(data.join("lock"), "").unwrap();
+    let ran = reflectd::run(folder.path(), ARGUMENTS);
+    assert_eq!(
+        ran.failed(1),
+        "error: data folder ./reflectd_data has no data: it has a file `format`, but no `data.redb`; \
+         if that was lost, restore it from a backup; if there never was any (a first start of an \
+         earlier version that was killed leaves such a folder), remove the folder or choose another \
+         with --data"
+    );
+}
+
 #[tokio::test]
 async fn a_limit_on_the_size_of_files_is_like_a_full_disk() {
     let server = Server::start_by(|command| {
@@ -176,6 +237,8 @@ async fn a_limit_on_the_size_of_files_is_like_a_full_disk() {
         assert!(added.len() < 100, "the limit does not count");
     };
     assert_eq!(refused.code(), RESOURCE_EXHAUSTED, "{refused:?}");
+    let message = refused.status().message;
+    assert!(message.contains("`ulimit -f`"), "{message}");
     for _ in 0..5 {
         let again = server.add(&description).await;
         assert!(again.is_ok() || REFUSED.contains(&again.unwrap_err().code()));
@@ -300,7 +363,7 @@ impl Server {
 
     fn end(&mut self) {
         self.running.signal("KILL");
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         while self.running.is_running() {
             assert!(Instant::now() < deadline, "it does not end");
             thread::sleep(Duration::from_millis(2));
@@ -340,7 +403,7 @@ impl Server {
     /// The same, of a store that cannot write: each attempt to open it again takes the data from those
     /// who read, for a moment.
     async fn still_has(&self, id: &str, description: &str) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         let mut reply = self.get(id).await;
         while reply.code() == UNAVAILABLE && Instant::now() < deadline {
             tokio::time::sleep(Duration::from_millis(10)).await;
@@ -350,7 +413,7 @@ impl Server {
     }
 
     async fn recovers(&self) {
-        let deadline = Instant::now() + Duration::from_secs(20);
+        let deadline = Instant::now() + PATIENCE;
         while self.add("again").await.is_err() {
             assert!(Instant::now() < deadline, "the store does not mend itself");
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -397,3 +460,4 @@ const SERVING: [u8; 2] = [8, 1];
 const ARGUMENTS: &[&str] = &["serve", "user.proto", "--listen", "0"];
 const ADD_USER: &str = "/user.UserInfo/addUser";
 const GET_USER: &str = "/user.UserInfo/getUser";
+const PATIENCE: Duration = Duration::from_secs(20);

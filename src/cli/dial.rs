@@ -210,9 +210,12 @@ pub(super) fn no_address(word: &str) -> String {
 /// Whether a word looks more like an address than like a path, and is none.
 pub(super) fn is_almost_host(word: &str) -> bool {
     let port = word.trim_end_matches('/').rsplit_once(':');
-    !is_url(word)
-        && host(word).is_none()
-        && port.is_some_and(|(_, port)| port.parse::<u16>().is_ok())
+    !is_url(word) && host(word).is_none() && port.is_some_and(|(_, port)| is_digits(port))
+}
+
+/// A port that is too high is meant as one, too.
+fn is_digits(port: &str) -> bool {
+    !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 /// Whether it is `HOST` or `HOST:PORT`.

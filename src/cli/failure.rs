@@ -27,7 +27,7 @@ pub(super) enum Exit {
     /// A signal ended `bench` early: 128 and its number, as a shell tells it.
     Signal(u8),
     /// A call, or the question what can be called, ended with this code. 64 and its number are
-    /// grpcurl's.
+    /// grpcurl's for a call; where the question fails, it exits with 1.
     Call(Code),
 }
 
@@ -103,8 +103,8 @@ impl From<Error> for Failure {
     }
 }
 
-/// A status that the server gave says why, whether a call ended with it or the question what can be
-/// called.
+/// A status says why, whether a call ended with it or the question what can be called: the server's,
+/// or the one that gRPC has for what the server did instead of giving one, as when a stream just ends.
 fn exit(error: &Error) -> Exit {
     let status = error.source().and_then(<dyn error::Error>::downcast_ref);
     status.map_or(Exit::Failure, |status: &Status| Exit::Call(status.code()))

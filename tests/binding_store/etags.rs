@@ -17,6 +17,7 @@ const PROTO: &str = "syntax = \"proto3\"; package e;
     service Notes {
       rpc CreateNote(Note) returns (Note);
       rpc GetNote(GetNoteRequest) returns (Note);
+      rpc ListNotes(ListNotesRequest) returns (ListNotesResponse);
       rpc UpdateNote(UpdateNoteRequest) returns (Note);
       rpc ReplaceNote(Note) returns (Note);
       rpc DeleteNote(DeleteNoteRequest) returns (google.protobuf.Empty);
@@ -25,6 +26,8 @@ const PROTO: &str = "syntax = \"proto3\"; package e;
     }
     message Note { string id = 1; string text = 2; int32 count = 3; string etag = 4; }
     message GetNoteRequest { string id = 1; }
+    message ListNotesRequest { int32 page_size = 1; string page_token = 2; }
+    message ListNotesResponse { repeated Note notes = 1; string next_page_token = 2; }
     message UpdateNoteRequest { Note note = 1; google.protobuf.FieldMask update_mask = 2; }
     message DeleteNoteRequest { string id = 1; string etag = 2; }
     message Tag { string id = 1; }
@@ -140,14 +143,47 @@ async fn of_many_who_saw_the_same_one_is_answered() {
     }
 }
 
+#[tokio::test]
+async fn rows_that_were_written_without_an_etag_have_one_when_they_are_read() {
+    let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
+    let before = PROTO.replace("string etag = 4;", "");
+    let api = notes_of(&before, &store).await;
+    for text in ["a", "b"] {
+        let note = json!({"text": text, "count": 7});
+        api.call("e.Notes/CreateNote", note).await.unwrap();
+    }
+    let api = notes_of(PROTO, &store).await;
+    let listed = api.call("e.Notes/ListNotes", json!({})).await.unwrap();
+    for note in listed["notes"].as_array().unwrap() {
+        let get = api.call("e.Notes/GetNote", json!({"id": note["id"]}));
+        assert_eq!(get.await.as_ref(), Ok(note));
+        // Two who have read the same: one is answered.
+        let mut changed = note.clone();
+        changed["text"] = json!("c");
+        let update = api.call("e.Notes/ReplaceNote", changed.clone());
+        assert_ne!(etag(&update.await.unwrap()), etag(note));
+        let lost = api.call("e.Notes/ReplaceNote", changed).await;
+        assert_eq!(lost.unwrap_err().0, ABORTED);
+    }
+    // The same as if it had been written with one.
+    let note = json!({"id": "0", "text": "a", "count": 7});
+    let written = api.call("e.Notes/ReplaceNote", note).await.unwrap();
+    assert_eq!(written, listed["notes"][0]);
+}
+
 fn etag(note: &Value) -> &str {
     note["etag"].as_str().unwrap()
 }
 
 async fn notes() -> Api {
-    let schema = support::schema(&[("e.proto", PROTO)]);
-    let plan = Plan::infer(&schema, &[]).unwrap();
     let store: Arc<dyn Store> = Arc::new(MemoryStore::new());
-    let builder = plan.bind(Server::builder(schema.clone()), store).await;
+    notes_of(PROTO, &store).await
+}
+
+async fn notes_of(proto: &str, store: &Arc<dyn Store>) -> Api {
+    let schema = support::schema(&[("e.proto", proto)]);
+    let plan = Plan::infer(&schema, &[]).unwrap();
+    let builder = plan.bind(Server::builder(schema.clone()), Arc::clone(store));
+    let builder = builder.await;
     Api::serve(schema, TestServer::start(builder.unwrap()).await).await
 }

@@ -55,7 +55,7 @@ async fn lists_are_in_the_order_of_keys_and_come_in_pages() {
         ),
         (
             json!({"pageToken": "ä"}),
-            "`page_token` is none that this list gave",
+            "`page_token` is none that this list gave, or one of an earlier version",
         ),
     ] {
         let refused = api.call(list, request).await;
@@ -115,7 +115,10 @@ async fn a_token_is_good_for_the_list_that_gave_it_only() {
     let token = page["nextPageToken"].as_str().unwrap();
     shelves(token).await.unwrap();
     let books = json!({"parent": "shelves/0", "pageSize": 1, "pageToken": token});
-    let none = error(INVALID_ARGUMENT, "`page_token` is none that this list gave");
+    let none = error(
+        INVALID_ARGUMENT,
+        "`page_token` is none that this list gave, or one of an earlier version",
+    );
     assert_eq!(api.call("library.Library/ListBooks", books).await, none);
     let mut tampered = token.to_owned();
     let first = if token.starts_with('A') { "B" } else { "A" };

@@ -11,6 +11,7 @@ mod lists;
 mod model;
 mod resource_names;
 mod schema_guard;
+mod shared_types;
 mod sizes;
 #[path = "../support/mod.rs"]
 mod support;

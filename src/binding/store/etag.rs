@@ -2,18 +2,23 @@
 //!
 //! A resource with a string field `etag` is stored with one that follows from all its other fields. Who
 //! sends it back with an update or a delete is answered only if the resource is still the same, else
-//! with ABORTED; who leaves it unset is not asked.
+//! with ABORTED; who leaves it unset is not asked. A row that was written before the resource had the
+//! field gets it when it is read.
 
 use std::hash::{DefaultHasher, Hasher};
+
+use bytes::Bytes;
 
 use super::{
     key::{Key, internal},
     request::is_one,
+    resource::Resource,
 };
 use crate::{
     grpc::Status,
     message::{Message, MessageRef},
     schema::{Field, Kind, MessageType},
+    store::Row,
 };
 
 /// The field of a resource that holds its etag.
@@ -41,6 +46,27 @@ pub(super) fn stamped(
     let hash = format!("{:016x}", hasher.finish());
     stamped.set(etag, hash).map_err(internal)?;
     Ok(stamped)
+}
+
+/// Gives a stored row its etag if it has none.
+pub(super) fn fill(resource: &Resource, row: &mut Row) {
+    if let Some(value) = lacking(resource, row) {
+        row.value = value;
+    }
+}
+
+/// What a row that lacks its etag is with it.
+fn lacking(resource: &Resource, row: &Row) -> Option<Bytes> {
+    let etag = resource.etag()?;
+    let (message_type, value) = (resource.message_type(), row.value.clone());
+    // What cannot be read is told by who needs to.
+    let row = Message::decode_within(message_type, value, usize::MAX).ok()?;
+    if !row.str(etag).ok()?.is_empty() {
+        return None;
+    }
+    let key = Key::read(row.as_ref(), resource.key()).ok()??;
+    let stamped = stamped(etag, row.as_ref(), (resource.key(), &key)).ok()?;
+    Some(stamped.as_ref().encode_to_bytes())
 }
 
 /// # Errors

@@ -235,7 +235,7 @@ impl Paging {
         match read_page_token(prefix, token) {
             Some(last) => Ok(Some([prefix, &last].concat().into())),
             None => Err(Status::invalid_argument(format!(
-                "`{}` is none that this list gave",
+                "`{}` is none that this list gave, or one of an earlier version",
                 self.page_token.name()
             ))),
         }

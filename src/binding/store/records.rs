@@ -6,7 +6,8 @@
 //! | `type/` and a message's or enum's full name | [`TypeAs`]: its fields or values |
 //!
 //! A type is recorded once, however many resources hold it. Earlier versions recorded with each
-//! resource all types in it; so are those still whose resource is not served while types of it change.
+//! resource all types in it; so are those still whose resource is not served while types of it change,
+//! until it is served again and they do not contradict the others.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -162,7 +163,8 @@ impl Root {
 
     /// Whether it says the same as another.
     pub(super) fn is(&self, other: &Self) -> bool {
-        (self.format, self.key) == (other.format, other.key)
+        (self.format, self.key, &self.messages, &self.enums)
+            == (other.format, other.key, &other.messages, &other.enums)
     }
 
     fn read(name: &str, json: &[u8]) -> Result<Self, StoreError> {

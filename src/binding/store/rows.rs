@@ -196,7 +196,9 @@ impl Rows {
     pub(super) async fn get(&self, key: &Key<'_>) -> Result<Row, Status> {
         let row = self.with_bytes(key, |bytes| self.store.get(bytes)).await;
         let row = row.map_err(|error| self.unreadable(key, error))?;
-        row.ok_or_else(|| self.not_found(key))
+        let mut row = row.ok_or_else(|| self.not_found(key))?;
+        etag::fill(&self.resource, &mut row);
+        Ok(row)
     }
 
     /// At most `rows_max` rows after a key, of those whose keys begin with `prefix`.
@@ -208,7 +210,11 @@ impl Rows {
     ) -> Result<Page, Status> {
         let range = KeyRange::prefix(prefix.to_vec());
         let page = self.store.scan(&range, after, rows_max);
-        page.await.map_err(from_store)
+        let mut page = page.await.map_err(from_store)?;
+        for (_, row) in &mut page.rows {
+            etag::fill(&self.resource, row);
+        }
+        Ok(page)
     }
 
     /// Stores a new row; `false` if the key is taken.

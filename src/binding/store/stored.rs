@@ -15,7 +15,7 @@
 //!
 //! A resource without rows may change in any way.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use super::{
     StoreBinding,
@@ -53,16 +53,16 @@ async fn check(
     let records = Records::read(store).await?;
     let roots = resources.values().map(|of| of.message_type().clone());
     let today = Types::today(roots);
-    let then = held(resources, &records);
+    let held = Held::by(resources, &records);
     let Changes {
         misread,
         renamed: mut told,
-    } = then.compare(&today);
+    } = held.compare(&today);
     let reasons = [other_keys(resources, &records), misread].concat();
     if !reasons.is_empty() {
         return Err(refused(&reasons));
     }
-    let written = followed(resources, &records, then, today);
+    let written = followed(resources, &records, held, today);
     records.write(written, store).await?;
     told.extend(what_is_gone(resources, schema, &records));
     Ok(told)
@@ -77,19 +77,49 @@ fn refused(reasons: &[String]) -> Error {
     ))
 }
 
-/// The types that are in rows of these resources, as they were.
-fn held(resources: &Resources<'_>, records: &Records) -> Types {
-    let with_rows = || {
-        let roots = records.roots.iter().filter(|(_, root)| root.has_rows);
-        roots.filter(|(name, _)| resources.contains_key(name.as_str()))
-    };
-    let apart = with_rows().filter(|(_, root)| !root.has_own_types());
-    let names = apart.map(|(name, _)| name.as_str());
-    let mut held = records.select(records.types.reached_from(names));
-    for (_, root) in with_rows().filter(|(_, root)| root.has_own_types()) {
-        held.0.extend(root.own_types().0);
+/// The types that are in rows of the resources that are served, as they were.
+struct Held<'a> {
+    /// Those that are recorded apart.
+    apart: Types,
+    /// Those of the resources that have their own: a type may be in many of them, and in each be
+    /// another.
+    own: Vec<(&'a str, Types)>,
+}
+
+impl<'a> Held<'a> {
+    fn by(resources: &Resources<'_>, records: &'a Records) -> Self {
+        let with_rows = records.roots.iter().filter(|(_, root)| root.has_rows);
+        let served = with_rows.filter(|(name, _)| resources.contains_key(name.as_str()));
+        let (own, apart): (Vec<_>, Vec<_>) = served.partition(|(_, root)| root.has_own_types());
+        let apart = apart.iter().map(|(name, _)| name.as_str());
+        let own = own.iter();
+        Self {
+            apart: records.select(records.types.reached_from(apart)),
+            own: own
+                .map(|(name, root)| (name.as_str(), root.own_types()))
+                .collect(),
+        }
     }
-    held
+
+    /// Compares each version of a type: what one of them has, another must not hide.
+    fn compare(&self, today: &Types) -> Changes {
+        let mut changes = Changes::default();
+        for (_, own) in &self.own {
+            changes.add(own.compare(today));
+        }
+        changes.add(self.apart.compare(today));
+        changes
+    }
+
+    /// Moves own types to those that are recorded apart, but for those that contradict them.
+    fn move_apart(&mut self) {
+        for (name, own) in std::mem::take(&mut self.own) {
+            match self.apart.agree_with(&own) {
+                true => self.apart.join(own),
+                false => self.own.push((name, own)),
+            }
+        }
+    }
 }
 
 /// The resources that are looked up by another field than before.
@@ -112,15 +142,16 @@ fn other_keys(resources: &Resources<'_>, records: &Records) -> Vec<String> {
 }
 
 /// What is to be recorded when rows of today's types come to those that are there.
-fn followed(resources: &Resources<'_>, records: &Records, then: Types, today: Types) -> Written {
-    let mut types = today;
-    for (name, old) in then.0 {
-        let new = match types.0.remove(&name) {
-            Some(now) => old.followed_by(now),
-            None => old,
-        };
-        types.0.insert(name, new);
-    }
+///
+/// In this order: what is recorded of a row is not lost if only the first of it is written.
+fn followed(
+    resources: &Resources<'_>,
+    records: &Records,
+    mut held: Held<'_>,
+    today: Types,
+) -> Written {
+    held.move_apart();
+    let mut types = held.apart.followed_by(today);
     types
         .0
         .retain(|name, of| records.types.0.get(name) != Some(of));
@@ -131,8 +162,13 @@ fn followed(resources: &Resources<'_>, records: &Records, then: Types, today: Ty
     for (name, of) in &types.0 {
         written.add_type(name, of);
     }
+    let mut own: HashMap<_, _> = held.own.into_iter().collect();
     for (name, resource) in resources {
-        let root = Root::new(resource.key().number());
+        let mut root = Root::new(resource.key().number());
+        if let Some(own) = own.remove(name) {
+            let today = Types::today([resource.message_type().clone()]);
+            root = root.with_own(own.followed_by(today));
+        }
         if !records.roots.get(*name).is_some_and(|old| old.is(&root)) {
             written.add_root(name, &root);
         }
@@ -140,32 +176,22 @@ fn followed(resources: &Resources<'_>, records: &Records, then: Types, today: Ty
     written
 }
 
-/// The resources that are not served, but have rows whose types change otherwise than by additions.
+/// The resources that are not served, but have rows whose types change: what is added is not in them.
 fn losing_their_types<'a>(
     resources: &Resources<'_>,
     records: &'a Records,
     changed: &Types,
 ) -> Vec<(&'a str, &'a Root)> {
-    let changed = changed.0.iter();
-    let lost: BTreeSet<&str> = changed
-        .filter(|(name, new)| {
-            records
-                .types
-                .0
-                .get(*name)
-                .is_some_and(|old| !old.is_within(new))
-        })
-        .map(|(name, _)| name.as_str())
-        .collect();
-    if lost.is_empty() {
+    if changed.0.is_empty() {
         return Vec::new();
     }
     let roots = records.roots.iter().filter(|(name, root)| {
         root.has_rows && !root.has_own_types() && !resources.contains_key(name.as_str())
     });
+    let changes = |name: &str| changed.0.contains_key(name);
     roots
         .map(|(name, root)| (name.as_str(), root))
-        .filter(|(name, _)| !lost.is_disjoint(&records.types.reached_from([*name])))
+        .filter(|(name, _)| records.types.reached_from([*name]).into_iter().any(changes))
         .collect()
 }
 

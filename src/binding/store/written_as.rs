@@ -109,6 +109,35 @@ impl Types {
         }
         changes
     }
+
+    /// Whether no type is another here and there.
+    pub(super) fn agree_with(&self, others: &Self) -> bool {
+        let mut others = others.0.iter();
+        others.all(|(name, other)| self.0.get(name).is_none_or(|of| of.agrees_with(other)))
+    }
+
+    /// Adds what others have, which agree with these.
+    pub(super) fn join(&mut self, others: Self) {
+        for (name, other) in others.0 {
+            let joined = match self.0.remove(&name) {
+                Some(of) => of.joined(other),
+                None => other,
+            };
+            self.0.insert(name, joined);
+        }
+    }
+
+    /// With what is new, and still with what was removed: rows may have it.
+    pub(super) fn followed_by(mut self, today: Self) -> Self {
+        for (name, now) in today.0 {
+            let new = match self.0.remove(&name) {
+                Some(old) => old.followed_by(now),
+                None => now,
+            };
+            self.0.insert(name, new);
+        }
+        self
+    }
 }
 
 impl TypeAs {
@@ -130,8 +159,7 @@ impl TypeAs {
         )
     }
 
-    /// With what is new, and still with what was removed: rows may have it.
-    pub(super) fn followed_by(self, now: Self) -> Self {
+    fn followed_by(self, now: Self) -> Self {
         match (self, now) {
             (Self::Fields(mut all), Self::Fields(now)) => {
                 // What is removed is missing in the rows that are written from now on.
@@ -147,20 +175,29 @@ impl TypeAs {
         }
     }
 
-    /// Whether another has all of it.
-    pub(super) fn is_within(&self, other: &Self) -> bool {
+    fn agrees_with(&self, other: &Self) -> bool {
         match (self, other) {
-            (Self::Fields(fields), Self::Fields(other)) => fields.iter().all(|(number, field)| {
-                let is_it = |other: &FieldAs| {
-                    (&other.name, &other.declared, other.delimited)
-                        == (&field.name, &field.declared, field.delimited)
-                };
-                other.get(number).is_some_and(is_it)
+            (Self::Fields(fields), Self::Fields(others)) => others.iter().all(|(number, other)| {
+                let field = fields.get(number);
+                field.is_none_or(|field| field.agrees_with(other))
             }),
-            (Self::Values(values), Self::Values(other)) => values
-                .iter()
-                .all(|(name, number)| other.get(name) == Some(number)),
+            (Self::Values(values), Self::Values(others)) => others.iter().all(|(name, other)| {
+                let number = values.get(name);
+                number.is_none_or(|number| number == other)
+            }),
             _ => false,
+        }
+    }
+
+    /// What rows may have of which some are of the one and some of the other.
+    fn joined(self, other: Self) -> Self {
+        match (self, other) {
+            (Self::Fields(fields), Self::Fields(others)) => Self::Fields(join(fields, others)),
+            (Self::Values(mut values), Self::Values(others)) => {
+                values.extend(others);
+                Self::Values(values)
+            }
+            (of, _) => of,
         }
     }
 
@@ -205,9 +242,61 @@ impl FieldAs {
         let declared = &self.declared;
         declared.strip_prefix(REPEATED).unwrap_or(declared)
     }
+
+    fn agrees_with(&self, other: &Self) -> bool {
+        let encodings = self.delimited.zip(other.delimited);
+        (&self.name, &self.declared) == (&other.name, &other.declared)
+            && encodings.is_none_or(|(one, other)| one == other)
+    }
+
+    fn joined(mut self, other: &Self) -> Self {
+        self.delimited = self.delimited.or(other.delimited);
+        self.required = match (self.required, other.required) {
+            (Some(one), Some(other)) => Some(one && other),
+            (known, None) | (None, known) => known.filter(|required| !required),
+        };
+        self
+    }
+
+    /// As rows have it of which some were written without it.
+    fn missing_in_some(mut self) -> Self {
+        self.required = Some(false);
+        self
+    }
+}
+
+type Fields = BTreeMap<u32, FieldAs>;
+
+/// The fields of both, of which those are required that are so in both.
+fn join(mut fields: Fields, others: Fields) -> Fields {
+    let mut joined = Fields::new();
+    for (number, other) in others {
+        let both = match fields.remove(&number) {
+            Some(field) => field.joined(&other),
+            None => other.missing_in_some(),
+        };
+        joined.insert(number, both);
+    }
+    let only = fields.into_iter();
+    joined.extend(only.map(|(number, field)| (number, field.missing_in_some())));
+    joined
 }
 
 impl Changes {
+    /// Adds others, but for those that are told already.
+    pub(super) fn add(&mut self, others: Self) {
+        for (told, new) in [
+            (&mut self.misread, others.misread),
+            (&mut self.renamed, others.renamed),
+        ] {
+            for change in new {
+                if !told.contains(&change) {
+                    told.push(change);
+                }
+            }
+        }
+    }
+
     fn compare_fields(
         &mut self,
         message: &str,

@@ -4,6 +4,10 @@
 //! that lies in a folder which was, or in whose place another was put. What is written there is gone
 //! with the process. So when a commit begins, and behind each sync, the name is looked up: a commit
 //! is answered only if it is in the file that will be opened next time.
+//!
+//! Device and number of a file say that only while it is open: the number of a file that is closed and
+//! removed may be given to the next one, and a file system that is mounted again may have another
+//! device. What is opened again is known by what is in it ([`super::engine::Last`]).
 
 use std::{
     fs::{self, File, Metadata, OpenOptions, TryLockError},
@@ -23,7 +27,7 @@ use super::medium::Medium;
 #[derive(Debug)]
 pub(super) struct DataFile(Arc<Place>);
 
-/// A name, and which file it stood for when it was first opened: a process serves no other.
+/// A name, and which file it stood for when it was last opened.
 #[derive(Debug)]
 struct Place {
     path: PathBuf,
@@ -35,6 +39,15 @@ struct Known {
     identity: Identity,
     /// It has at least so many bytes.
     length: u64,
+}
+
+impl Known {
+    fn of(file: &Metadata) -> Self {
+        Self {
+            identity: identity(file),
+            length: file.len(),
+        }
+    }
 }
 
 impl DataFile {
@@ -63,6 +76,7 @@ impl Medium for DataFile {
         let file = options.read(true).write(true).open(&place.path);
         let file = file.map_err(|error| place.not_found(error))?;
         lock(&file)?;
+        place.is_for(&file)?;
         place.check()?;
         Ok(OpenFile {
             lock: file.try_clone()?,
@@ -78,18 +92,20 @@ impl Medium for DataFile {
 }
 
 impl Place {
+    /// From now on the name must stand for this file.
+    fn is_for(&self, file: &File) -> io::Result<()> {
+        *self.known() = Some(Known::of(&file.metadata()?));
+        Ok(())
+    }
+
     /// Whether the name still stands for the file, and nobody has cut it short.
     fn check(&self) -> io::Result<()> {
         let found = fs::metadata(&self.path).map_err(|error| self.not_found(error))?;
         if found.len() == 0 {
             return Err(self.lost(io::ErrorKind::InvalidData, "is empty"));
         }
-        let now = Known {
-            identity: identity(&found),
-            length: found.len(),
-        };
-        let mut known = self.known();
-        let known = known.get_or_insert(now);
+        let now = Known::of(&found);
+        let known = self.known().unwrap_or(now);
         if known.identity != now.identity {
             return Err(self.lost(io::ErrorKind::Other, REPLACED));
         }
@@ -135,6 +151,7 @@ pub(super) struct OpenFile {
 }
 
 impl OpenFile {
+    /// Closing writes, too: into a file that was lost it must not, which may be a backup by then.
     fn begin_writing(&self) -> io::Result<()> {
         match self.is_writing.swap(true, Ordering::Relaxed) {
             true => Ok(()),
@@ -212,5 +229,5 @@ fn identity(_: &Metadata) -> Identity {}
 const LOCKS: bool = cfg!(unix);
 const GONE: &str = "is gone: it, or its folder, was removed or renamed while it was in use; put it \
                     back where it was, or restart the server and say where it is with --data";
-const REPLACED: &str = "was replaced by another file while it was in use; restart the server to \
-                        serve that one, or put the old one back";
+const REPLACED: &str = "was replaced by another file while it was in use; that one is opened if it is the same \
+                        store";

@@ -3,11 +3,14 @@
 //! ```text
 //! rows       key → revision (8 bytes, big-endian) · checksum (8) · value
 //! sequences  name → the number below which all may have been answered
-//! counters   "revision" → the last commit's
+//! counters   "revision" → the last commit's; "store" → which store this is, a random number that
+//!            every copy of it has (none before it is first opened by a version that knows of it)
 //! ```
 //!
 //! The checksum covers key, revision and value: redb checks its own checksums only after a crash, and
 //! with quick repair not even then, so a bit that flips later would otherwise go unnoticed.
+
+use std::hash::{BuildHasher, RandomState};
 
 use ::redb::{
     Builder, Database, Durability, ReadOnlyTable, ReadableDatabase, ReadableTable, StorageBackend,
@@ -25,9 +28,17 @@ use crate::store::{
 #[derive(Debug)]
 pub(super) struct Engine {
     database: Database,
-    revision: Revision,
+    last: Last,
     /// Which opening of the file this is.
     generation: u64,
+}
+
+/// Which store this is, and how far it has come: with this it is known again when its file is opened
+/// again, on whatever device and under whatever number that file is then.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Last {
+    store: Option<u64>,
+    revision: Revision,
 }
 
 /// The rows as one commit left them.
@@ -61,24 +72,42 @@ impl Engine {
             let database = Builder::new()
                 .set_cache_size(cache_bytes)
                 .create_with_backend(backend)?;
-            let revision = match last_revision(&database)? {
-                Some(revision) => revision,
+            let last = match Last::of(&database)? {
+                Some(last) => last,
                 None if is_new => create_tables(&database)?,
                 // Another program's, or one in whose place an empty one was put.
                 None => return Err(::redb::Error::Corrupted(NO_TABLES.to_owned())),
             };
             Ok(Self {
                 database,
-                revision,
+                last,
                 generation,
             })
         };
         open().map_err(|error| failure("opened", error))
     }
 
+    /// Gives a store its number that has none yet.
+    pub(super) fn number(&mut self) -> Result<(), StoreError> {
+        let number = || -> Result<_, ::redb::Error> {
+            let transaction = begin(&self.database)?;
+            let number = put_number(&mut transaction.open_table(COUNTERS)?)?;
+            transaction.commit()?;
+            Ok(number)
+        };
+        if self.last.store.is_none() {
+            self.last.store = Some(number().map_err(|error| failure("written", error))?);
+        }
+        Ok(())
+    }
+
+    pub(super) fn last(&self) -> Last {
+        self.last
+    }
+
     /// The last commit's.
     pub(super) fn revision(&self) -> Revision {
-        self.revision
+        self.last.revision
     }
 
     pub(super) fn generation(&self) -> u64 {
@@ -103,7 +132,7 @@ impl Engine {
             || -> Result<_, ::redb::Error> { Ok(self.database.begin_read()?.open_table(ROWS)?) };
         Ok(Snapshot {
             rows: open().map_err(|error| failure("read", error))?,
-            revision: self.revision,
+            revision: self.last.revision,
             generation: self.generation,
         })
     }
@@ -118,11 +147,11 @@ impl Engine {
         batches: &[Batch],
         reservations: &[Reservation],
     ) -> Result<Vec<Result<Applied, StoreError>>, StoreError> {
-        let mut revision = self.revision;
+        let mut revision = self.last.revision;
         let answers = self
             .try_commit(batches, reservations, &mut revision)
             .map_err(|error| failure("written", error))?;
-        self.revision = revision;
+        self.last.revision = revision;
         Ok(answers)
     }
 
@@ -144,7 +173,7 @@ impl Engine {
                 answers.push(answer);
             }
         }
-        if *revision == self.revision && reservations.is_empty() {
+        if *revision == self.last.revision && reservations.is_empty() {
             transaction.abort()?;
             return Ok(answers);
         }
@@ -161,24 +190,62 @@ impl Engine {
     }
 }
 
-/// `None` if there are no tables yet.
-fn last_revision(database: &Database) -> Result<Option<Revision>, ::redb::Error> {
-    let counters = match database.begin_read()?.open_table(COUNTERS) {
-        Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-        counters => counters?,
-    };
-    Ok(counters
-        .get(REVISION)?
-        .map(|revision| Revision(revision.value())))
+impl Last {
+    /// `None` if there are no tables yet.
+    fn of(database: &Database) -> Result<Option<Self>, ::redb::Error> {
+        let counters = match database.begin_read()?.open_table(COUNTERS) {
+            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
+            counters => counters?,
+        };
+        let revision = counters.get(REVISION)?;
+        let store = counters.get(STORE)?.map(|store| store.value());
+        Ok(revision.map(|revision| Self {
+            store,
+            revision: Revision(revision.value()),
+        }))
+    }
+
+    /// # Errors
+    /// What was opened is another store, or this one as it was before it came so far.
+    pub(super) fn check(&self, opened: Self) -> Result<(), StoreError> {
+        let (answered, found) = (self.revision.0, opened.revision.0);
+        let what = if opened.store != self.store {
+            "it is another store than the one that was served".to_owned()
+        } else if found < answered {
+            format!(
+                "it is an older state of this store, of revision {found}, and {answered} was \
+                 answered already"
+            )
+        } else {
+            return Ok(());
+        };
+        Err(StoreError::unavailable(format!(
+            "the data cannot be opened: {what}; restart the server to serve it as it is, or put the \
+             file back that was there"
+        )))
+    }
 }
 
-fn create_tables(database: &Database) -> Result<Revision, ::redb::Error> {
+fn create_tables(database: &Database) -> Result<Last, ::redb::Error> {
     let transaction = begin(database)?;
     transaction.open_table(ROWS)?;
     transaction.open_table(SEQUENCES)?;
-    transaction.open_table(COUNTERS)?.insert(REVISION, 0)?;
+    let mut counters = transaction.open_table(COUNTERS)?;
+    counters.insert(REVISION, 0)?;
+    let store = Some(put_number(&mut counters)?);
+    drop(counters);
     transaction.commit()?;
-    Ok(Revision::default())
+    Ok(Last {
+        store,
+        revision: Revision::default(),
+    })
+}
+
+fn put_number(counters: &mut Table<'_, &'static str, u64>) -> Result<u64, ::redb::Error> {
+    // Keyed by the system's random numbers.
+    let number = RandomState::new().hash_one(0);
+    counters.insert(STORE, number)?;
+    Ok(number)
 }
 
 /// On disk when the commit returns, and without a walk over the whole file after a crash.
@@ -302,6 +369,7 @@ const ROWS: TableDefinition<'_, &[u8], &[u8]> = TableDefinition::new("rows");
 const SEQUENCES: TableDefinition<'_, &str, u64> = TableDefinition::new("sequences");
 const COUNTERS: TableDefinition<'_, &str, u64> = TableDefinition::new("counters");
 const REVISION: &str = "revision";
+const STORE: &str = "store";
 const NO_TABLES: &str = "it has not the tables of a store";
 /// Revision and checksum.
 const HEADER: usize = 16;

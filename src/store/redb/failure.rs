@@ -15,9 +15,12 @@ pub(super) fn failure(done: &str, error: impl Into<Error>) -> StoreError {
     let what = format!("the data cannot be {done}: {error}");
     let failure = match &error {
         Error::Io(io) => match io.kind() {
-            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
                 StoreError::full(format!("{what}; free some space, the data itself is safe"))
             }
+            ErrorKind::FileTooLarge => StoreError::full(format!(
+                "{what}; raise the limit on the size of files (`ulimit -f`), the data itself is safe"
+            )),
             ErrorKind::ResourceBusy => StoreError::locked(format!("{what}; {IN_USE}")),
             ErrorKind::InvalidData | ErrorKind::UnexpectedEof => damaged(&what),
             _ => StoreError::unavailable(what),

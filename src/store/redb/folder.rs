@@ -6,7 +6,8 @@
 //!   format      "reflectd data format 1"; written before the data, so that no version takes the
 //!               data of another for its own
 //!   data.redb   the tables, see engine.rs; data.redb.new while it is made, which is begun before
-//!               the format is written: a folder with neither was new once, and has lost its data
+//!               the format is written: a folder with neither has lost its data, or an earlier
+//!               version was killed before it made any
 //! ```
 
 use std::{
@@ -43,7 +44,7 @@ impl Folder {
         match fs::read_to_string(path.join(FORMAT)) {
             Ok(format) => check_format(path, &format)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                // A folder with a format, but neither data nor the beginning of it, has lost its data.
+                // A folder with a format, but neither data nor the beginning of it, is then not new.
                 File::create(path.join(DATA_NEW))
                     .and_then(|_| write_format(path))
                     .map_err(|error| failure(path, "be written to", error))?;
@@ -190,8 +191,9 @@ fn write_format(path: &Path) -> io::Result<()> {
 fn lost(path: &Path) -> StoreError {
     let path = path.display();
     StoreError::corrupt(format!(
-        "data folder {path} has lost its data: it has a file `{FORMAT}`, but no `{DATA}`; restore it \
-         from a backup, or, to begin with nothing, remove the folder or choose another with --data"
+        "data folder {path} has no data: it has a file `{FORMAT}`, but no `{DATA}`; if that was lost, \
+         restore it from a backup; if there never was any (a first start of an earlier version that \
+         was killed leaves such a folder), remove the folder or choose another with --data"
     ))
 }
 

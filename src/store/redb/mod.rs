@@ -48,6 +48,7 @@ use crate::limits;
 ///   at growing intervals of up to 5 seconds; until a commit has reached the disk nothing is
 ///   acknowledged. What can be read is read meanwhile.
 /// - If the data file is removed, replaced or cut short, that is found out within seconds, and by every commit.
+///   What is then found in its place is served if it is the same store, and has all that was answered.
 /// - Dropping it finishes what was asked for and closes the folder.
 #[derive(Debug)]
 pub struct RedbStore {
@@ -98,7 +99,8 @@ impl RedbStore {
         folder: Option<Folder>,
     ) -> Result<Self, StoreError> {
         let backend = medium.open().map_err(|error| failure("opened", error))?;
-        let engine = guarded(|| Engine::open(backend, options.cache_bytes, 0))?;
+        let mut engine = guarded(|| Engine::open(backend, options.cache_bytes, 0))?;
+        guarded(|| engine.number())?;
         let shared = Arc::new(Shared {
             snapshot: RwLock::new(Ok(Arc::new(guarded(|| engine.snapshot())?))),
             change_log: ChangeLog::starting_after(engine.revision()),

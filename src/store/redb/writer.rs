@@ -22,7 +22,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Shared,
-    engine::{Applied, Engine},
+    engine::{Applied, Engine, Last},
     failure::{failure, guarded},
     medium::{Medium, Overlay},
     sequences::Reservation,
@@ -50,6 +50,8 @@ pub(super) struct Writer<M> {
     jobs: Receiver<Job>,
     shared: Arc<Shared>,
     state: State,
+    /// What was answered last: what is opened must have come as far.
+    last: Last,
     generations: u64,
     /// How long to wait before the next opening; none after a commit that went well.
     backoff: Duration,
@@ -90,6 +92,7 @@ impl<M: Medium> Writer<M> {
             cache_bytes,
             jobs,
             shared,
+            last: engine.last(),
             generations: engine.generation(),
             state: State::Serving(engine),
             backoff: Duration::ZERO,
@@ -133,8 +136,7 @@ impl<M: Medium> Writer<M> {
 
     /// Finds out that the data is gone even if nobody writes.
     fn look(&mut self) {
-        if let Err(error) = self.medium.check() {
-            let reason = failure("found", error);
+        if let Err(reason) = check(&self.medium) {
             self.shared.take_down(&reason);
             self.go_down(reason);
         }
@@ -145,7 +147,9 @@ impl<M: Medium> Writer<M> {
             State::Serving(engine) => engine,
             State::Down { reason, .. } => return group.refuse(reason),
         };
-        if let Some(reason) = group.failed_in(engine.generation()) {
+        // Before a byte is written, so that it is known that nothing was changed.
+        let failed = group.failed_in(engine.generation());
+        if let Some(reason) = failed.or_else(|| check(&self.medium).err()) {
             self.shared.take_down(&reason);
             group.refuse(&reason);
             return self.go_down(reason);
@@ -154,6 +158,7 @@ impl<M: Medium> Writer<M> {
         match guarded(|| engine.commit(&group.batches, &reservations)) {
             Ok(answers) => {
                 self.backoff = Duration::ZERO;
+                self.last = engine.last();
                 let published = self.shared.publish_commits(engine, &answers);
                 self.answer(group, answers, reservations);
                 if let Err(reason) = published {
@@ -220,6 +225,7 @@ impl<M: Medium> Writer<M> {
             Ok(engine) => {
                 tracing::info!(revision = engine.revision().0, "store_available");
                 self.shared.health.send_replace(Health::Available);
+                self.last = engine.last();
                 self.state = State::Serving(engine);
             }
             Err(reason) => {
@@ -247,8 +253,14 @@ impl<M: Medium> Writer<M> {
         self.generations += 1;
         let backend = self.medium.open().and_then(over);
         let backend = backend.map_err(|error| failure("opened", error))?;
-        guarded(|| Engine::open(backend, self.cache_bytes, self.generations))
+        let engine = guarded(|| Engine::open(backend, self.cache_bytes, self.generations))?;
+        self.last.check(engine.last())?;
+        Ok(engine)
     }
+}
+
+fn check(medium: &impl Medium) -> Result<(), StoreError> {
+    medium.check().map_err(|error| failure("found", error))
 }
 
 impl Group {
