@@ -75,6 +75,11 @@ impl CallHead {
         }
     }
 
+    /// The path as text; empty if it is none.
+    pub(crate) fn path_text(&self) -> &str {
+        std::str::from_utf8(&self.path).unwrap_or_default()
+    }
+
     /// Whether the request is none that HTTP allows: without a path, or for several hosts.
     pub(crate) fn is_malformed(&self) -> bool {
         self.path.is_empty() || self.hosts > 1

@@ -179,6 +179,11 @@ impl Connection {
         self.in_headers_frame || self.header_block.is_some()
     }
 
+    /// The highest number of a stream that the peer has opened.
+    pub(crate) fn last_stream(&self) -> StreamId {
+        self.last_stream
+    }
+
     /// Whether no stream is open, and all that was sent has been written.
     pub(crate) fn is_idle(&self) -> bool {
         self.streams.is_empty() && self.output.is_empty()

@@ -71,6 +71,7 @@ impl<T> StreamMap<T> {
         let place = match self.free.pop() {
             Some(place) => place,
             None => {
+                self.reserve_place();
                 let value = None;
                 self.places.push(Place { stream, value });
                 u32::try_from(self.places.len() - 1).unwrap_or(u32::MAX)
@@ -198,6 +199,16 @@ impl<T> StreamMap<T> {
         }
     }
 
+    /// Makes room for another place. They are the largest part of what is kept for an idle stream, and
+    /// of a vector that doubles nearly half may be empty.
+    fn reserve_place(&mut self) {
+        let places = self.places.len();
+        if places == self.places.capacity() {
+            let more = places.clamp(PLACES_MIN, PLACES_STEP.max(places / 8));
+            self.places.reserve_exact(more);
+        }
+    }
+
     fn grow(&mut self) {
         let slots = (2 * self.index.len()).max(SLOTS_MIN);
         let before = std::mem::replace(&mut self.index, vec![Entry::NONE; slots]);
@@ -217,6 +228,11 @@ impl Entry {
 }
 
 const SLOTS_MIN: usize = 8;
+
+const PLACES_MIN: usize = 4;
+
+/// By so many at once they grow, until an eighth is more.
+const PLACES_STEP: usize = 16;
 
 #[cfg(test)]
 mod tests {

@@ -161,10 +161,9 @@ impl ActiveCall {
         who: &'static str,
         running: Waiting<T>,
         outbox: &Arc<Outbox>,
-        origin: &Origin,
         post: fn(Result<T, Status>) -> Post,
     ) {
-        let call = (self.call.get(origin).clone(), &self.span);
+        let call = (Arc::clone(self.call.head()), &self.span);
         let outbox = (self.stream, Arc::clone(outbox));
         let running = (running, self.room.clone());
         self.task = Some(running::spawn(who, running, call, outbox, post));

@@ -106,7 +106,7 @@ impl Call {
 
     /// The path that was called, `/package.Service/Method`.
     pub fn path(&self) -> &str {
-        std::str::from_utf8(&self.inner.head.path).unwrap_or_default()
+        self.inner.head.path_text()
     }
 
     /// The name under which the client knows the server (`:authority`).

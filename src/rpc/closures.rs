@@ -6,7 +6,7 @@ use tokio::sync::Semaphore;
 
 use super::{
     Call, FromMessage, Handler, IntoMessage, IntoReply, Replies, Streaming,
-    handler::{Form, Outcome, decode, encode},
+    handler::{Form, Outcome, decode, encode, ending, failed},
 };
 use crate::{
     grpc::{RawMessage, Status},
@@ -97,12 +97,12 @@ macro_rules! unary {
                         let output = output.clone();
                         let running = I::from_raw(&input, raw, _call.decode_bytes_max())
                             .map(|request| handler($({ let call: $call = _call.call(); call },)? request));
-                        Box::pin(async move {
-                            match running {
-                                Ok(reply) => reply.await.and_then(|r| r.into_reply(&output)).into(),
-                                Err(status) => Outcome::Status(status),
-                            }
-                        })
+                        match running {
+                            Ok(reply) => ending(reply, move |reply| {
+                                reply.and_then(|r| r.into_reply(&output)).into()
+                            }),
+                            Err(status) => failed(status),
+                        }
                     }))
                 }))
             }
@@ -199,12 +199,10 @@ macro_rules! server_streaming {
                         let replies = Replies::new(outbound, Arc::clone(&encode));
                         let running = I::from_raw(&input, raw, _call.decode_bytes_max())
                             .map(|request| handler($({ let call: $call = _call.call(); call },)? request, replies));
-                        Box::pin(async move {
-                            match running {
-                                Ok(replies) => replies.await.into(),
-                                Err(status) => Outcome::Status(status),
-                            }
-                        })
+                        match running {
+                            Ok(replies) => ending(replies, Outcome::from),
+                            Err(status) => failed(status),
+                        }
                     }))
                 }))
             }
@@ -232,8 +230,8 @@ macro_rules! client_streaming {
                         let requests = Streaming::new(inbound, Arc::clone(&decode));
                         let output = output.clone();
                         let running = handler($({ let call: $call = _call.call(); call },)? requests);
-                        Box::pin(async move {
-                            running.await.and_then(|reply| reply.into_reply(&output)).into()
+                        ending(running, move |reply| {
+                            reply.and_then(|r| r.into_reply(&output)).into()
                         })
                     }))
                 }))
@@ -263,7 +261,7 @@ macro_rules! bidi {
                         let requests = Streaming::new(inbound, Arc::clone(&decode));
                         let replies = Replies::new(outbound, Arc::clone(&encode));
                         let running = handler($({ let call: $call = _call.call(); call },)? requests, replies);
-                        Box::pin(async move { running.await.into() })
+                        ending(running, Outcome::from)
                     }))
                 }))
             }

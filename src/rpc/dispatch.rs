@@ -231,7 +231,7 @@ impl Dispatcher {
             Permission::Refused(status) => self.fail(stream, status, http2),
             Permission::Asking(asking) => {
                 let post = |answer: Result<_, _>| Post::Permission(answer.flatten());
-                active.spawn(INTERCEPTOR, asking, &self.outbox, &self.origin, post);
+                active.spawn(INTERCEPTOR, asking, &self.outbox, post);
             }
         }
     }
@@ -256,7 +256,7 @@ impl Dispatcher {
             Ok(Poll::Pending(running)) => {
                 let post =
                     |outcome: Result<_, _>| Post::Finished(outcome.unwrap_or_else(Outcome::Status));
-                return active.spawn(HANDLER, running, &self.outbox, &self.origin, post);
+                return active.spawn(HANDLER, running, &self.outbox, post);
             }
             // A panic ends the call as a status does: behind what was sent before.
             Err(status) => Outcome::Status(status),

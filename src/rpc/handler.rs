@@ -1,6 +1,14 @@
 //! Handlers in the one erased form in which they are kept; how closures get there is in `closures.rs`.
 
-use std::{fmt, future::Future, pin::Pin, sync::Arc};
+use std::{
+    fmt,
+    future::{Future, ready},
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use pin_project_lite::pin_project;
 
 use super::{
     Call, FromMessage, IntoMessage, Replies, Response, Streaming,
@@ -69,6 +77,39 @@ impl From<Result<(), Status>> for Outcome {
     }
 }
 
+pin_project! {
+    /// A handler's future, and what makes the outcome of its output. An `async` block that awaits what
+    /// it was given has room for it twice.
+    struct Ending<F, O> {
+        #[pin]
+        running: F,
+        outcome: O,
+    }
+}
+
+impl<F: Future, O: Fn(F::Output) -> Outcome> Future for Ending<F, O> {
+    type Output = Outcome;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Outcome> {
+        let this = self.project();
+        this.running.poll(cx).map(|output| (this.outcome)(output))
+    }
+}
+
+/// Runs a handler's future to its outcome.
+pub(super) fn ending<F, O>(running: F, outcome: O) -> Running
+where
+    F: Future + Send + 'static,
+    O: Fn(F::Output) -> Outcome + Send + 'static,
+{
+    Box::pin(Ending { running, outcome })
+}
+
+/// A handler that fails before it has run.
+pub(super) fn failed(status: Status) -> Running {
+    Box::pin(ready(Outcome::Status(status)))
+}
+
 pub(super) fn decode<T: FromMessage<Via>, Via>(input: MessageType) -> Decode<T> {
     Arc::new(move |raw, bytes_max| T::from_raw(&input, raw, bytes_max))
 }
@@ -112,7 +153,7 @@ impl Handler {
                 let requests = Streaming::new(inbound, Arc::clone(&decode));
                 let replies = Replies::new(outbound, Arc::clone(&encode));
                 let running = handler(call.call(), requests, replies);
-                Box::pin(async move { running.await.into() })
+                ending(running, Outcome::from)
             }))
         });
         raw.raw = true;

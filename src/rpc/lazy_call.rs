@@ -55,6 +55,10 @@ impl LazyCall {
         self.made.get()
     }
 
+    pub(super) fn head(&self) -> &Arc<CallHead> {
+        &self.head
+    }
+
     pub(super) fn path(&self) -> &[u8] {
         &self.head.path
     }

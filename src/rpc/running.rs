@@ -14,7 +14,7 @@ use std::{
 use tokio::task::{AbortHandle, coop::unconstrained};
 
 use super::{
-    Call, blocking,
+    blocking,
     call_span::CallSpan,
     handler::{Form, Handler, Outcome, Waiting},
     incoming::Requests,
@@ -23,7 +23,11 @@ use super::{
     replies::{Outbound, Room},
     streaming::Inbound,
 };
-use crate::{grpc::Status, http2::StreamId, limits};
+use crate::{
+    grpc::{CallHead, Status},
+    http2::StreamId,
+    limits,
+};
 
 /// What the first poll gave.
 pub(super) enum Poll<T> {
@@ -106,7 +110,7 @@ pub(super) fn poll_once<T>(who: &'static str, mut running: Waiting<T>) -> Result
 pub(super) fn spawn<T: 'static>(
     who: &'static str,
     (mut running, room): (Waiting<T>, Option<Arc<Room>>),
-    (call, span): (Call, &CallSpan),
+    (head, span): (Arc<CallHead>, &CallSpan),
     (stream, outbox): (StreamId, Arc<Outbox>),
     post: fn(Result<T, Status>) -> Post,
 ) -> AbortHandle {
@@ -116,7 +120,7 @@ pub(super) fn spawn<T: 'static>(
             let polled = lending(room.as_deref(), || catch(who, || running.as_mut().poll(cx)));
             let blocked = started.elapsed();
             if blocked > limits::BLOCKED_WARNING {
-                blocking::warn(&BTreeSet::from([call.path()]), blocked);
+                blocking::warn(&BTreeSet::from([head.path_text()]), blocked);
             }
             match polled {
                 Ok(polled) => polled.map(Ok),

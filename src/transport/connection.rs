@@ -317,6 +317,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
             greeted: self.http2.is_greeted(),
             in_header_block: self.http2.is_in_header_block(),
             idle: self.dispatcher.is_idle() && self.http2.is_idle(),
+            last_stream: self.http2.last_stream(),
         };
         self.lifetime.observe(seen, now);
     }

@@ -14,7 +14,7 @@ use std::{
 };
 
 use super::ConnectionLimits;
-use crate::limits;
+use crate::{http2::StreamId, limits};
 
 /// What time does to one connection. It is told what happens and asked what is due.
 #[derive(Debug)]
@@ -33,6 +33,8 @@ pub(super) struct Lifetime {
     idle_since: Option<Instant>,
     old_at: Option<Instant>,
     shrink_at: Option<Instant>,
+    /// As it was at the last look.
+    last_stream: StreamId,
     sweep_at: Instant,
     draining: Option<Draining>,
     /// What [`next`](Self::next) said last; `None`: something has changed since.
@@ -47,7 +49,7 @@ struct Draining {
 }
 
 /// What was seen of a connection.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Seen {
     /// Whether anything was received.
     pub(super) heard: bool,
@@ -57,6 +59,8 @@ pub(super) struct Seen {
     pub(super) in_header_block: bool,
     /// Whether no call is open, and all that was sent has left.
     pub(super) idle: bool,
+    /// The highest number of a stream that the client has opened.
+    pub(super) last_stream: StreamId,
 }
 
 /// What is to be done now.
@@ -94,6 +98,7 @@ impl Lifetime {
             idle_since: Some(now),
             old_at,
             shrink_at: None,
+            last_stream: StreamId::CONNECTION,
             draining: None,
             next: None,
         }
@@ -101,12 +106,7 @@ impl Lifetime {
 
     /// Takes what was seen since the last time.
     pub(super) fn observe(&mut self, seen: Seen, now: Instant) {
-        let before = (
-            self.asked_at,
-            self.greet_until,
-            self.header_block_since,
-            self.idle_since,
-        );
+        let before = self.set_timers();
         if seen.heard {
             self.heard_at = now;
             self.asked_at = None;
@@ -118,24 +118,30 @@ impl Lifetime {
             .in_header_block
             .then(|| self.header_block_since.unwrap_or(now));
         let was_idle = self.idle_since.is_some();
-        self.idle_since = seen.idle.then(|| self.idle_since.unwrap_or(now));
-        match (was_idle, seen.idle) {
-            (true, false) => {
-                self.sweep_at = now + self.limits.stall_timeout;
-                self.shrink_at = None;
-            }
-            (false, true) => self.shrink_at = Some(now + limits::SHRINK_AFTER),
-            _ => {}
+        // Most calls begin and end between two looks.
+        let called = std::mem::replace(&mut self.last_stream, seen.last_stream) != seen.last_stream;
+        let idle_since = self.idle_since.filter(|_| !called);
+        self.idle_since = seen.idle.then(|| idle_since.unwrap_or(now));
+        if was_idle && !seen.idle {
+            self.sweep_at = now + self.limits.stall_timeout;
+            self.shrink_at = None;
+        } else if seen.idle && (called || !was_idle) {
+            self.shrink_at = Some(now + limits::SHRINK_AFTER);
         }
-        let after = (
-            self.asked_at,
-            self.greet_until,
-            self.header_block_since,
-            self.idle_since,
-        );
-        if before != after {
+        if before != self.set_timers() {
             self.next = None;
         }
+    }
+
+    /// Which timers there are, of those that what is seen may set; what only puts them off is left out.
+    fn set_timers(&self) -> [bool; 5] {
+        [
+            self.asked_at.is_some(),
+            self.greet_until.is_some(),
+            self.header_block_since.is_some(),
+            self.idle_since.is_some(),
+            self.shrink_at.is_some(),
+        ]
     }
 
     /// The client sends no more: it can answer no PING, and need not.
@@ -254,12 +260,14 @@ mod tests {
         greeted: true,
         in_header_block: false,
         idle: false,
+        last_stream: StreamId::CONNECTION,
     };
     const IDLE: Seen = Seen {
         heard: false,
         greeted: true,
         in_header_block: false,
         idle: true,
+        last_stream: StreamId::CONNECTION,
     };
 
     fn lifetime(set: impl FnOnce(&mut ConnectionLimits)) -> (Lifetime, Instant) {
@@ -321,6 +329,26 @@ mod tests {
         let told = Some(Due::TakeNoMore);
         assert_eq!(lifetime.due(start + seconds(5905)), told);
         assert_eq!(lifetime.due(start + seconds(5906)), None);
+    }
+
+    #[test]
+    fn a_call_that_ends_before_the_next_look_was_one() {
+        let (mut lifetime, start) = lifetime(|limits| limits.keepalive_interval = None);
+        for call in 0..200 {
+            let last_stream = StreamId(2 * call + 1);
+            let called = Seen {
+                last_stream,
+                ..IDLE
+            };
+            let now = start + seconds(u64::from(10 * call));
+            lifetime.observe(called, now);
+            assert_eq!(lifetime.next(), Some(now + seconds(1)));
+            assert_eq!(lifetime.due(now + seconds(1)), Some(Due::Shrink));
+            assert_eq!(lifetime.due(now + seconds(9)), None);
+        }
+        let idle = Some(Due::Drain(MAX_IDLE));
+        assert_eq!(lifetime.due(start + seconds(1990 + 899)), None);
+        assert_eq!(lifetime.due(start + seconds(1990 + 900)), idle);
     }
 
     #[test]
