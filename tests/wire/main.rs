@@ -6,6 +6,7 @@ mod headers;
 mod metadata;
 #[path = "../support/peer.rs"]
 mod peer;
+mod replies;
 mod requests;
 mod status;
 
