@@ -54,6 +54,35 @@ async fn data(peer: &mut Peer, of: u32) -> Vec<u8> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_reply_leaves_while_its_handler_blocks_its_thread() {
+    let (tell, told): (Sender<()>, Receiver<()>) = mpsc::channel();
+    let told = Arc::new(Mutex::new(told));
+    let send = move |request: RawMessage, mut replies: Replies<RawMessage>| {
+        let told = Arc::clone(&told);
+        async move {
+            // From here on it is a task of its own.
+            sleep(Duration::from_millis(1)).await;
+            for _ in 0..request.bytes.len() {
+                replies.send(request.clone()).await?;
+                let arrives = || told.lock().unwrap().recv_timeout(PATIENCE);
+                tokio::task::block_in_place(arrives)
+                    .map_err(|_| Status::aborted("it does not arrive"))?;
+            }
+            Ok(())
+        }
+    };
+    let address = serve(|builder| builder.server_streaming(REPEAT, send)).await;
+    let mut peer = Peer::connect(address).await;
+    peer.send_request(1, REPEAT, &[], false).await;
+    peer.send_data(1, &message(b"12345"), true).await;
+    for _ in 0..5 {
+        assert_eq!(data(&mut peer, 1).await, message(b"12345"));
+        tell.send(()).unwrap();
+    }
+    assert_eq!(peer.answer(1).await.headers.get("grpc-status"), Some("0"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_reply_that_is_long_in_the_making_holds_no_other_call_back() {
     // Workers that are awake: the one that makes the reply may be the one that waited for sockets.
     for _ in 0..2 {
