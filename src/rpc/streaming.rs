@@ -118,17 +118,18 @@ impl Inbound {
     /// Takes all that wait, and tells the connection if it holds more back, or has counted what has gone.
     fn poll_take(&mut self, cx: &Context<'_>) -> Poll<Option<Result<RawMessage, Status>>> {
         let mut state = self.inbox.lock();
+        // Those that were taken before are gone; nothing else may come that would have it told.
+        let counted = std::mem::take(&mut state.taken_bytes) > 0;
         if let Some(message) = state.take_all(&mut self.taken) {
             // What a long one holds is counted, so its going is told even if nothing comes after it.
             let long = message.bytes.len() > limits::IN_FLIGHT_UNCOUNTED_BYTES;
-            let tell = std::mem::take(&mut state.more) || long;
+            let tell = std::mem::take(&mut state.more) || long || counted;
             drop(state);
             if tell {
                 self.outbox.post(self.stream, Post::Taken);
             }
             return Poll::Ready(Some(Ok(message)));
         }
-        let counted = std::mem::take(&mut state.taken_bytes) > 0;
         let tell = std::mem::take(&mut state.more) || counted;
         // An error is told once: a handler that goes on in spite of it sees the end.
         let next = match state.end.replace(Ok(())) {
