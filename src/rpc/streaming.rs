@@ -159,8 +159,9 @@ pub(crate) struct Inbox {
 struct InboxState {
     waiting: VecDeque<RawMessage>,
     waiting_bytes: usize,
-    /// How many the handler had left of those that it took last, and how long these are together.
-    taken: usize,
+    /// Whether the handler has not looked for more since it took some.
+    at_work: bool,
+    /// How long those are together that it had left of them.
     taken_bytes: usize,
     /// Whether the connection holds something back until `waiting` is taken.
     more: bool,
@@ -177,7 +178,7 @@ impl Inbox {
     /// Whether the handler has looked for more than it has; if not, the connection is told when it does.
     pub(crate) fn is_drained(&self) -> bool {
         let mut state = self.lock();
-        let drained = state.waiting.is_empty() && state.taken == 0;
+        let drained = state.waiting.is_empty() && !state.at_work;
         state.more |= !drained;
         drained
     }
@@ -228,10 +229,9 @@ impl InboxState {
 
     /// Moves those that wait to `taken`, which is empty, but for the first.
     fn take_all(&mut self, taken: &mut VecDeque<RawMessage>) -> Option<RawMessage> {
-        self.taken = 0;
+        self.at_work = !self.waiting.is_empty();
         let message = self.waiting.pop_front()?;
         std::mem::swap(&mut self.waiting, taken);
-        self.taken = taken.len();
         self.taken_bytes = std::mem::take(&mut self.waiting_bytes) - message.bytes.len();
         Some(message)
     }

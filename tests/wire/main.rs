@@ -1,6 +1,7 @@
 //! The letter of gRPC over HTTP/2, byte by byte, against a scripted client.
 
 mod endings;
+mod faults;
 mod flow;
 mod headers;
 mod metadata;

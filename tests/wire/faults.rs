@@ -1,0 +1,62 @@
+//! Requests in a stream, one of which is wrong: those before it are handled, and their replies arrive.
+
+use std::sync::Arc;
+
+use reflectd::{RawMessage, Replies, Status, Streaming};
+use tokio::sync::Semaphore;
+
+use super::{
+    ECHO,
+    peer::{Answer, Frame, Peer, message},
+    serve,
+};
+
+/// A message with a flag that there is not.
+fn faulty() -> Vec<u8> {
+    let mut wire = message(b"wrong");
+    wire[0] = 2;
+    wire
+}
+
+fn assert_fault_after(answer: &Answer, replies: &[u8]) {
+    assert_eq!(answer.status(), Some("13"), "{answer:?}");
+    assert_eq!(answer.body, replies, "{answer:?}");
+}
+
+/// An echo that takes its time: for each answer it needs a permit.
+async fn slow_echo(
+    permits: Arc<Semaphore>,
+    mut requests: Streaming<RawMessage>,
+    mut replies: Replies<RawMessage>,
+) -> Result<(), Status> {
+    while let Some(request) = requests.message().await? {
+        permits.acquire().await.expect("it is open").forget();
+        replies.send(request).await?;
+    }
+    Ok(())
+}
+
+/// That the server has heard all, and ends nothing for it.
+async fn goes_on(peer: &mut Peer) {
+    let heard = peer.recv_until_heard().await;
+    let ends = |frame: &Frame| matches!(frame, Frame::Headers { .. } | Frame::Reset { .. });
+    assert!(!heard.iter().any(ends), "{heard:?}");
+}
+
+#[tokio::test]
+async fn a_handler_is_not_stopped_at_work_on_what_came_before() {
+    let permits = Arc::new(Semaphore::new(0));
+    let given = Arc::clone(&permits);
+    let echo = move |requests, replies| slow_echo(Arc::clone(&given), requests, replies);
+    let address = serve(|builder| builder.bidi(ECHO, echo)).await;
+    for before in 1..4 {
+        let mut peer = Peer::connect(address).await;
+        peer.send_request(1, ECHO, &[], false).await;
+        let right = message(b"right").repeat(before);
+        let body = [&right[..], &faulty(), &right].concat();
+        peer.send_data(1, &body, false).await;
+        goes_on(&mut peer).await;
+        permits.add_permits(before);
+        assert_fault_after(&peer.answer(1).await, &right);
+    }
+}
