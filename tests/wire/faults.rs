@@ -1,8 +1,8 @@
 //! Requests in a stream, one of which is wrong: those before it are handled, and their replies arrive.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use reflectd::{RawMessage, Replies, Status, Streaming};
+use reflectd::{ConnectionLimits, RawMessage, Replies, Status, Streaming};
 use tokio::sync::Semaphore;
 
 use super::{
@@ -59,4 +59,31 @@ async fn a_handler_is_not_stopped_at_work_on_what_came_before() {
         permits.add_permits(before);
         assert_fault_after(&peer.answer(1).await, &right);
     }
+}
+
+#[tokio::test]
+async fn a_call_whose_fault_is_kept_back_owes_nothing() {
+    let permits = Arc::new(Semaphore::new(0));
+    let given = Arc::clone(&permits);
+    let echo = move |requests, replies| slow_echo(Arc::clone(&given), requests, replies);
+    let mut limits = ConnectionLimits::default();
+    limits.stall_timeout = Duration::from_millis(100);
+    let address = serve(|builder| builder.connection_limits(limits).bidi(ECHO, echo)).await;
+    let mut peer = Peer::connect(address).await;
+    peer.send_request(1, ECHO, &[], false).await;
+    let body = [message(b"right"), faulty(), message(b"more")].concat();
+    peer.send_data(1, &body, false).await;
+    // One that is ended because it owes the rest of a message; the other came before it.
+    peer.send_request(3, ECHO, &[], false).await;
+    peer.send_data(3, &message(b"part")[..6], false).await;
+    let ended = |frame: &Frame| matches!(frame, Frame::Headers { end: true, .. });
+    let Frame::Headers {
+        stream, headers, ..
+    } = peer.recv_until(ended).await
+    else {
+        panic!("they were HEADERS");
+    };
+    assert_eq!((stream, headers.get("grpc-status")), (3, Some("4")));
+    permits.add_permits(1);
+    assert_fault_after(&peer.answer(1).await, &message(b"right"));
 }
