@@ -7,8 +7,8 @@ use tokio::sync::Semaphore;
 
 use super::{
     ECHO,
-    peer::{Answer, Frame, Peer, message},
-    serve,
+    peer::{Answer, Frame, Peer, SETTINGS, message},
+    serve, start,
 };
 
 /// A message with a flag that there is not.
@@ -86,4 +86,28 @@ async fn a_call_whose_fault_is_kept_back_owes_nothing() {
     assert_eq!((stream, headers.get("grpc-status")), (3, Some("4")));
     permits.add_permits(1);
     assert_fault_after(&peer.answer(1).await, &message(b"right"));
+}
+
+#[tokio::test]
+async fn replies_that_wait_for_a_window_go_before_a_fault_that_comes_later() {
+    let (address, _) = start().await;
+    let no_window = [&[0, 4][..], &0_u32.to_be_bytes()].concat();
+    for more in [&[][..], &[("grpc-timeout", "300m")]] {
+        let mut peer = Peer::connect(address).await;
+        peer.send_frame(SETTINGS, 0, 0, &no_window).await;
+        peer.send_request(1, ECHO, more, false).await;
+        peer.send_data(1, &message(b"right"), false).await;
+        let headers = |frame: &Frame| matches!(frame, Frame::Headers { end: false, .. });
+        peer.recv_until(headers).await;
+        peer.send_data(1, &faulty(), false).await;
+        goes_on(&mut peer).await;
+        if more.is_empty() {
+            peer.send_window(1, 1000).await;
+            assert_fault_after(&peer.answer(1).await, &message(b"right"));
+        } else {
+            // The client does not read, and has set itself a time.
+            let answer = peer.answer(1).await;
+            assert_eq!((answer.status(), &*answer.body), (Some("4"), &b""[..]));
+        }
+    }
 }
