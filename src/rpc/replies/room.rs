@@ -76,7 +76,7 @@ impl Room {
         let polled = poll();
         let desk = DESK.replace(outer);
         if let Some(lent) = desk.and_then(|desk| desk.lent) {
-            self.give_back(lent);
+            self.give_back(*lent);
         }
         polled
     }
@@ -112,11 +112,11 @@ impl Room {
         let mut seat = Seat::take();
         match seat.lent(self) {
             Some(lent) => Poll::Ready(lent.add(write)),
-            None => self.poll_add_locked(cx, write),
+            None => self.poll_add_unlent(cx, write),
         }
     }
 
-    fn poll_add_locked(
+    fn poll_add_unlent(
         &self,
         cx: &Context<'_>,
         write: impl FnOnce(&mut Output) -> Result<usize, Status>,
@@ -148,18 +148,18 @@ impl Room {
     }
 
     /// Takes those that wait to the thread that adds to them, if there is room for more.
-    fn take_to_desk(&self) -> Option<Lent> {
+    fn take_to_desk(&self) -> Option<Box<Lent>> {
         let mut state = self.lock();
         let room = limits::REPLIES_UNSENT_BYTES.saturating_sub(state.unsent_bytes);
         if state.closed || state.lent || room == 0 {
             return None;
         }
         state.lent = true;
-        Some(Lent {
+        Some(Box::new(Lent {
             waiting: std::mem::take(&mut state.waiting),
             room,
             added_bytes: 0,
-        })
+        }))
     }
 
     fn give_back(&self, lent: Lent) {
@@ -250,7 +250,8 @@ struct Desk {
     room: usize,
     /// Whether the handler has sent a reply since it is polled.
     has_sent: bool,
-    lent: Option<Lent>,
+    /// In a box: it is moved for each reply.
+    lent: Option<Box<Lent>>,
 }
 
 struct Lent {
@@ -264,16 +265,16 @@ impl Desk {
     /// Where the next reply can be added without a lock.
     #[inline]
     fn lent(&mut self, room: &Room) -> Option<&mut Lent> {
-        if self.lent.as_ref().is_none_or(Lent::is_full) {
+        if self.lent.as_ref().is_none_or(|lent| lent.is_full()) {
             self.begin(room);
         }
-        self.lent.as_mut()
+        self.lent.as_deref_mut()
     }
 
     /// Has more lent, if there is more.
     fn begin(&mut self, room: &Room) {
         if let Some(full) = self.lent.take() {
-            room.give_back(full);
+            room.give_back(*full);
         } else if std::mem::replace(&mut self.has_sent, true) {
             self.lent = room.take_to_desk();
         }
