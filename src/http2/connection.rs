@@ -274,7 +274,8 @@ impl Connection {
     }
 
     /// The peer sends no more, but may read: what it has asked for whole is answered, as far as windows
-    /// are open. Whether there is any of that; the GOAWAY is refused by a peer that is gone altogether.
+    /// are open. Whether there is any of that, or anything is to be written yet; the GOAWAY is refused by
+    /// a peer that is gone altogether.
     pub(crate) fn end_input(&mut self) -> bool {
         let streams = self.streams.iter_mut();
         let cut: Vec<_> = streams
@@ -284,8 +285,9 @@ impl Connection {
             self.reset_stream(stream, ErrorCode::Cancel);
             self.notices.push_back(Notice::Reset(stream));
         }
+        let owed = !self.streams.is_empty() || !self.output.is_empty();
         self.take_no_more();
-        self.going != Going::Gone && !self.streams.is_empty()
+        self.going != Going::Gone && owed
     }
 
     /// Ends the connection at once, whatever its streams are doing.

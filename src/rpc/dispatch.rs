@@ -208,15 +208,30 @@ impl Dispatcher {
             }
             return;
         };
-        let received = call.receive(bytes, end, http2).and_then(|complete| {
-            if complete {
-                self.ready.push(stream);
+        match call.receive(bytes, end, http2) {
+            Ok(complete) => {
+                if complete {
+                    self.ready.push(stream);
+                }
+                let unsent = http2.unsent_bytes();
+                if let Err(status) = call.incoming.charge(&mut self.account, unsent) {
+                    self.fail(stream, status, http2);
+                }
             }
-            call.incoming
-                .charge(&mut self.account, http2.unsent_bytes())
-        });
-        if let Err(status) = received {
-            self.fail(stream, status, http2);
+            Err(status) => {
+                // What handlers have said by now goes before it.
+                self.deliver(http2);
+                self.end_faulty(stream, status, http2);
+            }
+        }
+    }
+
+    /// Ends a call for what is wrong with its requests, behind what its handler has made of those before.
+    fn end_faulty(&mut self, stream: StreamId, status: Status, http2: &mut impl Commands) {
+        if let Some(call) = self.calls.get_mut(stream) {
+            let sent = call.send_waiting(&mut self.account, http2);
+            let status = sent.err().unwrap_or(status);
+            self.finish(stream, Outcome::Status(status), http2);
         }
     }
 
@@ -305,12 +320,7 @@ impl Dispatcher {
                     let unsent = http2.unsent_bytes();
                     call.incoming.charge(&mut self.account, unsent)
                 }
-                Err(status) => {
-                    // What the handler has made of the requests before.
-                    let sent = call.send_waiting(&mut self.account, http2);
-                    let status = sent.err().unwrap_or(status);
-                    return self.finish(stream, Outcome::Status(status), http2);
-                }
+                Err(status) => return self.end_faulty(stream, status, http2),
             },
             Post::Finished(outcome) => return self.finish(stream, outcome, http2),
         };

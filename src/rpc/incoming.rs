@@ -137,11 +137,13 @@ impl Incoming {
             }
         };
         let advanced = self.advance_many(&inbox, &mut bytes);
-        self.messages.keep(bytes);
         if let (Err(status), Requests::Many { fault, .. }) = (advanced, &mut self.requests) {
             *fault = Some(status);
+            // What comes behind it is nobody's.
+            self.messages = LengthPrefixed::new(self.receive_bytes_max);
             return Self::fail_drained(&inbox, fault);
         }
+        self.messages.keep(bytes);
         // While a whole message waits for the handler, what came after it stays charged to the client.
         if self.messages.is_empty() || inbox.has_room() {
             self.release(http2);
@@ -258,7 +260,10 @@ impl Incoming {
         let owes = match &self.requests {
             Requests::One(request) => !request.ended,
             // While a message waits for the handler, the client may not be able to send.
-            Requests::Many { inbox, .. } => self.messages.is_in_message() && inbox.has_room(),
+            Requests::Many {
+                inbox, fault: None, ..
+            } => self.messages.is_in_message() && inbox.has_room(),
+            Requests::Many { .. } => false,
         };
         let stalled = owes && received < limits::STALL_PROGRESS_BYTES;
         std::mem::replace(&mut self.stalls, stalled) && stalled

@@ -11,7 +11,10 @@ use std::{
     time::Instant,
 };
 
-use tokio::task::{AbortHandle, coop::unconstrained};
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task::{AbortHandle, coop::unconstrained},
+};
 
 use super::{
     blocking,
@@ -114,6 +117,8 @@ pub(super) fn spawn<T: 'static>(
     (stream, outbox): (StreamId, Arc<Outbox>),
     post: fn(Result<T, Status>) -> Post,
 ) -> AbortHandle {
+    // On more threads than one the connection runs while the handler does, and would miss what is lent.
+    let room = room.filter(|_| is_single_threaded());
     let task = async move {
         let caught = poll_fn(|cx| {
             let started = Instant::now();
@@ -131,6 +136,10 @@ pub(super) fn spawn<T: 'static>(
         outbox.post(stream, post(outcome));
     };
     tokio::spawn(span.instrument(task)).abort_handle()
+}
+
+fn is_single_threaded() -> bool {
+    Handle::current().runtime_flavor() == RuntimeFlavor::CurrentThread
 }
 
 fn panicked(who: &'static str, panic: &(dyn Any + Send)) -> Status {

@@ -118,17 +118,18 @@ impl Inbound {
     /// Takes all that wait, and tells the connection if it holds more back, or has counted what has gone.
     fn poll_take(&mut self, cx: &Context<'_>) -> Poll<Option<Result<RawMessage, Status>>> {
         let mut state = self.inbox.lock();
+        // Those that were taken before are gone; nothing else may come that would have it told.
+        let counted = std::mem::take(&mut state.taken_bytes) > 0;
         if let Some(message) = state.take_all(&mut self.taken) {
             // What a long one holds is counted, so its going is told even if nothing comes after it.
             let long = message.bytes.len() > limits::IN_FLIGHT_UNCOUNTED_BYTES;
-            let tell = std::mem::take(&mut state.more) || long;
+            let tell = std::mem::take(&mut state.more) || long || counted;
             drop(state);
             if tell {
                 self.outbox.post(self.stream, Post::Taken);
             }
             return Poll::Ready(Some(Ok(message)));
         }
-        let counted = std::mem::take(&mut state.taken_bytes) > 0;
         let tell = std::mem::take(&mut state.more) || counted;
         // An error is told once: a handler that goes on in spite of it sees the end.
         let next = match state.end.replace(Ok(())) {
@@ -158,8 +159,9 @@ pub(crate) struct Inbox {
 struct InboxState {
     waiting: VecDeque<RawMessage>,
     waiting_bytes: usize,
-    /// How many the handler had left of those that it took last, and how long these are together.
-    taken: usize,
+    /// Whether the handler has not looked for more since it took some.
+    at_work: bool,
+    /// How long those are together that it had left of them.
     taken_bytes: usize,
     /// Whether the connection holds something back until `waiting` is taken.
     more: bool,
@@ -176,7 +178,7 @@ impl Inbox {
     /// Whether the handler has looked for more than it has; if not, the connection is told when it does.
     pub(crate) fn is_drained(&self) -> bool {
         let mut state = self.lock();
-        let drained = state.waiting.is_empty() && state.taken == 0;
+        let drained = state.waiting.is_empty() && !state.at_work;
         state.more |= !drained;
         drained
     }
@@ -227,10 +229,9 @@ impl InboxState {
 
     /// Moves those that wait to `taken`, which is empty, but for the first.
     fn take_all(&mut self, taken: &mut VecDeque<RawMessage>) -> Option<RawMessage> {
-        self.taken = 0;
+        self.at_work = !self.waiting.is_empty();
         let message = self.waiting.pop_front()?;
         std::mem::swap(&mut self.waiting, taken);
-        self.taken = taken.len();
         self.taken_bytes = std::mem::take(&mut self.waiting_bytes) - message.bytes.len();
         Some(message)
     }

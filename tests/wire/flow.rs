@@ -1,8 +1,9 @@
 //! Flow control: neither side has to take more than it can.
 
-use std::{collections::HashMap, net::SocketAddr, time::Duration};
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
-use reflectd::{RawMessage, Replies, Status, Streaming};
+use reflectd::{ConnectionLimits, RawMessage, Replies, ServerBuilder, Status, Streaming};
+use tokio::sync::Notify;
 
 use super::{
     ECHO, GREET, JOIN, REPEAT,
@@ -331,4 +332,49 @@ async fn an_answer_before_the_end_of_the_request_stops_the_client() {
         peer.send_request(3, ECHO, &[], true).await;
         assert_eq!(peer.answer(3).await.status(), Some("0"));
     }
+}
+
+#[tokio::test]
+async fn requests_that_were_taken_leave_their_memory_to_other_calls() {
+    const LONG: usize = 1_200_000;
+    let (go, taken) = (Arc::<Notify>::default(), Arc::<Notify>::default());
+    let (gone, took) = (Arc::clone(&go), Arc::clone(&taken));
+    let take = move |mut requests: Streaming<RawMessage>| {
+        let (go, taken) = (Arc::clone(&gone), Arc::clone(&took));
+        async move {
+            // A short one and a long one at once; then a short one. Then it waits for more.
+            for count in [2, 1] {
+                go.notified().await;
+                for _ in 0..count {
+                    requests.message().await?;
+                }
+                taken.notify_one();
+            }
+            requests.message().await.map(Option::unwrap_or_default)
+        }
+    };
+    let greet = async |_: RawMessage| Ok::<_, Status>(RawMessage::default());
+    let mut limits = ConnectionLimits::default();
+    // An eighth of it is one connection's: enough for one long request, and not for two.
+    limits.in_flight_bytes = 16 << 20;
+    let builder = |builder: ServerBuilder| {
+        let builder = builder.connection_limits(limits);
+        builder.client_streaming(JOIN, take).unary(GREET, greet)
+    };
+    let mut peer = Peer::connect(serve(builder).await).await;
+    peer.send_request(1, JOIN, &[], false).await;
+    for body in [
+        [message(b"a"), message(&[b'b'; LONG])].concat(),
+        message(b"c"),
+    ] {
+        peer.send_data_in_frames(1, &body, false).await;
+        peer.recv_until_heard().await;
+        go.notify_one();
+        taken.notified().await;
+    }
+    peer.send_request(3, GREET, &[], false).await;
+    peer.send_data_in_frames(3, &message(&[b'd'; LONG]), true)
+        .await;
+    let answer = peer.answer(3).await;
+    assert_eq!(answer.status(), Some("0"), "{answer:?}");
 }

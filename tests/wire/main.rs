@@ -1,11 +1,13 @@
 //! The letter of gRPC over HTTP/2, byte by byte, against a scripted client.
 
 mod endings;
+mod faults;
 mod flow;
 mod headers;
 mod metadata;
 #[path = "../support/peer.rs"]
 mod peer;
+mod replies;
 mod requests;
 mod status;
 

@@ -1,10 +1,13 @@
 //! Where a call's replies wait for its connection.
 //!
 //! A handler that sends many in one go has them lent to its thread while it is polled: only the first
-//! and the last of them take a lock.
+//! and the last of them take a lock. That is for threads where the connection cannot run meanwhile; it
+//! would wait for what is lent.
+//!
+//! A reply is written by code that may be the user's, while nothing here is locked or borrowed.
 
 use std::{
-    cell::RefCell,
+    cell::Cell,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
@@ -58,9 +61,10 @@ impl Room {
         self.outbox.post(self.stream, post);
     }
 
-    /// Polls the call's handler. From its second reply on those that it sends are lent to this thread,
-    /// and given back when it has been polled or there is no more room. The connection is told of the
-    /// first one, and again at the end if it has come for that.
+    /// Polls the call's handler, on a thread that cannot run the connection before it has been polled.
+    /// From its second reply on those that it sends are lent to this thread, and given back when it has
+    /// been polled or there is no more room. The connection is told of the first one, and again at the
+    /// end if it has come for that.
     pub(in crate::rpc) fn lend<T>(&self, poll: impl FnOnce() -> T) -> T {
         let desk = Desk {
             room: self.address(),
@@ -72,7 +76,7 @@ impl Room {
         let polled = poll();
         let desk = DESK.replace(outer);
         if let Some(lent) = desk.and_then(|desk| desk.lent) {
-            self.give_back(lent);
+            self.give_back(*lent);
         }
         polled
     }
@@ -105,35 +109,36 @@ impl Room {
         cx: &Context<'_>,
         write: impl FnOnce(&mut Output) -> Result<usize, Status>,
     ) -> Poll<Result<(), Status>> {
-        let mut write = Some(write);
-        let written = DESK.try_with(|desk| {
-            let mut desk = desk.try_borrow_mut().ok()?;
-            let desk = desk.as_mut().filter(|desk| desk.room == self.address())?;
-            let lent = desk.lent(self)?;
-            Some(lent.add(write.take()?))
-        });
-        match (written, write) {
-            (Ok(Some(written)), _) => Poll::Ready(written),
-            (_, Some(write)) => self.poll_add_locked(cx, write),
-            (_, None) => Poll::Ready(Ok(())),
+        let mut seat = Seat::take();
+        match seat.lent(self) {
+            Some(lent) => Poll::Ready(lent.add(write)),
+            None => self.poll_add_unlent(cx, write),
         }
     }
 
-    fn poll_add_locked(
+    fn poll_add_unlent(
         &self,
         cx: &Context<'_>,
         write: impl FnOnce(&mut Output) -> Result<usize, Status>,
     ) -> Poll<Result<(), Status>> {
         let mut state = self.lock();
         if state.closed {
-            return Poll::Ready(Err(Status::cancelled("the call is gone")));
+            return Poll::Ready(Err(gone()));
         }
         // What another thread has to give back goes before this.
         if state.lent || state.unsent_bytes >= limits::REPLIES_UNSENT_BYTES {
             state.handler = Some(cx.waker().clone());
             return Poll::Pending;
         }
-        state.unsent_bytes += state.waiting.add(write)?;
+        drop(state);
+        let mut reply = Waiting::default();
+        let bytes = reply.add(write)?;
+        let mut state = self.lock();
+        if state.closed {
+            return Poll::Ready(Err(gone()));
+        }
+        state.unsent_bytes += bytes;
+        state.waiting.append(reply);
         let tell = state.is_to_tell();
         drop(state);
         if tell {
@@ -143,18 +148,18 @@ impl Room {
     }
 
     /// Takes those that wait to the thread that adds to them, if there is room for more.
-    fn take_to_desk(&self) -> Option<Lent> {
+    fn take_to_desk(&self) -> Option<Box<Lent>> {
         let mut state = self.lock();
         let room = limits::REPLIES_UNSENT_BYTES.saturating_sub(state.unsent_bytes);
         if state.closed || state.lent || room == 0 {
             return None;
         }
         state.lent = true;
-        Some(Lent {
+        Some(Box::new(Lent {
             waiting: std::mem::take(&mut state.waiting),
             room,
             added_bytes: 0,
-        })
+        }))
     }
 
     fn give_back(&self, lent: Lent) {
@@ -215,6 +220,17 @@ impl Waiting {
         };
     }
 
+    fn append(&mut self, mut more: Self) {
+        if self.messages == 0 {
+            *self = more;
+            return;
+        }
+        let bytes = more.output.len();
+        more.output.move_to(&mut self.output, bytes);
+        more.output.return_buffer();
+        self.messages += more.messages;
+    }
+
     #[inline]
     fn add(
         &mut self,
@@ -234,7 +250,8 @@ struct Desk {
     room: usize,
     /// Whether the handler has sent a reply since it is polled.
     has_sent: bool,
-    lent: Option<Lent>,
+    /// In a box: it is moved for each reply.
+    lent: Option<Box<Lent>>,
 }
 
 struct Lent {
@@ -248,16 +265,16 @@ impl Desk {
     /// Where the next reply can be added without a lock.
     #[inline]
     fn lent(&mut self, room: &Room) -> Option<&mut Lent> {
-        if self.lent.as_ref().is_none_or(Lent::is_full) {
+        if self.lent.as_ref().is_none_or(|lent| lent.is_full()) {
             self.begin(room);
         }
-        self.lent.as_mut()
+        self.lent.as_deref_mut()
     }
 
     /// Has more lent, if there is more.
     fn begin(&mut self, room: &Room) {
         if let Some(full) = self.lent.take() {
-            room.give_back(full);
+            room.give_back(*full);
         } else if std::mem::replace(&mut self.has_sent, true) {
             self.lent = room.take_to_desk();
         }
@@ -279,7 +296,42 @@ impl Lent {
     }
 }
 
+/// The thread's desk while a reply is written: out of its place, to which it comes back.
+struct Seat {
+    desk: Option<Desk>,
+}
+
+impl Seat {
+    #[inline]
+    fn take() -> Self {
+        Self {
+            desk: DESK.try_with(Cell::take).ok().flatten(),
+        }
+    }
+
+    /// Where the next reply of this room can be added, if its handler is polled now.
+    #[inline]
+    fn lent(&mut self, room: &Room) -> Option<&mut Lent> {
+        let desk = self.desk.as_mut();
+        desk.filter(|desk| desk.room == room.address())?.lent(room)
+    }
+}
+
+impl Drop for Seat {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(desk) = self.desk.take() {
+            // The thread may be at its end, where nothing is polled any more.
+            DESK.try_with(|place| place.set(Some(desk))).ok();
+        }
+    }
+}
+
+fn gone() -> Status {
+    Status::cancelled("the call is gone")
+}
+
 thread_local! {
     /// Of the handler that is polled now.
-    static DESK: RefCell<Option<Desk>> = const { RefCell::new(None) };
+    static DESK: Cell<Option<Desk>> = const { Cell::new(None) };
 }

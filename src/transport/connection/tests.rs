@@ -14,8 +14,8 @@ use crate::{
 const PIPE_BYTES: usize = 2 * limits::OUTPUT_BYTES_MAX;
 
 /// The client's end of a connection to a server without methods, which answers what is not gRPC.
-fn connect() -> DuplexStream {
-    let (client, server) = duplex(PIPE_BYTES);
+fn connect(pipe_bytes: usize) -> DuplexStream {
+    let (client, server) = duplex(pipe_bytes);
     let router = Router::new(
         Vec::new(),
         None,
@@ -77,7 +77,7 @@ fn ended(mut received: &[u8]) -> usize {
 #[tokio::test(start_paused = true)]
 async fn a_client_that_reads_late_is_read_again() {
     const CALLS: u32 = 4000;
-    let (mut reading, mut writing) = tokio::io::split(connect());
+    let (mut reading, mut writing) = tokio::io::split(connect(PIPE_BYTES));
     let sent = tokio::spawn(async move {
         let mut sent = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
         sent.extend(frame(4, 0, 0, &[]));
@@ -100,4 +100,24 @@ async fn a_client_that_reads_late_is_read_again() {
     let answered = timeout(Duration::from_secs(5), answered).await;
     assert!(answered.is_ok(), "the connection sleeps");
     sent.await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_pipe_has_no_room_for_follows_when_the_client_has_closed_its_side() {
+    let mut client = connect(100);
+    let sent = [
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        &frame(4, 0, 0, &[])[..],
+        &call(1),
+    ];
+    client.write_all(&sent.concat()).await.unwrap();
+    client.shutdown().await.unwrap();
+    // Until the server can do nothing more. The answer is longer than the pipe.
+    tokio::time::sleep(Duration::from_millis(20)).await;
+    let mut received = Vec::new();
+    client.read_to_end(&mut received).await.unwrap();
+    assert_eq!(ended(&received), 1, "{received:?}");
+    // The GOAWAY is the last, and whole.
+    let goaway = frame(7, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]);
+    assert!(received.ends_with(&goaway), "{received:?}");
 }
