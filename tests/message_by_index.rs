@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use fixtures::{everything, legacy};
 use prost_reflect::prost::encoding::{WireType, encode_key, encode_varint};
 use reflectd::{
-    Message,
+    IntoMessage, Message, Schema,
     message::{ListRef, MapKey, ValueRef},
     schema::MessageType,
 };
@@ -131,6 +131,42 @@ fn what_was_set_since_counts() {
 }
 
 /// Asks for all elements from the last to the first, and then in leaps.
+/// What was noted of a message's lists goes with it, also when its bytes go on as a reply; the next
+/// message of the thread has its room.
+#[test]
+fn the_next_message_has_an_index_of_its_own() {
+    let ty = of_many_lists();
+    let each = |elements: [&str; 18]| {
+        let wire: Vec<u8> = elements
+            .iter()
+            .flat_map(|text| field(1, text.as_bytes()))
+            .collect();
+        Message::decode(&ty, wire).unwrap()
+    };
+    let mut elements = ["a"; 18];
+    for _ in 0..3 {
+        let message = each(elements);
+        let list = message.list("f1").unwrap();
+        assert_eq!(list.get(17), Some(ValueRef::Str(elements[17])));
+        message.into_raw(&ty).unwrap();
+        elements = ["b"; 18];
+        (elements[0], elements[17]) = ("0123456789", "last");
+    }
+}
+
+/// A small message of it is not laid out.
+fn of_many_lists() -> MessageType {
+    let fields: String = (1..=100)
+        .map(|n| format!("repeated string f{n} = {n};"))
+        .collect();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("lists.proto");
+    let file = format!("syntax = \"proto3\"; message Lists {{ {fields} }}");
+    std::fs::write(&path, file).unwrap();
+    let schema = Schema::compile([path], [folder.path()]).unwrap();
+    schema.message("Lists").unwrap()
+}
+
 fn check(ty: &MessageType, wire: Vec<u8>, number: u32) -> Message {
     let message = Message::decode(ty, wire).unwrap();
     let list: ListRef<'_> = message.list(number).unwrap();

@@ -4,11 +4,7 @@ use std::collections::BTreeMap;
 
 use bytes::Bytes;
 
-use super::{
-    MapKey,
-    pool::Arena,
-    received::{Node, Received},
-};
+use super::{MapKey, pool::Arena, received::Received};
 use crate::limits::MESSAGE_POOL_BUFFER_BYTES_MAX;
 
 /// The contents of a message that owns them. `Default` is an empty one.
@@ -48,11 +44,7 @@ impl Body {
     #[inline]
     pub(super) fn clear(&mut self) {
         if !self.received.is_default() {
-            self.received.bytes = Bytes::new();
-            self.received.arena.clear();
-            self.received.root = Node::NONE;
-            self.received.indexes.clear();
-            self.received.height = 0;
+            self.received.take_bytes();
         }
         self.slots.clear();
     }

@@ -155,7 +155,7 @@ impl Message {
     /// The same, with what is left of the message.
     pub(crate) fn into_encoded(mut self) -> Bytes {
         match self.inner.body.untouched().is_some() {
-            true => std::mem::take(&mut self.inner.body.received.bytes),
+            true => self.inner.body.received.take_bytes(),
             false => self.encode_to_vec().into(),
         }
     }

@@ -94,6 +94,15 @@ impl Received {
         self.bytes.is_empty() && self.arena.is_empty()
     }
 
+    /// Gives the bytes away and forgets all that is known of them; the room for what comes next stays.
+    pub(super) fn take_bytes(&mut self) -> Bytes {
+        self.arena.clear();
+        self.root = Node::NONE;
+        self.indexes.clear();
+        self.height = 0;
+        std::mem::take(&mut self.bytes)
+    }
+
     #[inline]
     pub(super) fn bytes(&self) -> &[u8] {
         &self.bytes
