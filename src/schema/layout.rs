@@ -183,7 +183,7 @@ impl Layout {
     fn new(tables: &Tables, descriptor: &MessageDescriptor, index: u32) -> Self {
         let mut oneofs: Vec<Vec<u16>> = Vec::new();
         let mut rows = fields::rows(tables, descriptor);
-        for (slot, row) in (0_u16..).zip(&mut rows) {
+        for (slot, row) in (0..u16::MAX).zip(&mut rows) {
             if let Some(oneof) = row.oneof {
                 if oneofs.len() <= oneof {
                     oneofs.resize(oneof + 1, Vec::new());
@@ -252,12 +252,12 @@ impl Layout {
     pub(crate) fn by_json_name(&self, name: &str) -> Option<u16> {
         let names = self.json_names.get_or_init(|| {
             let mut names = HashMap::new();
-            for (slot, info) in (0_u16..).zip(&self.infos) {
+            for (slot, info) in (0..u16::MAX).zip(&self.infos) {
                 if !info.is_extension() {
                     names.insert(info.name.clone(), slot);
                 }
             }
-            for (slot, info) in (0_u16..).zip(&self.infos) {
+            for (slot, info) in (0..u16::MAX).zip(&self.infos) {
                 names.insert(info.json_name.clone(), slot);
             }
             names
@@ -277,7 +277,7 @@ impl Layout {
 
     /// All fields with their slots, in the order of their numbers, extensions included.
     pub(crate) fn slots(&self) -> impl Iterator<Item = (u16, &FieldLayout)> {
-        (0_u16..).zip(&self.fields)
+        (0..u16::MAX).zip(&self.fields)
     }
 }
 
@@ -297,7 +297,7 @@ fn low_numbers(fields: &[FieldLayout]) -> Box<[u16]> {
         .take_while(|number| *number < LOW_NUMBERS_MAX.min(16 + 8 * fields.len() as u32))
         .last();
     let mut slots = vec![NO_SLOT; last.map_or(0, |last| last as usize + 1)];
-    for (slot, field) in (0_u16..).zip(fields) {
+    for (slot, field) in (0..u16::MAX).zip(fields) {
         if let Some(place) = slots.get_mut(field.number as usize) {
             *place = slot;
         }

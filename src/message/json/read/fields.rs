@@ -103,7 +103,7 @@ struct NameSeed<'a> {
 
 impl NameSeed<'_> {
     fn slot(&self, name: &str) -> Option<u16> {
-        let likely = (self.likely..).zip(self.layout.infos.iter().skip(self.likely.into()));
+        let likely = (self.likely..u16::MAX).zip(self.layout.infos.iter().skip(self.likely.into()));
         let mut likely = likely.take(NAMES_COMPARED_MAX);
         match likely.find(|(_, info)| *info.json_name == *name) {
             Some((slot, _)) => Some(slot),
