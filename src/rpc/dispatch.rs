@@ -137,7 +137,7 @@ impl Dispatcher {
     }
 
     /// Ends the calls whose clients owe the rest of a message and do not send it; to be asked every
-    /// [`STALL_TIMEOUT`](limits::STALL_TIMEOUT).
+    /// [`STALL_TIMEOUT`](crate::limits::STALL_TIMEOUT).
     pub(crate) fn sweep(&mut self, http2: &mut impl Commands) {
         let calls = self.calls.iter_mut();
         let stalled: Vec<_> = calls
