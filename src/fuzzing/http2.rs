@@ -110,6 +110,7 @@ fn tell(told: &mut Vec<(u32, u8, Vec<u8>)>, event: Event<'_>) {
             }
         },
         Event::Reset { stream } => told.push((stream.0, 5, Vec::new())),
+        Event::CutShort { stream } => told.push((stream.0, 6, Vec::new())),
         // Nothing is sent before all is read.
         Event::Writable { .. } => {}
     }

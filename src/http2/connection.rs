@@ -94,6 +94,7 @@ pub(crate) struct Connection {
 #[derive(Debug)]
 enum Notice {
     Reset(StreamId),
+    CutShort(StreamId),
     Writable(StreamId, usize),
 }
 
@@ -274,17 +275,12 @@ impl Connection {
     }
 
     /// The peer sends no more, but may read: what it has asked for whole is answered, as far as windows
-    /// are open. Whether there is any of that, or anything is to be written yet; the GOAWAY is refused by
-    /// a peer that is gone altogether.
+    /// are open; the rest is told as [cut short](Event::CutShort). Whether there is any of that, or
+    /// anything is to be written yet; the GOAWAY is refused by a peer that is gone altogether.
     pub(crate) fn end_input(&mut self) -> bool {
         let streams = self.streams.iter_mut();
-        let cut: Vec<_> = streams
-            .filter_map(|(id, stream)| stream.is_cut_short().then_some(id))
-            .collect();
-        for stream in cut {
-            self.reset_stream(stream, ErrorCode::Cancel);
-            self.notices.push_back(Notice::Reset(stream));
-        }
+        let cut = streams.filter_map(|(id, stream)| stream.is_cut_short().then_some(id));
+        self.notices.extend(cut.map(Notice::CutShort));
         let owed = !self.streams.is_empty() || !self.output.is_empty();
         self.take_no_more();
         self.going != Going::Gone && owed

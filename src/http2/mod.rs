@@ -121,6 +121,8 @@ pub(crate) enum Event<'a> {
     },
     /// The peer gave the stream up, or the connection is gone.
     Reset { stream: StreamId },
+    /// The peer sends no more, and the request has not ended; what answers it may still be read.
+    CutShort { stream: StreamId },
     /// That many bytes of [`Commands::message`] and [`Commands::messages`] have left, later than at
     /// once.
     Writable { stream: StreamId, sent: usize },

@@ -321,6 +321,19 @@ impl ActiveCall {
     pub(super) fn fail(&mut self, status: Status, origin: &Origin, http2: &mut impl Commands) {
         let status = failure(status);
         self.close(Some(&status), origin);
+        self.tell(status, http2);
+    }
+
+    /// Ends a call whose client sends no more and has not ended its request. Seen from here it has
+    /// cancelled; but what lies between may have closed the connection, so a client that still reads is
+    /// told what it would take from the loss of one.
+    pub(super) fn cut_short(&mut self, origin: &Origin, http2: &mut impl Commands) {
+        let why = "the client's side of the connection was closed before the request had ended";
+        self.close(Some(&Status::cancelled(why)), origin);
+        self.tell(Status::unavailable(why), http2);
+    }
+
+    fn tell(&mut self, status: Status, http2: &mut impl Commands) {
         let stream = self.stream;
         if let Some(trailers) = self.end_headers(Some(status), http2) {
             http2.abort(stream, trailers);

@@ -80,6 +80,10 @@ impl Dispatcher {
                 }
                 self.pages.reset(stream);
             }
+            Event::CutShort { stream } => match self.remove(stream) {
+                Some(mut call) => call.cut_short(&self.origin, http2),
+                None => self.pages.end(stream, http2),
+            },
         }
     }
 

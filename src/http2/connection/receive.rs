@@ -43,6 +43,7 @@ impl Connection {
             if let Some(notice) = self.notices.pop_front() {
                 return Some(match notice {
                     Notice::Reset(stream) => Event::Reset { stream },
+                    Notice::CutShort(stream) => Event::CutShort { stream },
                     Notice::Writable(stream, sent) => Event::Writable { stream, sent },
                 });
             }

@@ -95,7 +95,7 @@ fn note(told: &mut Vec<Told>, event: Event<'_>) {
                 end,
             }
         }
-        Event::Reset { stream } => Told::Reset(stream.0),
+        Event::Reset { stream } | Event::CutShort { stream } => Told::Reset(stream.0),
         Event::Writable { stream, sent } => Told::Writable(stream.0, sent),
     };
     told.push(event);
