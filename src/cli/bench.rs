@@ -10,6 +10,7 @@ mod summary;
 mod target;
 mod thread;
 mod threshold;
+mod turns;
 
 use reflectd::{Code, limits, schema::Method};
 use serde_json::{Map, Value};

@@ -2,15 +2,17 @@
 
 use std::{
     sync::Arc,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
 use reflectd::client::ChannelBuilder;
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 
-use super::{live::Live, pace, plan::Plan, record::Record, target::Target, thread::Thread};
+use super::{
+    live::Live, pace, plan::Plan, record::Record, target::Target, thread::Thread, turns::Turns,
+};
 use crate::cli::{dial, failure::Failure, signals::Signals};
 
 /// What came of it.
@@ -36,12 +38,8 @@ pub(super) enum End {
 /// What the threads have in common.
 #[derive(Debug)]
 pub(super) struct Shared {
-    pub(super) plan: Plan,
     pub(super) target: Target,
-    next: AtomicU64,
-    stopped: AtomicBool,
-    /// Calls of an open loop that are due.
-    due: Semaphore,
+    pub(super) turns: Turns,
     /// For who watches; each thread writes its own.
     counts: Vec<Counts>,
 }
@@ -52,16 +50,6 @@ pub(super) struct Shared {
 pub(super) struct Counts {
     pub(super) ended: AtomicU64,
     pub(super) failed: AtomicU64,
-}
-
-/// A call that may leave.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Turn {
-    pub(super) number: u64,
-    /// From here its time counts.
-    pub(super) due: Instant,
-    /// How long ago that was.
-    pub(super) late: Duration,
 }
 
 /// Makes the calls.
@@ -78,7 +66,7 @@ pub(super) fn run(
     let (start, abandon) = (watch::Sender::new(None), watch::Sender::new(false));
     let (ready, connected) = mpsc::unbounded_channel();
     thread::scope(|scope| {
-        let threads: Vec<_> = (0..shared.plan.threads)
+        let threads: Vec<_> = (0..shared.turns.plan.threads)
             .map(|index| {
                 let thread = Thread {
                     index,
@@ -93,7 +81,7 @@ pub(super) fn run(
             .collect();
         drop(ready);
         let end = dial::run(conduct(connected, &shared, start));
-        shared.stop();
+        shared.turns.stop();
         abandon.send_replace(true);
         let mut record = Record::new(counts_errors);
         for thread in threads {
@@ -113,7 +101,7 @@ async fn conduct(
     shared: &Arc<Shared>,
     start: watch::Sender<Option<Instant>>,
 ) -> Result<End, Failure> {
-    for _ in 0..shared.plan.threads {
+    for _ in 0..shared.turns.plan.threads {
         if connected.recv().await != Some(true) {
             // That thread tells why; the others are let go.
             return Ok(End::Time);
@@ -122,12 +110,12 @@ async fn conduct(
     let mut signals = Signals::new()
         .map_err(|error| Failure::new(format!("cannot listen for signals: {error}")))?;
     let started = Instant::now();
-    if shared.plan.rps.is_some() {
+    if shared.turns.plan.rps.is_some() {
         let shared = Arc::clone(shared);
-        thread::spawn(move || pace::run(&shared, started));
+        thread::spawn(move || pace::run(&shared.turns, started));
     }
     start.send_replace(Some(started));
-    let mut live = Live::new(&shared.plan);
+    let mut live = Live::new(&shared.turns.plan);
     let mut tick = tokio::time::interval(TICK);
     loop {
         tokio::select! {
@@ -148,59 +136,9 @@ impl Shared {
         let counts = (0..plan.threads).map(|_| Counts::default());
         Self {
             counts: counts.collect(),
-            plan,
+            turns: Turns::new(plan),
             target,
-            next: AtomicU64::new(0),
-            stopped: AtomicBool::new(false),
-            due: Semaphore::new(0),
         }
-    }
-
-    /// Waits for a call that may leave; `None`: there are no more.
-    pub(super) async fn turn(&self, started: Instant, now: Instant) -> Option<Turn> {
-        let plan = &self.plan;
-        let mut now = now;
-        if plan.rps.is_some() {
-            self.due.acquire().await.ok()?.forget();
-            now = Instant::now();
-        }
-        let is_over = plan.time.is_some_and(|time| now - started >= time);
-        if is_over || self.is_stopped() {
-            return None;
-        }
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        if plan.total.is_some_and(|total| number + 1 >= total) {
-            // Nobody waits for another one.
-            self.due.close();
-        }
-        if plan.total.is_some_and(|total| number >= total) {
-            return None;
-        }
-        let due = match plan.rps {
-            None => now,
-            Some(_) => started + plan.due(number),
-        };
-        Some(Turn {
-            number,
-            due,
-            late: now.saturating_duration_since(due),
-        })
-    }
-
-    /// So many calls are due.
-    pub(super) fn release(&self, calls: u64) {
-        let calls = usize::try_from(calls).unwrap_or(usize::MAX);
-        self.due.add_permits(calls.min(Semaphore::MAX_PERMITS / 2));
-    }
-
-    pub(super) fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed)
-    }
-
-    /// No more calls: those that are due and have not left do not leave.
-    pub(super) fn stop(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
-        self.due.close();
     }
 
     pub(super) fn counts(&self, thread: usize) -> &Counts {
@@ -222,22 +160,21 @@ impl Shared {
     }
 
     fn end(&self) -> End {
-        match self.plan.total {
+        match self.turns.plan.total {
             Some(total) if self.ended() >= total => End::Total,
             _ => End::Time,
         }
     }
 
     fn told(&self, record: Record, end: End) -> Run {
-        let plan = &self.plan;
-        let begun = self.next.load(Ordering::Relaxed);
-        let begun = begun.min(plan.total.unwrap_or(u64::MAX));
+        let plan = &self.turns.plan;
+        let begun = self.turns.begun();
         let wanted = plan.time.map(|time| match end {
             End::Signal(_) => time.min(record.took),
             End::Total | End::Time => time,
         });
         let unsent = match (plan.rps, wanted) {
-            (Some(_), Some(time)) => pace::due_until(plan, time).saturating_sub(begun + 1),
+            (Some(_), Some(time)) => plan.due_until(time).saturating_sub(begun + 1),
             _ => 0,
         };
         Run {

@@ -5,40 +5,33 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{load::Shared, plan::Plan};
+use super::turns::Turns;
 
-/// Lets calls go when they are due, until there are no more. It sleeps on a thread because a
+/// Rings for the calls that are due, until there are no more. It sleeps on a thread because a
 /// runtime's timers are whole milliseconds.
-pub(super) fn run(shared: &Shared, started: Instant) {
-    let plan = &shared.plan;
+pub(super) fn run(turns: &Turns, started: Instant) {
     sharpen();
-    let mut released = 0;
-    while !shared.is_stopped() {
-        let elapsed = started.elapsed();
-        let left = plan
-            .time
-            .map_or(SLEEP_MAX, |time| time.saturating_sub(elapsed));
-        if left.is_zero() {
-            return shared.stop();
+    let plan = &turns.plan;
+    // A thread that is held up leaves the call to the next one.
+    for thread in (0..plan.threads).cycle() {
+        loop {
+            let elapsed = started.elapsed();
+            if plan.time.is_some_and(|time| elapsed >= time) {
+                turns.stop();
+            }
+            if turns.are_over() {
+                return;
+            }
+            let next = plan.due(turns.begun()).saturating_sub(elapsed);
+            if next.is_zero() {
+                break;
+            }
+            let left = plan.time.map_or(SLEEP_MAX, |time| time - elapsed);
+            thread::sleep(next.min(left).min(SLEEP_MAX));
         }
-        let due = due_until(plan, elapsed);
-        if due > released {
-            shared.release(due - released);
-            released = due;
-        }
-        let next = match plan.total {
-            Some(total) if released >= total && plan.time.is_none() => return,
-            Some(total) if released >= total => left,
-            _ => plan.due(released).saturating_sub(started.elapsed()),
-        };
-        thread::sleep(next.min(left).min(SLEEP_MAX));
+        turns.bell(thread).notify_one();
+        thread::sleep(RINGS_APART);
     }
-}
-
-/// How many calls are due by then.
-pub(super) fn due_until(plan: &Plan, elapsed: Duration) -> u64 {
-    let due = (elapsed.as_secs_f64() * plan.rps.unwrap_or_default()) as u64 + 1;
-    due.min(plan.total.unwrap_or(u64::MAX))
 }
 
 /// A sleeping thread is woken up to 50 microseconds late by Linux, unless it asks for less.
@@ -50,6 +43,11 @@ fn sharpen() {
 
 #[cfg(not(target_os = "linux"))]
 fn sharpen() {}
+
+/// So long callers have to take what they were rung for. At higher rates an idle thread starts a few
+/// calls at a time, which are so much late at the most: to wake it for each would cost more than the
+/// calls. A busy one looks for itself.
+const RINGS_APART: Duration = Duration::from_micros(100);
 
 /// So long it may take to see that a run was stopped.
 const SLEEP_MAX: Duration = Duration::from_millis(50);

@@ -59,6 +59,12 @@ impl Plan {
         }
     }
 
+    /// How many calls of an open loop are due by then.
+    pub(super) fn due_until(&self, elapsed: Duration) -> u64 {
+        let due = (elapsed.as_secs_f64() * self.rps.unwrap_or_default()) as u64 + 1;
+        due.min(self.total.unwrap_or(u64::MAX))
+    }
+
     /// The share of `count` that one of the threads has.
     pub(super) fn share(&self, count: usize, thread: usize) -> usize {
         count / self.threads + usize::from(thread < count % self.threads)

@@ -10,15 +10,16 @@ use std::{
 
 use reflectd::client::{ChannelBuilder, Client, ConnectivityState};
 use tokio::{
-    sync::{mpsc::UnboundedSender, watch},
+    sync::{Notify, mpsc::UnboundedSender, watch},
     task::{JoinSet, LocalSet},
     time::sleep,
 };
 
 use super::{
-    load::{Shared, Turn},
+    load::Shared,
     record::Record,
     target::Ended,
+    turns::{Next, Turn, Turns},
 };
 use crate::cli::{dial, failure::Failure};
 
@@ -38,6 +39,8 @@ struct Caller {
     shared: Arc<Shared>,
     client: Client,
     record: Arc<Mutex<Record>>,
+    /// Where it waits for a call that is due.
+    waiting: Arc<Notify>,
 }
 
 impl Thread {
@@ -61,9 +64,9 @@ impl Thread {
         &self,
         dial: impl Fn() -> Result<ChannelBuilder, Failure>,
     ) -> Result<Vec<Client>, Failure> {
-        let Shared { plan, target, .. } = &*self.shared;
+        let Shared { turns, target, .. } = &*self.shared;
         let mut clients = Vec::new();
-        for _ in 0..plan.share(plan.connections, self.index) {
+        for _ in 0..turns.plan.share(turns.plan.connections, self.index) {
             let channel = dial()?.connect().await?;
             clients.push(Client::new(channel, target.schema.clone()));
         }
@@ -76,8 +79,9 @@ impl Thread {
             return self.record;
         };
         let started = started.unwrap_or_else(Instant::now);
-        let plan = &self.shared.plan;
+        let plan = &self.shared.turns.plan;
         let record = Arc::new(Mutex::new(self.record));
+        let waiting = Arc::<Notify>::default();
         let (mut callers, portions) = (JoinSet::new(), LocalSet::new());
         let share = plan.share(plan.concurrency, self.index);
         for client in clients.iter().cycle().take(share) {
@@ -86,6 +90,7 @@ impl Thread {
                 shared: Arc::clone(&self.shared),
                 client: client.clone(),
                 record: Arc::clone(&record),
+                waiting: Arc::clone(&waiting),
             };
             let run = caller.run(started);
             // Over one connection calls are made in portions, which a LocalSet cuts: their requests
@@ -99,6 +104,7 @@ impl Thread {
         let ended = portions.run_until(async {
             tokio::select! {
                 () = async { while callers.join_next().await.is_some() {} } => {}
+                () = wake(&waiting, &self.shared.turns, self.index) => {}
                 _ = self.abandon.wait_for(|abandoned| *abandoned) => callers.shutdown().await,
             }
         });
@@ -111,6 +117,18 @@ impl Thread {
     }
 }
 
+/// Wakes a caller of the thread when its bell rings, which wakes another one if more calls are due. They
+/// are woken from inside their runtime: it runs those together, and writes what they ask in one go.
+async fn wake(waiting: &Notify, turns: &Turns, thread: usize) {
+    loop {
+        turns.bell(thread).notified().await;
+        if turns.are_over() {
+            waiting.notify_waiters();
+        }
+        waiting.notify_one();
+    }
+}
+
 /// Only this thread writes it.
 fn add_one(count: &AtomicU64) {
     count.store(count.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
@@ -119,7 +137,7 @@ fn add_one(count: &AtomicU64) {
 impl Caller {
     async fn run(self, started: Instant) {
         let mut now = Instant::now();
-        while let Some(turn) = self.shared.turn(started, now).await {
+        while let Some(turn) = self.turn(started, now).await {
             let ended = self.shared.target.call(&self.client, turn.number).await;
             now = Instant::now();
             self.note(turn, &ended, now, started);
@@ -128,6 +146,22 @@ impl Caller {
                 sleep(UNCONNECTED).await;
                 now = Instant::now();
             }
+        }
+    }
+
+    async fn turn(&self, started: Instant, mut now: Instant) -> Option<Turn> {
+        loop {
+            match self.shared.turns.next(started, now) {
+                Next::Call(turn) => {
+                    if turn.is_followed {
+                        self.waiting.notify_one();
+                    }
+                    return Some(turn);
+                }
+                Next::End => return None,
+                Next::Wait => self.waiting.notified().await,
+            }
+            now = Instant::now();
         }
     }
 
