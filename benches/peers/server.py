@@ -330,16 +330,24 @@ def tell(rows):
         shapes = [key for key in calls if key.rpartition(", ")[0] in group]
         if shapes:
             tell_calls(calls, shapes)
-    print("\n| | server | median |\n|---|---|---|")
-    for what, of in rows.items():
-        for name, row in of.items() if what not in calls else ():
+    others = {what: of for what, of in rows.items() if what not in calls}
+    if others:
+        print("\n| | server | median |\n|---|---|---|")
+    for what, of in others.items():
+        for name, row in of.items():
             told = ", ".join(figure(key, value) for key, value in row.items())
             print("| %s | %s | %s |" % (what, name, told))
 
 
+# Methods as the tables call them.
+TITLES = {"get": "getUser", "add": "addUser", "echo": "10 KB echo",
+          "chunks": "stream of 100 bytes, a message"}
+
+
 def tell_calls(rows, shapes):
     names = dict.fromkeys(name for shape in shapes for name in rows[shape])
-    print("\n| server | %s |\n|---|%s" % (" | ".join(shapes), "---:|" * len(shapes)))
+    titles = [re.sub(r"^\w+", lambda method: TITLES[method[0]], shape) for shape in shapes]
+    print("\n| server | %s |\n|---|%s" % (" | ".join(titles), "---:|" * len(shapes)))
     for name in names:
         print("| %s | %s |" % (name, " | ".join(cell(rows[shape].get(name)) for shape in shapes)))
 
