@@ -60,18 +60,24 @@ impl Pool {
         }
     }
 
-    /// An empty message. The next message of a thread is mostly of the type of the last one: then even
-    /// the count of those who have the type's handle stays as it is.
+    /// An empty message, if possible one that was of the type before: then the count of those who have
+    /// the type's handle stays as it is. The messages of a thread are mostly of few types, a request's
+    /// and a reply's in turn.
     #[inline]
     pub(super) fn message(&mut self, message_type: &MessageType) -> Pooled {
-        let inner = match self.messages.pop() {
-            Some(mut inner) => {
-                if inner.context.message_type != *message_type {
-                    inner.context.message_type = message_type.clone();
-                }
-                inner
+        let older = self.messages.len().saturating_sub(LOOKED_AT_MAX);
+        let of_type = |inner: &Box<Inner>| inner.context.message_type == *message_type;
+        let found = self.messages.iter().skip(older).rposition(of_type);
+        let inner = match (found, self.messages.pop()) {
+            (Some(at), Some(last)) => match self.messages.get_mut(older + at) {
+                Some(found) => std::mem::replace(found, last),
+                None => last,
+            },
+            (None, Some(mut other)) => {
+                other.context.message_type = message_type.clone();
+                other
             }
-            None => Box::new(Inner {
+            (_, None) => Box::new(Inner {
                 body: Body::default(),
                 context: Context::new(message_type),
             }),
@@ -91,6 +97,9 @@ impl Pool {
         Arena(self.arenas.pop().unwrap_or_default())
     }
 }
+
+/// Among so many of the latest it looks for a message of a type.
+const LOOKED_AT_MAX: usize = 4;
 
 const ENCODED_BYTES_KEPT_MAX: usize = 64 * 1024;
 
