@@ -10,8 +10,8 @@ use reflectd::{Call, RawMessage, Replies, Streaming};
 use tokio::sync::mpsc;
 
 use super::{
-    ECHO, GREET, OnDrop, REPEAT, Seen, call,
-    peer::{Frame, Peer, message},
+    ECHO, GREET, JOIN, OnDrop, REPEAT, Seen, call,
+    peer::{DATA, END_STREAM, Frame, Peer, frame, message},
     serve, start, trailers_only, wait_for,
 };
 
@@ -208,5 +208,19 @@ async fn a_client_that_closes_its_side_gets_what_it_has_asked_for() {
     assert_eq!(answer.body, message(b"more").repeat(3));
     while let Some(frame) = peer.recv().await {
         assert!(!matches!(frame, Frame::Data { .. }), "{frame:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_is_cut_within_its_last_frame_is_cut_short() {
+    let (address, _) = start().await;
+    for (path, bytes) in [(GREET, 50), (JOIN, 50), (ECHO, 5), (ECHO, 0)] {
+        let mut peer = Peer::connect(address).await;
+        peer.send_request(1, path, &[], false).await;
+        let last = frame(DATA, END_STREAM, 1, &message(&[1; 100]));
+        peer.send_bytes(&last[..9 + bytes]).await;
+        peer.half_close().await;
+        let answer = peer.answer(1).await;
+        assert_eq!(answer.status(), Some("14"), "{path} {bytes} {answer:?}");
     }
 }
