@@ -281,6 +281,8 @@ impl Connection {
         let streams = self.streams.iter_mut();
         let cut = streams.filter_map(|(id, stream)| stream.is_cut_short().then_some(id));
         self.notices.extend(cut.map(Notice::CutShort));
+        // Nor does the rest of a header block come, and nobody is to wait for it.
+        (self.header_block, self.in_headers_frame) = (None, false);
         let owed = !self.streams.is_empty() || !self.output.is_empty();
         self.take_no_more();
         self.going != Going::Gone && owed

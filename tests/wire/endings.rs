@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
-use reflectd::{Call, RawMessage, Replies, Streaming};
+use reflectd::{Call, ConnectionLimits, RawMessage, Replies, Status, Streaming};
 use tokio::sync::mpsc;
 
 use super::{
     ECHO, GREET, JOIN, OnDrop, REPEAT, Seen, call,
-    peer::{DATA, END_STREAM, Frame, Peer, frame, message},
+    peer::{CONTINUATION, DATA, END_STREAM, Frame, HEADERS, Peer, frame, message, request},
     serve, start, trailers_only, wait_for,
 };
 
@@ -222,5 +222,31 @@ async fn a_request_that_is_cut_within_its_last_frame_is_cut_short() {
         peer.half_close().await;
         let answer = peer.answer(1).await;
         assert_eq!(answer.status(), Some("14"), "{path} {bytes} {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_block_that_is_cut_off_leaves_the_calls_before_it_their_answers() {
+    let slow = |request: RawMessage| async move {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        Ok::<_, Status>(request)
+    };
+    let mut limits = ConnectionLimits::default();
+    limits.header_timeout = Duration::from_millis(200);
+    let address = serve(|builder| builder.connection_limits(limits).unary(GREET, slow)).await;
+    let whole = request(3, GREET, &[], true);
+    let begun = [
+        &frame(HEADERS, 0, 3, b"")[..],
+        &frame(CONTINUATION, 0, 3, b""),
+    ]
+    .concat();
+    for cut in [&whole[..12], &begun] {
+        let mut peer = Peer::connect(address).await;
+        peer.send_request(1, GREET, &[], false).await;
+        peer.send_data(1, &message(b"x"), true).await;
+        peer.send_bytes(cut).await;
+        peer.half_close().await;
+        let answer = peer.answer(1).await;
+        assert_eq!(answer.status(), Some("0"), "{answer:?}");
     }
 }
