@@ -69,6 +69,8 @@ pub(crate) struct Connection {
     skipped: VecDeque<(StreamId, StreamId)>,
     /// Streams that were reset here, for which something may still be under way; the latest.
     reset: VecDeque<StreamId>,
+    /// The highest number of those that are not among the latest any more.
+    forgotten: StreamId,
     /// Streams above it were opened by what is being read now, and none of them has been looked at.
     looked_at: StreamId,
     receive_window: ReceiveWindow,
@@ -131,6 +133,7 @@ impl Connection {
             last_stream: StreamId::CONNECTION,
             skipped: VecDeque::new(),
             reset: VecDeque::new(),
+            forgotten: StreamId::CONNECTION,
             looked_at: StreamId::CONNECTION,
             receive_window: ReceiveWindow::new(connection_window, connection_window / 2),
             send_window: SendWindow::new(INITIAL_WINDOW_BYTES),

@@ -250,3 +250,44 @@ async fn a_header_block_that_is_cut_off_leaves_the_calls_before_it_their_answers
         assert_eq!(answer.status(), Some("0"), "{answer:?}");
     }
 }
+
+/// A connection with so many calls that wait for more, and end with the first message.
+async fn with_calls(count: u32) -> Peer {
+    let once = |mut requests: Streaming<RawMessage>, _: Replies<RawMessage>| async move {
+        requests.message().await.map(drop)
+    };
+    let mut limits = ConnectionLimits::default();
+    limits.streams_max = count;
+    let address = serve(|builder| builder.connection_limits(limits).bidi(ECHO, once)).await;
+    let mut peer = Peer::connect(address).await;
+    for stream in calls(count) {
+        peer.send_request(stream, ECHO, &[], false).await;
+    }
+    for stream in calls(count) {
+        peer.send_data(stream, &message(b"one"), false).await;
+    }
+    let last = 2 * count - 1;
+    let reset = |frame: &Frame| matches!(frame, Frame::Reset { stream, .. } if *stream == last);
+    peer.recv_until(reset).await;
+    peer
+}
+
+fn calls(count: u32) -> impl Iterator<Item = u32> {
+    (1..2 * count).step_by(2)
+}
+
+/// One more call, after all of [`with_calls`].
+async fn is_answered(mut peer: Peer, count: u32) {
+    let next = 2 * count + 1;
+    peer.send_request(next, ECHO, &[], true).await;
+    assert_eq!(peer.answer(next).await.status(), Some("0"));
+}
+
+#[tokio::test]
+async fn a_client_may_go_on_with_thousands_of_calls_that_have_ended() {
+    let mut peer = with_calls(3000).await;
+    for stream in calls(3000) {
+        peer.send_data(stream, &message(b"two"), false).await;
+    }
+    is_answered(peer, 3000).await;
+}
