@@ -143,7 +143,7 @@ impl Connection {
             output_rests: false,
             block: Vec::new(),
             notices: VecDeque::new(),
-            calm: Calm::new(config.ping_min),
+            calm: Calm::new(config.ping_min, config.streams_max),
             going: Going::No,
             fault: None,
             config,

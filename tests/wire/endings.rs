@@ -291,3 +291,12 @@ async fn a_client_may_go_on_with_thousands_of_calls_that_have_ended() {
     }
     is_answered(peer, 3000).await;
 }
+
+#[tokio::test]
+async fn a_client_may_give_up_thousands_of_calls_that_have_ended() {
+    let mut peer = with_calls(3000).await;
+    for stream in calls(3000) {
+        peer.send_reset(stream, CANCEL).await;
+    }
+    is_answered(peer, 3000).await;
+}
