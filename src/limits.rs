@@ -87,6 +87,11 @@ pub const RATE_PERIOD: Duration = Duration::from_secs(30);
 /// be any number: grpc-go sends a PING and a WINDOW_UPDATE with every call.
 pub const CONTROL_FRAMES_MAX: usize = 1000;
 
+/// How many of them there may be for each call that a connection may have at once, where that is more:
+/// a client that gives all its calls up at a deadline sends RST_STREAM for each, also for those that the
+/// server has just ended.
+pub const CONTROL_FRAMES_OF_A_STREAM: usize = 2;
+
 /// DATA frames without data, one after the other (CVE-2019-9518).
 pub const EMPTY_DATA_FRAMES_MAX: u32 = 100;
 

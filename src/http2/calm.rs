@@ -10,6 +10,7 @@ use crate::limits;
 pub(super) struct Calm {
     /// Frames that carry nothing, since the last DATA or HEADERS in either direction.
     control_frames: Rate,
+    control_frames_max: usize,
     /// DATA frames without data, one after the other.
     empty_data: u32,
     ping_min: Duration,
@@ -21,10 +22,13 @@ pub(super) struct Calm {
 }
 
 impl Calm {
-    /// `ping_min`: at least that long from one PING to the next.
-    pub(super) fn new(ping_min: Duration) -> Self {
+    /// `ping_min`: at least that long from one PING to the next; `streams_max`: calls at once, all of
+    /// which may be given up at once.
+    pub(super) fn new(ping_min: Duration, streams_max: u32) -> Self {
+        let of_streams = limits::CONTROL_FRAMES_OF_A_STREAM.saturating_mul(streams_max as usize);
         Self {
             control_frames: Rate::default(),
+            control_frames_max: limits::CONTROL_FRAMES_MAX.max(of_streams),
             empty_data: 0,
             ping_min,
             pinged: None,
@@ -34,12 +38,13 @@ impl Calm {
         }
     }
 
-    /// SETTINGS, PING, PRIORITY, WINDOW_UPDATE, or a frame of no effect.
+    /// SETTINGS, PING, PRIORITY, WINDOW_UPDATE, or a frame of no effect: RST_STREAM of a call that has
+    /// just ended, say.
     ///
     /// As many as there are calls are fine: grpc-go sends a PING and a WINDOW_UPDATE with every call.
     /// So are those that come now and then while all calls are quiet: keepalive and its answers.
     pub(super) fn control_frame(&mut self, now: Instant) -> Result<(), Error> {
-        match self.control_frames.count(now) > limits::CONTROL_FRAMES_MAX {
+        match self.control_frames.count(now) > self.control_frames_max {
             true => Err(Error::calm("too_many_control_frames")),
             false => Ok(()),
         }
@@ -137,7 +142,7 @@ mod tests {
 
     #[test]
     fn the_fourth_ping_in_a_row_is_one_too_many() {
-        let (mut calm, start) = (Calm::new(seconds(10)), Instant::now());
+        let (mut calm, start) = (Calm::new(seconds(10), 100), Instant::now());
         // The first is fine, two strikes are forgiven.
         for second in 0..3 {
             assert_eq!(calm.ping(true, start + seconds(second)), Ok(()));
@@ -148,7 +153,7 @@ mod tests {
 
     #[test]
     fn pings_are_fine_when_they_are_rare_or_when_something_was_sent() {
-        let (mut calm, start) = (Calm::new(seconds(10)), Instant::now());
+        let (mut calm, start) = (Calm::new(seconds(10), 100), Instant::now());
         for ping in 0..100 {
             assert_eq!(calm.ping(true, start + seconds(10 * ping)), Ok(()));
         }
@@ -165,7 +170,7 @@ mod tests {
 
     #[test]
     fn what_is_counted_is_forgotten_after_a_while() {
-        let (mut calm, start) = (Calm::new(seconds(10)), Instant::now());
+        let (mut calm, start) = (Calm::new(seconds(10), 100), Instant::now());
         for period in 0..3 {
             let now = start + period * (limits::RATE_PERIOD + seconds(1));
             for _ in 0..limits::RESETS_BEFORE_START_MAX {

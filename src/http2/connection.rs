@@ -69,6 +69,8 @@ pub(crate) struct Connection {
     skipped: VecDeque<(StreamId, StreamId)>,
     /// Streams that were reset here, for which something may still be under way; the latest.
     reset: VecDeque<StreamId>,
+    /// The highest number of those that are not among the latest any more.
+    forgotten: StreamId,
     /// Streams above it were opened by what is being read now, and none of them has been looked at.
     looked_at: StreamId,
     receive_window: ReceiveWindow,
@@ -131,6 +133,7 @@ impl Connection {
             last_stream: StreamId::CONNECTION,
             skipped: VecDeque::new(),
             reset: VecDeque::new(),
+            forgotten: StreamId::CONNECTION,
             looked_at: StreamId::CONNECTION,
             receive_window: ReceiveWindow::new(connection_window, connection_window / 2),
             send_window: SendWindow::new(INITIAL_WINDOW_BYTES),
@@ -140,7 +143,7 @@ impl Connection {
             output_rests: false,
             block: Vec::new(),
             notices: VecDeque::new(),
-            calm: Calm::new(config.ping_min),
+            calm: Calm::new(config.ping_min, config.streams_max),
             going: Going::No,
             fault: None,
             config,
@@ -281,6 +284,8 @@ impl Connection {
         let streams = self.streams.iter_mut();
         let cut = streams.filter_map(|(id, stream)| stream.is_cut_short().then_some(id));
         self.notices.extend(cut.map(Notice::CutShort));
+        // Nor does the rest of a header block come, and nobody is to wait for it.
+        (self.header_block, self.in_headers_frame) = (None, false);
         let owed = !self.streams.is_empty() || !self.output.is_empty();
         self.take_no_more();
         self.going != Going::Gone && owed

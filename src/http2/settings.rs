@@ -9,7 +9,8 @@ pub(crate) struct PeerSettings {
     pub(crate) initial_window_bytes: u32,
     /// SETTINGS_MAX_HEADER_LIST_SIZE; `None`: any.
     pub(crate) header_list_bytes_max: Option<u32>,
-    /// SETTINGS_HEADER_TABLE_SIZE.
+    /// The smallest SETTINGS_HEADER_TABLE_SIZE there was: "the smallest maximum table size that occurs
+    /// … MUST be signaled" (RFC 7541, 4.2), also where it is larger again in the same frame.
     pub(crate) header_table_bytes: u32,
 }
 
@@ -29,7 +30,9 @@ impl PeerSettings {
     pub(crate) fn apply(&mut self, settings: frame::Settings<'_>) -> Result<(), Error> {
         for (identifier, value) in settings.entries() {
             match identifier {
-                HEADER_TABLE_SIZE => self.header_table_bytes = value,
+                HEADER_TABLE_SIZE => {
+                    self.header_table_bytes = self.header_table_bytes.min(value);
+                }
                 // "Any value other than 0 or 1 MUST be treated as a connection error".
                 ENABLE_PUSH if value > 1 => return Err(Error::protocol("SETTINGS_ENABLE_PUSH")),
                 // "Values above the maximum flow-control window size of 2^31-1 MUST be treated as a

@@ -197,7 +197,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     /// there is more to read or when it takes more, whichever a round has ended at.
     fn rounds(&mut self, cx: &mut Context<'_>) -> io::Result<Poll<()>> {
         for _ in 0..limits::ROUNDS_PER_TURN {
-            if self.http2.is_over() {
+            if self.is_over() {
                 return Ok(Poll::Ready(()));
             }
             if !self.dispatcher.wait(cx.waker()) {
@@ -209,7 +209,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
                 Read::Some => {}
                 Read::End if self.half_close() => {}
                 Read::End => return Ok(Poll::Ready(())),
-                _ if self.http2.is_over() => {}
+                _ if self.is_over() => {}
                 // The socket has taken enough of the output, so it will not say that it takes more.
                 Read::HeldBack if self.http2.wants_input() => {}
                 Read::Nothing | Read::HeldBack => return Ok(Poll::Pending),
@@ -220,9 +220,15 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
         Ok(Poll::Pending)
     }
 
+    /// Whether there is nothing more to do. What TLS holds back for a client that reads slowly is waited
+    /// for, unless the client is at fault.
+    fn is_over(&self) -> bool {
+        self.http2.is_over() && (!self.unflushed || self.http2.fault().is_some())
+    }
+
     /// The client sends no more. Whether it is still owed something that it may read.
     fn half_close(&mut self) -> bool {
-        self.half_closed = self.http2.end_input();
+        self.half_closed = self.http2.end_input() || self.unflushed;
         let now = Instant::now();
         self.take_events(&mut &[][..], now);
         self.lifetime.half_close(now);

@@ -6,12 +6,12 @@ use std::{
     time::Duration,
 };
 
-use reflectd::{Call, RawMessage, Replies, Streaming};
+use reflectd::{Call, ConnectionLimits, RawMessage, Replies, Status, Streaming};
 use tokio::sync::mpsc;
 
 use super::{
-    ECHO, GREET, OnDrop, REPEAT, Seen, call,
-    peer::{Frame, Peer, message},
+    ECHO, GREET, JOIN, OnDrop, REPEAT, Seen, call,
+    peer::{CONTINUATION, DATA, END_STREAM, Frame, HEADERS, Peer, frame, message, request},
     serve, start, trailers_only, wait_for,
 };
 
@@ -209,4 +209,94 @@ async fn a_client_that_closes_its_side_gets_what_it_has_asked_for() {
     while let Some(frame) = peer.recv().await {
         assert!(!matches!(frame, Frame::Data { .. }), "{frame:?}");
     }
+}
+
+#[tokio::test]
+async fn a_request_that_is_cut_within_its_last_frame_is_cut_short() {
+    let (address, _) = start().await;
+    for (path, bytes) in [(GREET, 50), (JOIN, 50), (ECHO, 5), (ECHO, 0)] {
+        let mut peer = Peer::connect(address).await;
+        peer.send_request(1, path, &[], false).await;
+        let last = frame(DATA, END_STREAM, 1, &message(&[1; 100]));
+        peer.send_bytes(&last[..9 + bytes]).await;
+        peer.half_close().await;
+        let answer = peer.answer(1).await;
+        assert_eq!(answer.status(), Some("14"), "{path} {bytes} {answer:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_header_block_that_is_cut_off_leaves_the_calls_before_it_their_answers() {
+    let slow = |request: RawMessage| async move {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        Ok::<_, Status>(request)
+    };
+    let mut limits = ConnectionLimits::default();
+    limits.header_timeout = Duration::from_millis(200);
+    let address = serve(|builder| builder.connection_limits(limits).unary(GREET, slow)).await;
+    let whole = request(3, GREET, &[], true);
+    let begun = [
+        &frame(HEADERS, 0, 3, b"")[..],
+        &frame(CONTINUATION, 0, 3, b""),
+    ]
+    .concat();
+    for cut in [&whole[..12], &begun] {
+        let mut peer = Peer::connect(address).await;
+        peer.send_request(1, GREET, &[], false).await;
+        peer.send_data(1, &message(b"x"), true).await;
+        peer.send_bytes(cut).await;
+        peer.half_close().await;
+        let answer = peer.answer(1).await;
+        assert_eq!(answer.status(), Some("0"), "{answer:?}");
+    }
+}
+
+/// A connection with so many calls that wait for more, and end with the first message.
+async fn with_calls(count: u32) -> Peer {
+    let once = |mut requests: Streaming<RawMessage>, _: Replies<RawMessage>| async move {
+        requests.message().await.map(drop)
+    };
+    let mut limits = ConnectionLimits::default();
+    limits.streams_max = count;
+    let address = serve(|builder| builder.connection_limits(limits).bidi(ECHO, once)).await;
+    let mut peer = Peer::connect(address).await;
+    for stream in calls(count) {
+        peer.send_request(stream, ECHO, &[], false).await;
+    }
+    for stream in calls(count) {
+        peer.send_data(stream, &message(b"one"), false).await;
+    }
+    let last = 2 * count - 1;
+    let reset = |frame: &Frame| matches!(frame, Frame::Reset { stream, .. } if *stream == last);
+    peer.recv_until(reset).await;
+    peer
+}
+
+fn calls(count: u32) -> impl Iterator<Item = u32> {
+    (1..2 * count).step_by(2)
+}
+
+/// One more call, after all of [`with_calls`].
+async fn is_answered(mut peer: Peer, count: u32) {
+    let next = 2 * count + 1;
+    peer.send_request(next, ECHO, &[], true).await;
+    assert_eq!(peer.answer(next).await.status(), Some("0"));
+}
+
+#[tokio::test]
+async fn a_client_may_go_on_with_thousands_of_calls_that_have_ended() {
+    let mut peer = with_calls(3000).await;
+    for stream in calls(3000) {
+        peer.send_data(stream, &message(b"two"), false).await;
+    }
+    is_answered(peer, 3000).await;
+}
+
+#[tokio::test]
+async fn a_client_may_give_up_thousands_of_calls_that_have_ended() {
+    let mut peer = with_calls(3000).await;
+    for stream in calls(3000) {
+        peer.send_reset(stream, CANCEL).await;
+    }
+    is_answered(peer, 3000).await;
 }

@@ -66,9 +66,6 @@ impl Connection {
         if !fits || (data.end_stream && !stream.content_is_whole()) {
             return Err(Error::Stream(id, ErrorCode::ProtocolError));
         }
-        if data.end_stream {
-            stream.state.end_remote();
-        }
         let padding = data.pad_length_bytes + data.padding_bytes;
         if padding > 0 {
             self.consumed(id, padding);
@@ -95,12 +92,19 @@ impl Connection {
         if !whole {
             self.body = Some(body);
         }
-        match body.stream {
-            Some(stream) if self.streams.contains(stream) && (end || !bytes.is_empty()) => {
-                Ok(Step::Event(Event::Data { stream, bytes, end }))
+        let told = body.stream.filter(|_| end || !bytes.is_empty());
+        if let Some(stream) = told
+            && let Some(open) = self.streams.get_mut(stream)
+        {
+            // Not sooner: the connection may be closed in the middle of the frame.
+            if end {
+                open.state.end_remote();
             }
-            _ if short => Ok(Step::Short),
-            _ => Ok(Step::On),
+            return Ok(Step::Event(Event::Data { stream, bytes, end }));
         }
+        Ok(match short {
+            true => Step::Short,
+            false => Step::On,
+        })
     }
 }

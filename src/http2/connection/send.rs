@@ -335,10 +335,10 @@ impl Connection {
     pub(super) fn reset_stream(&mut self, id: StreamId, code: ErrorCode) {
         self.remove(id);
         RstStream { code }.write(id, self.output.copied());
-        if self.reset.len() >= limits::RESET_STREAMS_KEPT {
-            self.reset.pop_front();
-        }
         self.reset.push_back(id);
+        if self.reset.len() > limits::RESET_STREAMS_KEPT {
+            self.forgotten = self.forgotten.max(self.reset.pop_front().unwrap_or(id));
+        }
     }
 
     pub(super) fn remove(&mut self, id: StreamId) -> Option<Stream> {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, BufWriter, DuplexStream, duplex};
 
 use super::*;
 use crate::{
@@ -13,9 +13,17 @@ use crate::{
 /// It takes all that a connection has when it reads no more.
 const PIPE_BYTES: usize = 2 * limits::OUTPUT_BYTES_MAX;
 
+/// Less than an answer.
+const PIPE_BYTES_FEW: usize = 100;
+
 /// The client's end of a connection to a server without methods, which answers what is not gRPC.
 fn connect(pipe_bytes: usize) -> DuplexStream {
     let (client, server) = duplex(pipe_bytes);
+    spawn(server);
+    client
+}
+
+fn spawn(server: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
     let router = Router::new(
         Vec::new(),
         None,
@@ -40,7 +48,6 @@ fn connect(pipe_bytes: usize) -> DuplexStream {
         let mut trigger = ShutdownTrigger::default();
         serve(server, &service, Peer::default(), trigger.hear()).await;
     });
-    client
 }
 
 /// A call of a method that is not there, with a path whose name is three times as long in the answer.
@@ -102,9 +109,8 @@ async fn a_client_that_reads_late_is_read_again() {
     sent.await.unwrap();
 }
 
-#[tokio::test(start_paused = true)]
-async fn what_a_pipe_has_no_room_for_follows_when_the_client_has_closed_its_side() {
-    let mut client = connect(100);
+/// Makes a call and closes the client's side; the answer is longer than the pipe.
+async fn is_answered_whole(mut client: DuplexStream) {
     let sent = [
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
         &frame(4, 0, 0, &[])[..],
@@ -112,7 +118,7 @@ async fn what_a_pipe_has_no_room_for_follows_when_the_client_has_closed_its_side
     ];
     client.write_all(&sent.concat()).await.unwrap();
     client.shutdown().await.unwrap();
-    // Until the server can do nothing more. The answer is longer than the pipe.
+    // Until the server can do nothing more.
     tokio::time::sleep(Duration::from_millis(20)).await;
     let mut received = Vec::new();
     client.read_to_end(&mut received).await.unwrap();
@@ -120,4 +126,17 @@ async fn what_a_pipe_has_no_room_for_follows_when_the_client_has_closed_its_side
     // The GOAWAY is the last, and whole.
     let goaway = frame(7, 0, 0, &[0, 0, 0, 1, 0, 0, 0, 0]);
     assert!(received.ends_with(&goaway), "{received:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_pipe_has_no_room_for_follows_when_the_client_has_closed_its_side() {
+    is_answered_whole(connect(PIPE_BYTES_FEW)).await;
+}
+
+/// TLS takes more than the socket has room for, and the socket is closed when the connection is over.
+#[tokio::test(start_paused = true)]
+async fn what_a_writer_holds_back_is_waited_for() {
+    let (client, server) = duplex(PIPE_BYTES_FEW);
+    spawn(BufWriter::new(server));
+    is_answered_whole(client).await;
 }

@@ -33,6 +33,20 @@ fn a_normal_answer_is_three_frames_of_few_bytes() {
     assert!(connection.is_idle());
 }
 
+/// RFC 7541, 4.2: the peer may take it for an error if it is not.
+#[test]
+fn a_table_that_was_smaller_in_between_is_told_as_such() {
+    let mut connection = greeted();
+    let down_and_up = [&[0, 1, 0, 0, 0, 0][..], &[0, 1, 0, 0, 16, 0]].concat();
+    read(&mut connection, &frame(4, 0, 0, &down_and_up), &[]);
+    read(&mut connection, &frame(1, 5, 1, &block(true)), &[]);
+    written(&mut connection);
+    let head = ResponseHead::grpc(ContentType::Grpc, Metadata::default());
+    connection.headers(StreamId(1), &head);
+    let frames = written(&mut connection);
+    assert_eq!(frames[0].3[..2], [0x20, 0x88]);
+}
+
 #[test]
 fn the_end_comes_after_what_crosses_the_word() {
     let mut connection = greeted();
