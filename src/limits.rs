@@ -395,6 +395,10 @@ pub const CLIENT_CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// another one, what keeps each of them included; with more, the call cannot be made anew (gRFC A6 asks for 256 KiB).
 pub const CLIENT_REPLAY_BYTES: usize = 256 * 1024;
 
+/// How long a server's reflection service may take to answer one question. It has all at hand, and
+/// answers in milliseconds; the slowest have to look for extensions first.
+pub const CLIENT_REFLECTION_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
+
 /// How long a client waits for a server to end the call of its reflection service when all is told:
 /// most do so at once, and nobody is to wait for the others.
 pub const CLIENT_REFLECTION_END_TIMEOUT: Duration = Duration::from_secs(1);

@@ -17,7 +17,7 @@ use std::{
 };
 
 use program::{Ran, Running, protos, reflectd};
-use reflectd::{Call, Metadata, Replies, Response, Schema, Server, Status, Streaming};
+use reflectd::{Call, Metadata, RawMessage, Replies, Response, Schema, Server, Status, Streaming};
 use serde::{Deserialize, Serialize};
 use support::TestServer;
 use tokio::task::block_in_place;
@@ -589,6 +589,22 @@ async fn a_request_is_not_waited_for_beyond_the_time_there_is() {
     assert!(started.elapsed().as_secs() < 10, "{ran:?}");
     assert!(ran.stdout.contains("Sent 0 requests"), "{ran:?}");
     assert!(ran.stderr.contains("Code: DeadlineExceeded"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reflection_that_does_not_answer_is_not_waited_for() {
+    let silent = async |_: Streaming<RawMessage>, _: Replies<RawMessage>| {
+        std::future::pending::<Result<(), Status>>().await
+    };
+    let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    let server = TestServer::start(Server::builder(Schema::built_in()).bidi(path, silent)).await;
+    let at = &server.address().to_string();
+    for asks in [&["call", at, GREET][..], &["list", at], &["describe", at]] {
+        let ran = run(&[asks, &["--reflect-timeout", "0.1"]].concat());
+        let told = "wait longer (--reflect-timeout), or name their .proto files (--proto): \
+                    DEADLINE_EXCEEDED: it has not answered in 100ms";
+        assert!(ran.failed(68).contains(told), "{ran:?}");
+    }
 }
 
 #[test]

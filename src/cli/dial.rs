@@ -24,6 +24,7 @@ pub(super) struct Server {
     pub(super) channel: Channel,
     started: Instant,
     time: Option<Duration>,
+    reflect_timeout: Duration,
 }
 
 impl Server {
@@ -44,6 +45,7 @@ impl Server {
     /// Headers that cannot be sent.
     pub(super) fn reflect(&self, headers: &Headers) -> Result<Reflect, Failure> {
         let reflect = self.channel.reflect().metadata(headers.of_reflection()?);
+        let reflect = reflect.answer_timeout(self.reflect_timeout);
         Ok(match self.time_left() {
             Some(time) => reflect.timeout(time),
             None => reflect,
@@ -81,6 +83,7 @@ impl Dialing {
             channel,
             started,
             time,
+            reflect_timeout: self.reflect_timeout,
         })
     }
 
