@@ -346,6 +346,10 @@ pub const FIELD_MASK_PATHS_MAX: usize = 1000;
 /// the next one goes on behind them.
 pub const CREATE_ATTEMPTS_MAX: usize = 1000;
 
+/// Most resources whose names a delete may speak of for its types to tell which of them is meant. Each is
+/// looked at for each such method, and where there are more the name says nothing.
+pub const INFERENCE_RESOURCES_MAX: usize = 100;
+
 /// How often an update or a delete starts anew because another call was faster.
 pub const UPDATE_ATTEMPTS_MAX: usize = 64;
 
