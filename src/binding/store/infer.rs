@@ -256,7 +256,8 @@ fn fix(method: &Method, name: &MethodName, candidates: &Candidates<'_>) -> Optio
         .any(|resource| is_whole(resource.message_type()));
     let likely = mentioned.iter().filter(|resource| {
         let of = resource.message_type();
-        is_whole(of) || !has_whole && name.touches(&TypeName::parse(of.name()))
+        let is_only = name.verb.is_some() && mentioned.len() == 1;
+        is_whole(of) || !has_whole && (is_only || name.touches(&TypeName::parse(of.name())))
     });
     let verb = name.verb.or(name.hidden_verb);
     let ops = verb.map_or(Op::ALL.as_slice(), Verb::ops);
