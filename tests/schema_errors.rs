@@ -60,6 +60,24 @@ syntax.proto:15:25: expected a message field, oneof, reserved range, enum, messa
 }
 
 #[test]
+fn without_its_syntax_a_file_is_not_told_off_for_another() {
+    for (statement, expected) in [
+        (
+            "syntax = \"proto3\" package a;",
+            "syntax.proto:1:19: expected ';', but found 'package'",
+        ),
+        (
+            "sytnax = \"proto3\";",
+            "syntax.proto:1:1: expected 'enum', 'extend', 'import', 'message', 'option', 'service', \
+             'package' or ';', but found 'sytnax'",
+        ),
+    ] {
+        let text = format!("{statement} message A {{ int32 a = 1; }}");
+        assert_told(&[("syntax.proto", &text)], expected, &[]);
+    }
+}
+
+#[test]
 fn what_statements_mean_is_told_of_all_of_them() {
     assert_told(
         &[

@@ -185,6 +185,10 @@ fn all_errors(text: &SourceText, failure: Failure) -> Vec<Diagnostic> {
             break;
         };
         let statement = statement_around(&rest, span.start);
+        // The first statement is that of the syntax, and decides what the others may say.
+        if statement.start == 0 {
+            break;
+        }
         blank(&mut rest, statement);
         match descriptor(&rest) {
             Ok(_) => break,
