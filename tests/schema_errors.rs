@@ -106,7 +106,7 @@ message A {
         "
 entry.proto:3:22: the option map_entry cannot be set (write a field of type map<Key, Value>)
 four.proto:1:10: unknown syntax 'proto4' (possible values are 'proto2' and 'proto3')
-meaning.proto:3:3: fields must have a label with proto2 syntax (expected one of 'optional', 'repeated' or 'required')
+meaning.proto:3:3: a field of proto2 must be optional, repeated or required (a file of proto3 begins with syntax = \"proto3\";)
 meaning.proto:4:25: message numbers must be between 1 and 536870911
 meaning.proto:5:35: expected value to be a string, but found '5'
 meaning.proto:6:25: message numbers must be between 1 and 536870911

@@ -262,12 +262,16 @@ impl SyntaxError<'_> {
         let end = text.text().trim_end().len();
         let span = self.span().unwrap_or(end..end);
         let help = self.0.help().map(|help| help.to_string());
-        let message = match (self.0.to_string(), &help) {
+        let (message, help) = match (self.0.to_string(), help) {
             // The parser gives two errors the same text.
             (_, Some(help)) if help.starts_with("imports may not") => {
-                "invalid import path".to_owned()
+                ("invalid import path".to_owned(), Some(help))
             }
-            (message, _) => message,
+            // Most often the statement of the syntax is missing.
+            (message, _) if message.starts_with("fields must have a label") => {
+                (NO_LABEL.to_owned(), Some(NO_SYNTAX.to_owned()))
+            }
+            told => told,
         };
         let error = text.error(span, message);
         match help {
@@ -276,6 +280,9 @@ impl SyntaxError<'_> {
         }
     }
 }
+
+const NO_LABEL: &str = "a field of proto2 must be optional, repeated or required";
+const NO_SYNTAX: &str = "a file of proto3 begins with syntax = \"proto3\";";
 
 /// How the messages of the lexer and the parser proper begin; all others are about what a statement
 /// means.
