@@ -422,6 +422,11 @@ const WRONG: &[(&str, i32, &str)] = &[
         "\"::1:5\" is no address: it wants HOST:PORT, http://HOST:PORT, https://HOST:PORT or \
          unix:PATH; did you mean [::1]:5?",
     ),
+    (
+        "call greeter.proto greeter.Greeter/Greet",
+        2,
+        "unix:PATH; files are named with --proto",
+    ),
     ("list AT/", 2, "is no address"),
     (
         "describe localhost:99999",
@@ -447,6 +452,11 @@ const WRONG: &[(&str, i32, &str)] = &[
         "list greeter.proto nobody",
         1,
         "no service named \"nobody\"; there is greeter.Greeter",
+    ),
+    (
+        "list greeter.proto greeter.Greeter.Greet",
+        1,
+        "\"greeter.Greeter.Greet\" is no service; `reflectd describe` shows what it is",
     ),
     (
         "call AT greeter.Greeter/Greet -d {name:\"x\"}",

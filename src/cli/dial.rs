@@ -1,8 +1,8 @@
 //! From an address and flags to a channel.
 
 use std::{
+    fs,
     net::{IpAddr, Ipv6Addr},
-    path::Path,
     time::{Duration, Instant},
 };
 
@@ -201,8 +201,13 @@ pub(super) fn no_address(word: &str) -> String {
         None if host(word.trim_end_matches('/')).is_some() => {
             format!("; did you mean {}?", word.trim_end_matches('/'))
         }
-        None if Path::new(word).exists() => format!("; a socket is unix:{word}"),
-        None => String::new(),
+        None => match fs::metadata(word) {
+            Ok(file) if file.is_file() || file.is_dir() => {
+                "; files are named with --proto".to_owned()
+            }
+            Ok(_) => format!("; a socket is unix:{word}"),
+            Err(_) => String::new(),
+        },
     };
     format!(
         "{word:?} is no address: it wants HOST:PORT, http://HOST:PORT, https://HOST:PORT or \

@@ -69,6 +69,11 @@ fn read(arguments: &ListArguments, named: &Named) -> Result<String, Failure> {
 fn methods_of(schema: &Schema, name: &str, with_slash: bool) -> Result<String, Failure> {
     let mut services = schema.services();
     let Some(service) = services.find(|service| service.full_name() == name) else {
+        if schema.describe(name).is_some() {
+            return Err(Failure::new(format!(
+                "{name:?} is no service; `reflectd describe` shows what it is"
+            )));
+        }
         let instead = match schema.nearest_symbol(name) {
             Some(meant) => format!("did you mean {meant:?}?"),
             None => format!("there is {}", wanted::services(schema)),
