@@ -1,6 +1,7 @@
 //! From an address and flags to a channel.
 
 use std::{
+    collections::HashSet,
     fs,
     net::{IpAddr, Ipv6Addr},
     time::{Duration, Instant},
@@ -10,11 +11,13 @@ use http::uri::Authority;
 use reflectd::{
     Schema,
     client::{Channel, ChannelBuilder, ClientTls, Reflect},
+    schema::Service,
 };
 use tokio::{runtime, time::timeout};
 
 use super::{
     arguments::{Dialing, Headers},
+    console,
     failure::Failure,
 };
 
@@ -50,6 +53,25 @@ impl Server {
             Some(time) => reflect.timeout(time),
             None => reflect,
         })
+    }
+
+    /// What defines all its services. Of those that are left out a person is told.
+    ///
+    /// # Errors
+    /// What keeps it from telling.
+    pub(super) async fn whole_schema(&self, headers: &Headers) -> Result<Schema, Failure> {
+        let listed = self.reflect(headers)?.services().await?;
+        let schema = self.reflect(headers)?.schema().await?;
+        let described: HashSet<_> = schema.services().map(Service::full_name).collect();
+        for service in listed
+            .iter()
+            .filter(|name| !described.contains(name.as_str()))
+        {
+            console::warn(&format!(
+                "the server lists {service:?}, and what it says of it is missing or cannot be read"
+            ));
+        }
+        Ok(schema)
     }
 
     /// What defines a symbol of it.

@@ -31,16 +31,16 @@ async fn ask(
     service: Option<&str>,
 ) -> Result<String, Failure> {
     let server = arguments.dialing.connect(address).await?;
-    let reflect = server.reflect(&arguments.headers)?;
+    let headers = &arguments.headers;
     match service {
         Some(service) => {
             let name = full_name(service);
-            let schema = reflect.symbol(&name).schema().await?;
+            let schema = server.schema(headers, &name).await?;
             methods_of(&schema, &name, arguments.methods)
         }
-        None if arguments.methods => Ok(methods(reflect.schema().await?.services())),
+        None if arguments.methods => Ok(methods(server.whole_schema(headers).await?.services())),
         None => {
-            let services = reflect.services().await?;
+            let services = server.reflect(headers)?.services().await?;
             Ok(services.iter().map(|name| line(name)).collect())
         }
     }

@@ -181,7 +181,15 @@ async fn named(
     if status.code() != Code::NotFound {
         what = format!("the server cannot describe {symbol:?}");
     } else if let Ok(services) = conversation.services().await {
-        what += &instead(symbol, &services);
+        match services.iter().any(|service| service == symbol) {
+            true => {
+                what = format!(
+                    "the server lists {symbol:?}, and cannot describe it; name its .proto files \
+                     (--proto)"
+                );
+            }
+            false => what += &instead(symbol, &services),
+        }
     }
     Err(match status.code() {
         Code::NotFound => Error::reflection_lacks(what),
