@@ -553,6 +553,17 @@ async fn whose_limit_a_reply_is_beyond_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn headers_that_are_too_long_are_told_of() {
+    let server = greeter().await;
+    let at = &server.address().to_string();
+    let long = format!("x-echo: {}", "a".repeat(9000));
+    let ran = run(&["call", at, GREET, "-H", &long]);
+    assert_eq!(ran.code, Some(77), "{ran:?}");
+    let told = "broke the protocol, or sent longer headers than this client takes";
+    assert!(ran.stderr.contains(told), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_header_that_is_typed_is_one_and_a_variable_has_one_a_line() {
     let server = greeter().await;
     let at = &server.address().to_string();
