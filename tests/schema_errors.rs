@@ -78,6 +78,24 @@ fn without_its_syntax_a_file_is_not_told_off_for_another() {
 }
 
 #[test]
+fn a_name_that_is_reserved_is_not_used() {
+    assert_told(
+        &[(
+            "reserved.proto",
+            "syntax = \"proto3\"; message User { reserved \"mail\", \"age\"; string mail = 1; \
+             message Age { reserved \"years\"; int32 years = 1; } Age other = 2; } \
+             enum Color { NONE = 0; RED = 1; reserved \"RED\", \"BLUE\"; }",
+        )],
+        "
+reserved.proto: the name 'Age.years' is used, and reserved
+reserved.proto: the name 'Color.RED' is used, and reserved
+reserved.proto: the name 'User.mail' is used, and reserved
+",
+        &[],
+    );
+}
+
+#[test]
 fn what_statements_mean_is_told_of_all_of_them() {
     assert_told(
         &[

@@ -9,7 +9,10 @@ use std::{
 use bytes::Bytes;
 use miette::Diagnostic as _;
 use prost::Message as _;
-use prost_types::{DescriptorProto, FileDescriptorProto, SourceCodeInfo};
+use prost_types::{
+    DescriptorProto, EnumDescriptorProto, EnumValueDescriptorProto, FieldDescriptorProto,
+    FileDescriptorProto, SourceCodeInfo,
+};
 
 use crate::{
     limits::{PROTO_ERRORS_PER_FILE_MAX, PROTO_NESTING_MAX, PROTO_REPARSE_BYTES},
@@ -144,7 +147,39 @@ fn forbidden(
                 .with_help(help),
         );
     }
+    let mut reserved = Vec::new();
+    for message in &file.message_type {
+        add_reserved_names(message, &mut reserved);
+    }
+    for of in &file.enum_type {
+        add_reserved_values(of, &mut reserved);
+    }
+    problems.extend(reserved.iter().map(|name| {
+        let message = format!("the name '{name}' is used, and reserved");
+        Diagnostic::error(text.shown(), message)
+    }));
     capped(problems, text.shown())
+}
+
+/// The fields and values in a message whose names it says are no longer used: `User.mail`.
+fn add_reserved_names(message: &DescriptorProto, found: &mut Vec<String>) {
+    let reserved: HashSet<_> = message.reserved_name.iter().map(String::as_str).collect();
+    let used = message.field.iter().map(FieldDescriptorProto::name);
+    let used = used.filter(|name| reserved.contains(name));
+    found.extend(used.map(|name| format!("{}.{name}", message.name())));
+    for nested in &message.nested_type {
+        add_reserved_names(nested, found);
+    }
+    for of in &message.enum_type {
+        add_reserved_values(of, found);
+    }
+}
+
+fn add_reserved_values(of: &EnumDescriptorProto, found: &mut Vec<String>) {
+    let reserved: HashSet<_> = of.reserved_name.iter().map(String::as_str).collect();
+    let used = of.value.iter().map(EnumValueDescriptorProto::name);
+    let used = used.filter(|name| reserved.contains(name));
+    found.extend(used.map(|name| format!("{}.{name}", of.name())));
 }
 
 /// A message that calls itself a map entry need not have a key and a value.
