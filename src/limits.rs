@@ -351,6 +351,10 @@ pub const FIELD_MASK_PATHS_MAX: usize = 1000;
 /// the next one goes on behind them.
 pub const CREATE_ATTEMPTS_MAX: usize = 1000;
 
+/// Most resources whose names a delete may speak of for its types to tell which of them is meant. Each is
+/// looked at for each such method, and where there are more the name says nothing.
+pub const INFERENCE_RESOURCES_MAX: usize = 100;
+
 /// How often an update or a delete starts anew because another call was faster.
 pub const UPDATE_ATTEMPTS_MAX: usize = 64;
 
@@ -399,6 +403,10 @@ pub const CLIENT_CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// What is kept of a stream's requests until the server answers, so that they can be sent again to
 /// another one, what keeps each of them included; with more, the call cannot be made anew (gRFC A6 asks for 256 KiB).
 pub const CLIENT_REPLAY_BYTES: usize = 256 * 1024;
+
+/// How long a server's reflection service may take to answer one question. It has all at hand, and
+/// answers in milliseconds; the slowest have to look for extensions first.
+pub const CLIENT_REFLECTION_ANSWER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How long a client waits for a server to end the call of its reflection service when all is told:
 /// most do so at once, and nobody is to wait for the others.

@@ -45,6 +45,32 @@ fn what_a_plan_says_would_mend_it_does() {
 }
 
 #[test]
+fn a_name_that_fits_too_many_resources_tells_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("things.proto");
+    let create = |i| format!("rpc Create{i}(A{i}Thing) returns (A{i}Thing);");
+    let thing = |i| format!("message A{i}Thing {{ string id = 1; }}");
+    for (number, why) in [
+        (100, "it may be about `A0Thing` as well as `A99Thing`"),
+        (101, "it may be about any of more than 100 resources"),
+    ] {
+        let creates: String = (0..number).map(create).collect();
+        let things: String = (0..number).map(thing).collect();
+        let source = format!(
+            "syntax = \"proto3\"; package things; service Things {{ {creates} }} {things} \
+             service Bin {{ rpc DeleteThing(Key) returns (Key); }} message Key {{ string id = 1; }}"
+        );
+        fs::write(&file, source).unwrap();
+        let plan = plan(&file);
+        let delete = plan.methods().find(|method| method.name() == "DeleteThing");
+        let delete = delete.unwrap();
+        assert_eq!(delete.answered_by(), AnsweredBy::Nothing);
+        assert_eq!(delete.reason(), why);
+        assert!(delete.fix().is_some());
+    }
+}
+
+#[test]
 fn the_table_fits_its_width_and_loses_nothing() {
     let plan = plan(Path::new("proto/user.proto"));
     assert_eq!(

@@ -3,6 +3,8 @@
 #![cfg(all(feature = "cli", unix))]
 #![allow(clippy::unwrap_used, reason = "a test fails where it stands")]
 
+#[path = "support/reflection_messages.rs"]
+mod messages;
 #[path = "support/reflectd.rs"]
 mod program;
 mod support;
@@ -16,8 +18,14 @@ use std::{
     process::{Command, Stdio},
 };
 
+use bytes::Bytes;
+use messages::{
+    ErrorResponse, FileDescriptorResponse, ListServiceResponse, MessageRequest as Ask,
+    MessageResponse, ServiceResponse,
+};
 use program::{Ran, Running, protos, reflectd};
-use reflectd::{Call, Metadata, Replies, Response, Schema, Server, Status, Streaming};
+use prost::Message as _;
+use reflectd::{Call, Metadata, RawMessage, Replies, Response, Schema, Server, Status, Streaming};
 use serde::{Deserialize, Serialize};
 use support::TestServer;
 use tokio::task::block_in_place;
@@ -422,6 +430,11 @@ const WRONG: &[(&str, i32, &str)] = &[
         "\"::1:5\" is no address: it wants HOST:PORT, http://HOST:PORT, https://HOST:PORT or \
          unix:PATH; did you mean [::1]:5?",
     ),
+    (
+        "call greeter.proto greeter.Greeter/Greet",
+        2,
+        "unix:PATH; files are named with --proto",
+    ),
     ("list AT/", 2, "is no address"),
     (
         "describe localhost:99999",
@@ -447,6 +460,11 @@ const WRONG: &[(&str, i32, &str)] = &[
         "list greeter.proto nobody",
         1,
         "no service named \"nobody\"; there is greeter.Greeter",
+    ),
+    (
+        "list greeter.proto greeter.Greeter.Greet",
+        1,
+        "\"greeter.Greeter.Greet\" is no service; `reflectd describe` shows what it is",
     ),
     (
         "call AT greeter.Greeter/Greet -d {name:\"x\"}",
@@ -535,6 +553,17 @@ async fn whose_limit_a_reply_is_beyond_is_told() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn headers_that_are_too_long_are_told_of() {
+    let server = greeter().await;
+    let at = &server.address().to_string();
+    let long = format!("x-echo: {}", "a".repeat(9000));
+    let ran = run(&["call", at, GREET, "-H", &long]);
+    assert_eq!(ran.code, Some(77), "{ran:?}");
+    let told = "broke the protocol, or sent longer headers than this client takes";
+    assert!(ran.stderr.contains(told), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_header_that_is_typed_is_one_and_a_variable_has_one_a_line() {
     let server = greeter().await;
     let at = &server.address().to_string();
@@ -589,6 +618,76 @@ async fn a_request_is_not_waited_for_beyond_the_time_there_is() {
     assert!(started.elapsed().as_secs() < 10, "{ran:?}");
     assert!(ran.stdout.contains("Sent 0 requests"), "{ran:?}");
     assert!(ran.stderr.contains("Code: DeadlineExceeded"), "{ran:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reflection_that_does_not_answer_is_not_waited_for() {
+    let silent = async |_: Streaming<RawMessage>, _: Replies<RawMessage>| {
+        std::future::pending::<Result<(), Status>>().await
+    };
+    let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    let server = TestServer::start(Server::builder(Schema::built_in()).bidi(path, silent)).await;
+    let at = &server.address().to_string();
+    for asks in [&["call", at, GREET][..], &["list", at], &["describe", at]] {
+        let ran = run(&[asks, &["--reflect-timeout", "0.1"]].concat());
+        let told = "wait longer (--reflect-timeout), or name their .proto files (--proto): \
+                    DEADLINE_EXCEEDED: it has not answered in 100ms";
+        assert!(ran.failed(68).contains(told), "{ran:?}");
+    }
+}
+
+/// Lists one service that it has, and one of which it knows no more.
+async fn half_described(
+    mut questions: Streaming<RawMessage>,
+    mut replies: Replies<RawMessage>,
+) -> Result<(), Status> {
+    let schema = Schema::compile(["proto/greeter.proto"], ["proto"]).unwrap();
+    let file = schema.descriptor_pool().get_file_by_name("greeter.proto");
+    let file = Bytes::from(file.unwrap().encode_to_vec());
+    let service = |name: &str| ServiceResponse { name: name.into() };
+    while let Some(question) = questions.message().await? {
+        let question = messages::Request::decode(question.bytes).unwrap();
+        let answer = match question.message_request.unwrap() {
+            Ask::ListServices(_) => MessageResponse::Services(ListServiceResponse {
+                service: vec![service("ghost.Ghost"), service("greeter.Greeter")],
+            }),
+            Ask::FileContainingSymbol(name) if name == "greeter.Greeter" => {
+                MessageResponse::Files(FileDescriptorResponse {
+                    file_descriptor_proto: vec![file.clone()],
+                })
+            }
+            _ => MessageResponse::Error(ErrorResponse {
+                error_code: 5,
+                error_message: "not found".to_owned(),
+            }),
+        };
+        let response = messages::Response {
+            message_response: Some(answer),
+            ..messages::Response::default()
+        };
+        let response = Bytes::from(response.encode_to_vec());
+        replies.send(RawMessage::new(response)).await?;
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_is_listed_and_not_described_is_told_of() {
+    let path = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
+    let builder = Server::builder(Schema::built_in()).bidi(path, half_described);
+    let server = TestServer::start(builder).await;
+    let at = &server.address().to_string();
+    for asks in [&["list", at, "--methods"][..], &["describe", at]] {
+        let ran = run(asks);
+        assert_eq!(ran.code, Some(0), "{ran:?}");
+        assert!(ran.stdout.contains("GreetTogether"), "{ran:?}");
+        let told = "warning: the server lists \"ghost.Ghost\", and what it says of it is missing or \
+                    cannot be read\n";
+        assert_eq!(ran.stderr, told);
+    }
+    let ran = run(&["call", at, "ghost.Ghost/Boo"]);
+    let told = "the server lists \"ghost.Ghost\", and cannot describe it; name its .proto files";
+    assert!(ran.failed(1).contains(told), "{ran:?}");
 }
 
 #[test]

@@ -7,6 +7,8 @@
 mod messages;
 mod support;
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use messages::{FileDescriptorResponse, MessageRequest as Ask, MessageResponse, Request, Response};
 use prost::Message as _;
@@ -154,17 +156,19 @@ async fn lie(
     while let Some(question) = questions.message().await? {
         let question = Request::decode(question.bytes).unwrap();
         let files = answer(question.message_request.unwrap());
-        let response = Response {
-            message_response: Some(MessageResponse::Files(FileDescriptorResponse {
-                file_descriptor_proto: files,
-            })),
-            ..Response::default()
-        };
-        replies
-            .send(RawMessage::new(Bytes::from(response.encode_to_vec())))
-            .await?;
+        replies.send(response(files)).await?;
     }
     Ok(())
+}
+
+fn response(files: Vec<Bytes>) -> RawMessage {
+    let response = Response {
+        message_response: Some(MessageResponse::Files(FileDescriptorResponse {
+            file_descriptor_proto: files,
+        })),
+        ..Response::default()
+    };
+    RawMessage::new(Bytes::from(response.encode_to_vec()))
 }
 
 /// A server whose reflection answers as `answer` does.
@@ -222,6 +226,37 @@ async fn a_server_that_never_ends_is_left() {
             error.is_reflection() && error.to_string().contains(told),
             "{error}"
         );
+    }
+}
+
+/// Answers so many questions, and no more.
+async fn fall_silent(
+    answers: usize,
+    mut questions: Streaming<RawMessage>,
+    mut replies: Replies<RawMessage>,
+) -> Result<(), Status> {
+    for _ in 0..answers {
+        let _ = questions.message().await?;
+        let files = vec![file("a", &["b".to_owned()], 0)];
+        replies.send(response(files)).await?;
+    }
+    std::future::pending().await
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_is_left() {
+    for answers in [0, 1] {
+        let silent = move |questions: Streaming<RawMessage>, replies: Replies<RawMessage>| {
+            fall_silent(answers, questions, replies)
+        };
+        let builder = Server::builder(Schema::built_in()).bidi(V1, silent);
+        let server = TestServer::start(builder).await;
+        let reflect = channel(&server).await.reflect().symbol("a.B");
+        let reflect = reflect.answer_timeout(Duration::from_millis(100));
+        let error = soon("an error", reflect.schema()).await.unwrap_err();
+        assert!(error.is_reflection());
+        assert_eq!(status(&error).code(), Code::DeadlineExceeded);
+        assert!(error.to_string().contains("--reflect-timeout"), "{error}");
     }
 }
 

@@ -60,6 +60,42 @@ syntax.proto:15:25: expected a message field, oneof, reserved range, enum, messa
 }
 
 #[test]
+fn without_its_syntax_a_file_is_not_told_off_for_another() {
+    for (statement, expected) in [
+        (
+            "syntax = \"proto3\" package a;",
+            "syntax.proto:1:19: expected ';', but found 'package'",
+        ),
+        (
+            "sytnax = \"proto3\";",
+            "syntax.proto:1:1: expected 'enum', 'extend', 'import', 'message', 'option', 'service', \
+             'package' or ';', but found 'sytnax'",
+        ),
+    ] {
+        let text = format!("{statement} message A {{ int32 a = 1; }}");
+        assert_told(&[("syntax.proto", &text)], expected, &[]);
+    }
+}
+
+#[test]
+fn a_name_that_is_reserved_is_not_used() {
+    assert_told(
+        &[(
+            "reserved.proto",
+            "syntax = \"proto3\"; message User { reserved \"mail\", \"age\"; string mail = 1; \
+             message Age { reserved \"years\"; int32 years = 1; } Age other = 2; } \
+             enum Color { NONE = 0; RED = 1; reserved \"RED\", \"BLUE\"; }",
+        )],
+        "
+reserved.proto: the name 'Age.years' is used, and reserved
+reserved.proto: the name 'Color.RED' is used, and reserved
+reserved.proto: the name 'User.mail' is used, and reserved
+",
+        &[],
+    );
+}
+
+#[test]
 fn what_statements_mean_is_told_of_all_of_them() {
     assert_told(
         &[
@@ -88,7 +124,7 @@ message A {
         "
 entry.proto:3:22: the option map_entry cannot be set (write a field of type map<Key, Value>)
 four.proto:1:10: unknown syntax 'proto4' (possible values are 'proto2' and 'proto3')
-meaning.proto:3:3: fields must have a label with proto2 syntax (expected one of 'optional', 'repeated' or 'required')
+meaning.proto:3:3: a field of proto2 must be optional, repeated or required (a file of proto3 begins with syntax = \"proto3\";)
 meaning.proto:4:25: message numbers must be between 1 and 536870911
 meaning.proto:5:35: expected value to be a string, but found '5'
 meaning.proto:6:25: message numbers must be between 1 and 536870911

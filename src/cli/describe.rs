@@ -40,7 +40,7 @@ async fn ask(
     let server = arguments.dialing.connect(address).await?;
     match symbol {
         Some(symbol) => server.schema(&arguments.headers, symbol).await,
-        None => Ok(server.reflect(&arguments.headers)?.schema().await?),
+        None => server.whole_schema(&arguments.headers).await,
     }
 }
 

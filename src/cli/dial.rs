@@ -1,8 +1,9 @@
 //! From an address and flags to a channel.
 
 use std::{
+    collections::HashSet,
+    fs,
     net::{IpAddr, Ipv6Addr},
-    path::Path,
     time::{Duration, Instant},
 };
 
@@ -10,11 +11,13 @@ use http::uri::Authority;
 use reflectd::{
     Schema,
     client::{Channel, ChannelBuilder, ClientTls, Reflect},
+    schema::Service,
 };
 use tokio::{runtime, time::timeout};
 
 use super::{
     arguments::{Dialing, Headers},
+    console,
     failure::Failure,
 };
 
@@ -24,6 +27,7 @@ pub(super) struct Server {
     pub(super) channel: Channel,
     started: Instant,
     time: Option<Duration>,
+    reflect_timeout: Duration,
 }
 
 impl Server {
@@ -44,10 +48,30 @@ impl Server {
     /// Headers that cannot be sent.
     pub(super) fn reflect(&self, headers: &Headers) -> Result<Reflect, Failure> {
         let reflect = self.channel.reflect().metadata(headers.of_reflection()?);
+        let reflect = reflect.answer_timeout(self.reflect_timeout);
         Ok(match self.time_left() {
             Some(time) => reflect.timeout(time),
             None => reflect,
         })
+    }
+
+    /// What defines all its services. Of those that are left out a person is told.
+    ///
+    /// # Errors
+    /// What keeps it from telling.
+    pub(super) async fn whole_schema(&self, headers: &Headers) -> Result<Schema, Failure> {
+        let listed = self.reflect(headers)?.services().await?;
+        let schema = self.reflect(headers)?.schema().await?;
+        let described: HashSet<_> = schema.services().map(Service::full_name).collect();
+        for service in listed
+            .iter()
+            .filter(|name| !described.contains(name.as_str()))
+        {
+            console::warn(&format!(
+                "the server lists {service:?}, and what it says of it is missing or cannot be read"
+            ));
+        }
+        Ok(schema)
     }
 
     /// What defines a symbol of it.
@@ -81,6 +105,7 @@ impl Dialing {
             channel,
             started,
             time,
+            reflect_timeout: self.reflect_timeout,
         })
     }
 
@@ -198,8 +223,13 @@ pub(super) fn no_address(word: &str) -> String {
         None if host(word.trim_end_matches('/')).is_some() => {
             format!("; did you mean {}?", word.trim_end_matches('/'))
         }
-        None if Path::new(word).exists() => format!("; a socket is unix:{word}"),
-        None => String::new(),
+        None => match fs::metadata(word) {
+            Ok(file) if file.is_file() || file.is_dir() => {
+                "; files are named with --proto".to_owned()
+            }
+            Ok(_) => format!("; a socket is unix:{word}"),
+            Err(_) => String::new(),
+        },
     };
     format!(
         "{word:?} is no address: it wants HOST:PORT, http://HOST:PORT, https://HOST:PORT or \

@@ -31,16 +31,16 @@ async fn ask(
     service: Option<&str>,
 ) -> Result<String, Failure> {
     let server = arguments.dialing.connect(address).await?;
-    let reflect = server.reflect(&arguments.headers)?;
+    let headers = &arguments.headers;
     match service {
         Some(service) => {
             let name = full_name(service);
-            let schema = reflect.symbol(&name).schema().await?;
+            let schema = server.schema(headers, &name).await?;
             methods_of(&schema, &name, arguments.methods)
         }
-        None if arguments.methods => Ok(methods(reflect.schema().await?.services())),
+        None if arguments.methods => Ok(methods(server.whole_schema(headers).await?.services())),
         None => {
-            let services = reflect.services().await?;
+            let services = server.reflect(headers)?.services().await?;
             Ok(services.iter().map(|name| line(name)).collect())
         }
     }
@@ -69,6 +69,11 @@ fn read(arguments: &ListArguments, named: &Named) -> Result<String, Failure> {
 fn methods_of(schema: &Schema, name: &str, with_slash: bool) -> Result<String, Failure> {
     let mut services = schema.services();
     let Some(service) = services.find(|service| service.full_name() == name) else {
+        if schema.describe(name).is_some() {
+            return Err(Failure::new(format!(
+                "{name:?} is no service; `reflectd describe` shows what it is"
+            )));
+        }
         let instead = match schema.nearest_symbol(name) {
             Some(meant) => format!("did you mean {meant:?}?"),
             None => format!("there is {}", wanted::services(schema)),

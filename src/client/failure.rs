@@ -79,7 +79,15 @@ impl From<h2::Error> for Box<Failure> {
             return Status::cancelled("the call was cancelled").into();
         }
         if !error.is_remote() {
-            return Status::internal(format!("the server broke the protocol: {error}")).into();
+            // The h2 crate says no more of headers that are too long.
+            let or_else = match error.reason() {
+                Some(h2::Reason::PROTOCOL_ERROR) => {
+                    ", or sent longer headers than this client takes"
+                }
+                _ => "",
+            };
+            let message = format!("the server broke the protocol{or_else}: {error}");
+            return Status::internal(message).into();
         }
         let code = code_of_reset(reason);
         let message = match reason {

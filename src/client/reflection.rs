@@ -41,6 +41,7 @@ pub struct Reflect {
     symbols: Vec<String>,
     metadata: Metadata,
     timeout: Option<Duration>,
+    answer_timeout: Duration,
 }
 
 impl Channel {
@@ -51,6 +52,7 @@ impl Channel {
             symbols: Vec::new(),
             metadata: Metadata::new(),
             timeout: None,
+            answer_timeout: limits::CLIENT_REFLECTION_ANSWER_TIMEOUT,
         }
     }
 }
@@ -66,6 +68,13 @@ impl Reflect {
     /// Adds metadata to the questions.
     pub fn metadata(mut self, metadata: Metadata) -> Self {
         self.metadata.extend(metadata);
+        self
+    }
+
+    /// How long the server may take to answer one question
+    /// ([`limits::CLIENT_REFLECTION_ANSWER_TIMEOUT`] unless set).
+    pub fn answer_timeout(mut self, timeout: Duration) -> Self {
+        self.answer_timeout = timeout;
         self
     }
 
@@ -124,7 +133,8 @@ impl Reflect {
     fn converse(&self) -> Conversation {
         let timeout = self.timeout;
         let deadline = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        Conversation::new(&self.channel, self.metadata.clone(), deadline)
+        let metadata = self.metadata.clone();
+        Conversation::new(&self.channel, metadata, self.answer_timeout, deadline)
     }
 }
 
@@ -171,7 +181,15 @@ async fn named(
     if status.code() != Code::NotFound {
         what = format!("the server cannot describe {symbol:?}");
     } else if let Ok(services) = conversation.services().await {
-        what += &instead(symbol, &services);
+        match services.iter().any(|service| service == symbol) {
+            true => {
+                what = format!(
+                    "the server lists {symbol:?}, and cannot describe it; name its .proto files \
+                     (--proto)"
+                );
+            }
+            false => what += &instead(symbol, &services),
+        }
     }
     Err(match status.code() {
         Code::NotFound => Error::reflection_lacks(what),

@@ -2,7 +2,11 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use super::{Handler, Interceptors, Page, Pages, handler::Form, printable::cut};
+use super::{
+    Handler, Interceptors, Page, Pages,
+    handler::{Form, Outcome, failed},
+    printable::cut,
+};
 use crate::{
     grpc::{CallHead, MessageEncoding, Status},
     http2::Paths,
@@ -195,13 +199,16 @@ impl Paths for Router {
 }
 
 impl Route {
-    /// A route whose only answer is a status.
+    /// A route whose only answer is a status. Where there may be any number of requests, none is waited
+    /// for.
     pub(crate) fn refusing(method: Method, status: Status) -> Self {
-        use super::handler::Outcome;
-
+        let is_stream = method.kind().is_client_streaming();
         let make = move || {
             let status = status.clone();
-            Form::UnarySync(Box::new(move |_, _| Outcome::Status(status.clone())))
+            match is_stream {
+                true => Form::RequestStreaming(Box::new(move |_, _, _| failed(status.clone()))),
+                false => Form::UnarySync(Box::new(move |_, _| Outcome::Status(status.clone()))),
+            }
         };
         Self {
             method: Some(method),

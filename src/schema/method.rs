@@ -232,7 +232,11 @@ pub(super) fn nearest<'a>(
     let lower = wanted.to_lowercase();
     candidates
         .map(|candidate| (edit_distance(&lower, &candidate.to_lowercase()), candidate))
-        .filter(|(distance, candidate)| *distance <= (candidate.len().max(wanted.len()) / 3).max(2))
+        .filter(|(distance, candidate)| {
+            let longest = candidate.len().max(wanted.len());
+            // Short names of which half is another are other names.
+            *distance <= (longest / 3).max(2) && distance * 2 <= longest
+        })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)
 }
@@ -250,4 +254,24 @@ fn edit_distance(a: &str, b: &str) -> usize {
         }
     }
     row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_meant_has_more_in_common_than_not() {
+        let names = ["dk", "name", "getUser"];
+        for (wanted, meant) in [
+            ("naem", Some("name")),
+            ("NAME", Some("name")),
+            ("getUsr", Some("getUser")),
+            ("addUser", None),
+            ("-", None),
+            ("x", None),
+        ] {
+            assert_eq!(nearest(wanted, names.into_iter()), meant, "{wanted}");
+        }
+    }
 }

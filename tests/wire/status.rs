@@ -27,6 +27,24 @@ async fn errors_carry_message_details_and_metadata() {
     );
 }
 
+#[tokio::test]
+async fn a_stream_that_nothing_answers_is_told_so_whatever_it_sends() {
+    let why = "nobody knows how";
+    let address = serve(|builder| builder.unimplemented(ECHO, why).unimplemented(JOIN, why)).await;
+    for path in [ECHO, JOIN] {
+        for sent in [0, 1, 2] {
+            let mut peer = Peer::connect(address).await;
+            peer.send_request(1, path, &[], false).await;
+            for _ in 0..sent {
+                peer.send_data(1, &message(b""), false).await;
+            }
+            let answer = peer.answer(1).await;
+            trailers_only(&answer, "12");
+            assert_eq!(answer.headers.get("grpc-message"), Some(why), "{sent}");
+        }
+    }
+}
+
 fn pair(name: &str) -> Metadata {
     let mut metadata = Metadata::new();
     metadata.append(name, "1").unwrap();

@@ -61,8 +61,10 @@ impl Catalog {
         let known = |types: Vec<MessageType>| -> Vec<&Resource> {
             types.iter().filter_map(|of| self.resource(of)).collect()
         };
+        let spoken_of = self.mentions.spoken_of(method, name);
         Candidates {
-            spoken_of: known(self.mentions.spoken_of(method, name)),
+            spoken_of: known(spoken_of.types),
+            too_many: spoken_of.too_many,
             mentioned: known(mentioned(method)),
         }
     }
@@ -79,6 +81,8 @@ impl Catalog {
 pub(super) struct Candidates<'a> {
     /// Those that its name speaks of.
     pub(super) spoken_of: Vec<&'a Resource>,
+    /// There are more of these.
+    pub(super) too_many: bool,
     /// Those in its types.
     pub(super) mentioned: Vec<&'a Resource>,
 }
@@ -95,7 +99,11 @@ struct Findings {
 impl Findings {
     fn read(&mut self, method: &Method, mentions: &Mentions) {
         let name = MethodName::parse(method.name());
-        for candidate in mentions.spoken_of(method, &name) {
+        let spoken_of = mentions.spoken_of(method, &name);
+        if spoken_of.too_many {
+            return;
+        }
+        for candidate in spoken_of.types {
             let full_name = candidate.full_name().to_owned();
             let votes = self.votes.entry(full_name.clone()).or_default();
             votes.extend(votes_of(method, &name, &candidate));

@@ -10,6 +10,7 @@ use std::hash::{DefaultHasher, Hasher};
 use bytes::Bytes;
 
 use super::{
+    field_bytes::has_text,
     key::{Key, internal},
     request::is_one,
     resource::Resource,
@@ -58,12 +59,12 @@ pub(super) fn fill(resource: &Resource, row: &mut Row) {
 /// What a row that lacks its etag is with it.
 fn lacking(resource: &Resource, row: &Row) -> Option<Bytes> {
     let etag = resource.etag()?;
+    if has_text(etag, &row.value) {
+        return None;
+    }
     let (message_type, value) = (resource.message_type(), row.value.clone());
     // What cannot be read is told by who needs to.
     let row = Message::decode_within(message_type, value, usize::MAX).ok()?;
-    if !row.str(etag).ok()?.is_empty() {
-        return None;
-    }
     let key = Key::read(row.as_ref(), resource.key()).ok()??;
     let stamped = stamped(etag, row.as_ref(), (resource.key(), &key)).ok()?;
     Some(stamped.as_ref().encode_to_bytes())

@@ -1,9 +1,30 @@
-//! Fields of messages that are put together of bytes.
+//! Fields of messages that are put together of bytes, or looked for in them.
 
-use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
+use prost::encoding::{
+    DecodeContext, WireType, decode_key, decode_varint, encode_key, encode_varint,
+    encoded_len_varint, key_len, skip_field,
+};
 
 use super::key::Key;
 use crate::schema::{Field, Kind};
+
+/// Whether a string field of an encoded message is there and not empty, without decoding the message.
+pub(super) fn has_text(field: &Field, mut message: &[u8]) -> bool {
+    let mut has_text = false;
+    while !message.is_empty() {
+        let Ok((number, wire_type)) = decode_key(&mut message) else {
+            return false;
+        };
+        if (number, wire_type) == (field.number(), WireType::LengthDelimited) {
+            // Of a field that comes twice the last one counts.
+            has_text = decode_varint(&mut { message }).is_ok_and(|length| length > 0);
+        }
+        if skip_field(wire_type, number, &mut message, DecodeContext::default()).is_err() {
+            return false;
+        }
+    }
+    has_text
+}
 
 /// Appends a string, bytes, or a sub-message that is encoded already: tag, length, bytes (protobuf's
 /// wire type 2).
@@ -65,6 +86,9 @@ const VARINT_BYTES_MAX: usize = 10;
 mod tests {
     use std::fs;
 
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
     use super::*;
     use crate::{Schema, message::Message};
 
@@ -113,6 +137,31 @@ mod tests {
                 checked += 1;
             }
             assert!(checked >= 3, "{name}");
+        }
+    }
+
+    proptest! {
+        /// Fields of `google.rpc.Status`, of each some, twice and in any order, then cut off.
+        #[test]
+        fn a_text_is_there_where_decoding_says_so(
+            parts in prop::collection::vec(
+                prop::sample::select(vec![
+                    &b"\x12\x00"[..], b"\x12\x01a", b"\x08\x05", b"\x1a\x03\x12\x01b", b"\x10\x07",
+                    b"\x13\x12\x01c\x14", b"\x22\x01d",
+                ]),
+                0..5,
+            ),
+            cut in 0_usize..2,
+        ) {
+            let status = Schema::built_in().message("google.rpc.Status").unwrap();
+            let message = status.field("message").unwrap();
+            let mut encoded = parts.concat();
+            encoded.truncate(encoded.len().saturating_sub(cut));
+            let decoded = Message::decode(&status, Bytes::from(encoded.clone()));
+            if let Ok(decoded) = decoded {
+                let is_there = !decoded.str(&message).unwrap().is_empty();
+                prop_assert_eq!(has_text(&message, &encoded), is_there);
+            }
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::{
         bind::Decided,
         method_plan::{Answer, Unclear},
     },
+    limits,
     schema::{MessageType, Method, MethodKind, Schema},
 };
 
@@ -101,6 +102,12 @@ fn as_read(method: &Method, catalog: &Catalog) -> Answer {
     }
     let name = MethodName::parse(method.name());
     let candidates = catalog.candidates(method, &name);
+    if candidates.too_many {
+        let max = limits::INFERENCE_RESOURCES_MAX;
+        let why = format!("it may be about any of more than {max} resources");
+        let fix = fix(method, &name, &candidates);
+        return Answer::Nothing(Unclear::with_fix(why, fix.as_ref()));
+    }
     let mut readings = Vec::new();
     for resource in &candidates.spoken_of {
         for &op in promised(&name, resource, catalog) {
@@ -241,6 +248,7 @@ fn fix(method: &Method, name: &MethodName, candidates: &Candidates<'_>) -> Optio
     let Candidates {
         spoken_of,
         mentioned,
+        ..
     } = candidates;
     let is_whole = |of: &MessageType| of == method.input() || of == method.output();
     let has_whole = mentioned
@@ -248,7 +256,8 @@ fn fix(method: &Method, name: &MethodName, candidates: &Candidates<'_>) -> Optio
         .any(|resource| is_whole(resource.message_type()));
     let likely = mentioned.iter().filter(|resource| {
         let of = resource.message_type();
-        is_whole(of) || !has_whole && name.touches(&TypeName::parse(of.name()))
+        let is_only = name.verb.is_some() && mentioned.len() == 1;
+        is_whole(of) || !has_whole && (is_only || name.touches(&TypeName::parse(of.name())))
     });
     let verb = name.verb.or(name.hidden_verb);
     let ops = verb.map_or(Op::ALL.as_slice(), Verb::ops);

@@ -6,7 +6,10 @@ use super::{
     name::{MethodName, Plainness, TypeName, Verb},
     resource::Resource,
 };
-use crate::schema::{Field, Kind, MessageType, Method};
+use crate::{
+    limits,
+    schema::{Field, Kind, MessageType, Method},
+};
 
 /// The types that methods mention and that may be resources. In a package of thousands no method
 /// looks at all of them: they are found by the words of their names.
@@ -27,6 +30,12 @@ struct Mention {
 #[derive(Debug, Default)]
 struct Package {
     by_full_name: HashMap<String, usize>,
+    names: Names,
+}
+
+/// The same by what names say of it.
+#[derive(Debug, Default)]
+struct Names {
     by_whole_name: HashMap<String, Vec<usize>>,
     by_main_words: HashMap<Vec<String>, Vec<usize>>,
     /// By fewer of the last main words: `LogBucket` by `bucket`.
@@ -38,6 +47,15 @@ struct Package {
 struct Service {
     in_order: Vec<usize>,
     positions: HashMap<usize, usize>,
+    names: Names,
+}
+
+/// The types that a method's name speaks of.
+#[derive(Debug, Default)]
+pub(super) struct SpokenOf {
+    pub(super) types: Vec<MessageType>,
+    /// There are more, so many that the name tells nothing.
+    pub(super) too_many: bool,
 }
 
 impl Mentions {
@@ -52,13 +70,17 @@ impl Mentions {
                     name: TypeName::parse(message_type.name()),
                 };
                 let at = self.mentions.len();
-                package.add(at, &mention);
+                let full_name = message_type.full_name().to_owned();
+                package.by_full_name.insert(full_name, at);
+                package.names.add(at, &mention.name);
                 self.mentions.push(mention);
                 at
             }
         };
         let service = self.by_service.entry(method.service().to_owned());
-        service.or_default().add(at);
+        if let Some(mention) = self.mentions.get(at) {
+            service.or_default().add(at, &mention.name);
+        }
     }
 
     /// All types that are mentioned, those of several packages once for each.
@@ -67,12 +89,12 @@ impl Mentions {
     }
 
     /// The types that a method's name speaks of: of those in its own types; for a delete, whose
-    /// types often hold no more than a key, also of those that others near it mention.
-    pub(super) fn spoken_of(&self, method: &Method, name: &MethodName) -> Vec<MessageType> {
-        let near = self.by_service.get(method.service());
-        let (Some(near), Some(far)) = (near, self.by_package.get(package(method))) else {
-            return Vec::new();
-        };
+    /// types often hold no more than a key, also of those that its service mentions, or else its
+    /// package.
+    pub(super) fn spoken_of(&self, method: &Method, name: &MethodName) -> SpokenOf {
+        let (no_service, no_package) = Default::default();
+        let near = self.by_service.get(method.service()).unwrap_or(&no_service);
+        let far = self.by_package.get(package(method)).unwrap_or(&no_package);
         let own = mentioned(method);
         let own = own
             .iter()
@@ -81,30 +103,43 @@ impl Mentions {
         let from_far = name.verb == Some(Verb::Delete);
         let mut spoken_of: Vec<usize> = match (name.is_bare(), from_far) {
             // `Delete` alone speaks of what its service is about.
-            (true, true) => near.in_order.clone(),
+            (true, true) => first(&near.in_order),
             (true, false) => own.into_iter().collect(),
-            (false, true) => far.plainest(name).1.to_vec(),
-            (false, false) => {
-                let (plainness, _) = far.plainest(name);
+            (false, _) => {
+                let plainness = far.names.plainness(name);
                 let speaks_of = |at: &usize| name.speaks_of(&self.mentions.get(*at)?.name);
                 let is_it = |at: &usize| speaks_of(at) == Some(plainness);
-                own.into_iter().filter(is_it).collect()
+                let own: Vec<usize> = own.into_iter().filter(is_it).collect();
+                let places = [&near.names, &far.names].map(|names| names.found(plainness, name));
+                let mut places = places.into_iter().filter(|found| !found.is_empty());
+                match from_far && own.is_empty() {
+                    true => places.next().map(first).unwrap_or_default(),
+                    false => own,
+                }
             }
         };
+        let too_many = from_far && spoken_of.len() > limits::INFERENCE_RESOURCES_MAX;
         let place = |at: &usize| near.positions.get(at).copied().unwrap_or(usize::MAX);
         spoken_of.sort_by_key(|at| (place(at), *at));
         let types = spoken_of.iter().filter_map(|at| self.mentions.get(*at));
-        types.map(|mention| mention.message_type.clone()).collect()
+        SpokenOf {
+            types: types.map(|mention| mention.message_type.clone()).collect(),
+            too_many,
+        }
     }
 }
 
-impl Package {
-    fn add(&mut self, at: usize, mention: &Mention) {
-        let full_name = mention.message_type.full_name().to_owned();
-        self.by_full_name.insert(full_name, at);
-        let whole = self.by_whole_name.entry(mention.name.whole().to_owned());
+/// Those that are looked at, and one more if there is one.
+fn first(found: &[usize]) -> Vec<usize> {
+    let looked_at = found.iter().take(limits::INFERENCE_RESOURCES_MAX + 1);
+    looked_at.copied().collect()
+}
+
+impl Names {
+    fn add(&mut self, at: usize, name: &TypeName) {
+        let whole = self.by_whole_name.entry(name.whole().to_owned());
         whole.or_default().push(at);
-        let mut main = mention.name.main_words();
+        let mut main = name.main_words();
         let mut by_words = &mut self.by_main_words;
         while let [_, rest @ ..] = main {
             by_words.entry(main.to_vec()).or_default().push(at);
@@ -112,28 +147,32 @@ impl Package {
         }
     }
 
-    /// How plainly a name speaks of what it speaks of most plainly, and what that is: `GetBucket` is of
-    /// no `LogBucket` if there is a `Bucket`.
-    fn plainest(&self, name: &MethodName) -> (Plainness, &[usize]) {
+    /// How plainly a name speaks of what it speaks of most plainly: `GetBucket` is of no `LogBucket` if
+    /// there is a `Bucket`.
+    fn plainness(&self, name: &MethodName) -> Plainness {
+        let mut plainest = [Plainness::WholeName, Plainness::MainWords].into_iter();
+        let plainest = plainest.find(|plainness| !self.found(*plainness, name).is_empty());
+        plainest.unwrap_or(Plainness::LastWords)
+    }
+
+    fn found(&self, plainness: Plainness, name: &MethodName) -> &[usize] {
         let main = name.main_words();
-        let found = [
-            (Plainness::WholeName, self.by_whole_name.get(name.whole())),
-            (Plainness::MainWords, self.by_main_words.get(main)),
-            (Plainness::LastWords, self.by_last_words.get(main)),
-        ];
-        let plainest = found
-            .into_iter()
-            .find_map(|(plainness, found)| Some((plainness, found?.as_slice())));
-        plainest.unwrap_or((Plainness::LastWords, &[]))
+        let found = match plainness {
+            Plainness::WholeName => self.by_whole_name.get(name.whole()),
+            Plainness::MainWords => self.by_main_words.get(main),
+            Plainness::LastWords => self.by_last_words.get(main),
+        };
+        found.map_or(&[], Vec::as_slice)
     }
 }
 
 impl Service {
-    fn add(&mut self, at: usize) {
+    fn add(&mut self, at: usize, name: &TypeName) {
         let next = self.in_order.len();
         if let Entry::Vacant(new) = self.positions.entry(at) {
             new.insert(next);
             self.in_order.push(at);
+            self.names.add(at, name);
         }
     }
 }

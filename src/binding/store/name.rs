@@ -177,16 +177,17 @@ pub(super) fn normalized(name: &str) -> String {
 }
 
 /// The words of a name in camelCase, PascalCase or snake_case: `GetHTTPRoute` is `get`, `http`,
-/// `route`.
+/// `route`, and `ListVMs` is `list`, `vms`.
 pub(super) fn words(name: &str) -> Vec<String> {
     let characters: Vec<char> = name.chars().collect();
     let mut words = vec![String::new()];
     for (at, &character) in characters.iter().enumerate() {
         let before = at.checked_sub(1).and_then(|before| characters.get(before));
-        let after = characters.get(at + 1);
+        let is_lowercase = |at| characters.get(at).is_some_and(|c: &char| c.is_lowercase());
+        let is_last_of_several = characters.get(at + 1) == Some(&'s') && !is_lowercase(at + 2);
         let begins = character.is_uppercase()
             && before.is_some_and(|before| {
-                !before.is_uppercase() || after.is_some_and(|after| after.is_lowercase())
+                !before.is_uppercase() || is_lowercase(at + 1) && !is_last_of_several
             });
         if begins || character == '_' {
             words.push(String::new());
@@ -235,7 +236,23 @@ fn stem(word: &str) -> String {
     changed.unwrap_or_else(|| word.to_owned())
 }
 
-const IRREGULAR: &[(&str, &str)] = &[("children", "child"), ("people", "person")];
+const IRREGULAR: &[(&str, &str)] = &[
+    ("analyses", "analysis"),
+    ("children", "child"),
+    ("criteria", "criterion"),
+    ("feet", "foot"),
+    ("geese", "goose"),
+    ("indices", "index"),
+    ("matrices", "matrix"),
+    ("media", "medium"),
+    ("men", "man"),
+    ("mice", "mouse"),
+    ("people", "person"),
+    ("quizzes", "quiz"),
+    ("teeth", "tooth"),
+    ("vertices", "vertex"),
+    ("women", "woman"),
+];
 
 const VERBS: &[(Verb, &[&str])] = &[
     (
@@ -304,6 +321,13 @@ mod tests {
             ("LookUpAddress", "Address"),
             ("GetAddresses", "Address"),
             ("ListPeople", "Person"),
+            ("ListIndices", "Index"),
+            ("ListIndexes", "Index"),
+            ("ListMatrices", "Matrix"),
+            ("ListAnalyses", "Analysis"),
+            ("GetMice", "Mouse"),
+            ("ListVMs", "VM"),
+            ("ListURLs", "URL"),
             ("GetBuses", "Bus"),
             ("ListMenus", "Menu"),
             ("ListEntries", "Entry"),

@@ -96,6 +96,16 @@ pub(in crate::cli) struct Dialing {
     #[arg(value_parser = quantity::duration)]
     pub(in crate::cli) max_time: Option<Duration>,
 
+    /// How long the server's reflection may take to answer one question
+    #[arg(
+        long,
+        value_name = "TIME",
+        env = "REFLECTD_REFLECT_TIMEOUT",
+        hide_env_values = true
+    )]
+    #[arg(value_parser = quantity::period, default_value = "10s")]
+    pub(in crate::cli) reflect_timeout: Duration,
+
     /// How often to ask whether the server is still there; at least 10s [default: never]
     #[arg(
         long,

@@ -1,5 +1,7 @@
 //! One stream of questions, in the first version of the service that the server has.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use tokio::time::{Instant, timeout};
 
@@ -14,6 +16,7 @@ use crate::{
 pub(super) struct Conversation {
     client: Client,
     metadata: Metadata,
+    answer_timeout: Duration,
     deadline: Option<Instant>,
     stream: Option<Stream>,
     questions: usize,
@@ -22,10 +25,16 @@ pub(super) struct Conversation {
 type Stream = (Requests<Request>, Responses<Response>);
 
 impl Conversation {
-    pub(super) fn new(channel: &Channel, metadata: Metadata, deadline: Option<Instant>) -> Self {
+    pub(super) fn new(
+        channel: &Channel,
+        metadata: Metadata,
+        answer_timeout: Duration,
+        deadline: Option<Instant>,
+    ) -> Self {
         Self {
             client: Client::new(channel.clone(), Schema::bundled(&PROTOS)),
             metadata,
+            answer_timeout,
             deadline,
             stream: None,
             questions: 0,
@@ -69,7 +78,7 @@ impl Conversation {
     /// Asks one question.
     ///
     /// # Errors
-    /// If the server does not answer at all.
+    /// If the server does not answer at all, or not in time.
     pub(super) async fn ask(&mut self, question: Question) -> Result<Answer, Error> {
         self.questions += 1;
         if self.questions > limits::CLIENT_REFLECTION_QUESTIONS_MAX {
@@ -83,6 +92,15 @@ impl Conversation {
         let request = Request {
             message_request: question,
         };
+        let answer = timeout(self.answer_timeout, self.answer(request)).await;
+        answer.unwrap_or_else(|_| {
+            // Nor would it answer to the end of the call.
+            self.stream = None;
+            Err(unanswered(self.answer_timeout))
+        })
+    }
+
+    async fn answer(&mut self, request: Request) -> Result<Answer, Error> {
         let Some(stream) = &mut self.stream else {
             return self.open(&request).await;
         };
@@ -151,6 +169,14 @@ fn failed(status: Status) -> Error {
         _ => "",
     };
     Error::reflection(format!("{what}{hint}"), status)
+}
+
+fn unanswered(time: Duration) -> Error {
+    Error::reflection(
+        "the server does not tell what its services look like; wait longer (--reflect-timeout), or \
+         name their .proto files (--proto)",
+        Status::deadline_exceeded(format!("it has not answered in {time:?}")),
+    )
 }
 
 /// The status of an answer that is none.

@@ -9,7 +9,10 @@ use std::{
 use bytes::Bytes;
 use miette::Diagnostic as _;
 use prost::Message as _;
-use prost_types::{DescriptorProto, FileDescriptorProto, SourceCodeInfo};
+use prost_types::{
+    DescriptorProto, EnumDescriptorProto, EnumValueDescriptorProto, FieldDescriptorProto,
+    FileDescriptorProto, SourceCodeInfo,
+};
 
 use crate::{
     limits::{PROTO_ERRORS_PER_FILE_MAX, PROTO_NESTING_MAX, PROTO_REPARSE_BYTES},
@@ -144,7 +147,39 @@ fn forbidden(
                 .with_help(help),
         );
     }
+    let mut reserved = Vec::new();
+    for message in &file.message_type {
+        add_reserved_names(message, &mut reserved);
+    }
+    for of in &file.enum_type {
+        add_reserved_values(of, &mut reserved);
+    }
+    problems.extend(reserved.iter().map(|name| {
+        let message = format!("the name '{name}' is used, and reserved");
+        Diagnostic::error(text.shown(), message)
+    }));
     capped(problems, text.shown())
+}
+
+/// The fields and values in a message whose names it says are no longer used: `User.mail`.
+fn add_reserved_names(message: &DescriptorProto, found: &mut Vec<String>) {
+    let reserved: HashSet<_> = message.reserved_name.iter().map(String::as_str).collect();
+    let used = message.field.iter().map(FieldDescriptorProto::name);
+    let used = used.filter(|name| reserved.contains(name));
+    found.extend(used.map(|name| format!("{}.{name}", message.name())));
+    for nested in &message.nested_type {
+        add_reserved_names(nested, found);
+    }
+    for of in &message.enum_type {
+        add_reserved_values(of, found);
+    }
+}
+
+fn add_reserved_values(of: &EnumDescriptorProto, found: &mut Vec<String>) {
+    let reserved: HashSet<_> = of.reserved_name.iter().map(String::as_str).collect();
+    let used = of.value.iter().map(EnumValueDescriptorProto::name);
+    let used = used.filter(|name| reserved.contains(name));
+    found.extend(used.map(|name| format!("{}.{name}", of.name())));
 }
 
 /// A message that calls itself a map entry need not have a key and a value.
@@ -185,6 +220,10 @@ fn all_errors(text: &SourceText, failure: Failure) -> Vec<Diagnostic> {
             break;
         };
         let statement = statement_around(&rest, span.start);
+        // The first statement is that of the syntax, and decides what the others may say.
+        if statement.start == 0 {
+            break;
+        }
         blank(&mut rest, statement);
         match descriptor(&rest) {
             Ok(_) => break,
@@ -258,12 +297,16 @@ impl SyntaxError<'_> {
         let end = text.text().trim_end().len();
         let span = self.span().unwrap_or(end..end);
         let help = self.0.help().map(|help| help.to_string());
-        let message = match (self.0.to_string(), &help) {
+        let (message, help) = match (self.0.to_string(), help) {
             // The parser gives two errors the same text.
             (_, Some(help)) if help.starts_with("imports may not") => {
-                "invalid import path".to_owned()
+                ("invalid import path".to_owned(), Some(help))
             }
-            (message, _) => message,
+            // Most often the statement of the syntax is missing.
+            (message, _) if message.starts_with("fields must have a label") => {
+                (NO_LABEL.to_owned(), Some(NO_SYNTAX.to_owned()))
+            }
+            told => told,
         };
         let error = text.error(span, message);
         match help {
@@ -272,6 +315,9 @@ impl SyntaxError<'_> {
         }
     }
 }
+
+const NO_LABEL: &str = "a field of proto2 must be optional, repeated or required";
+const NO_SYNTAX: &str = "a file of proto3 begins with syntax = \"proto3\";";
 
 /// How the messages of the lexer and the parser proper begin; all others are about what a statement
 /// means.
