@@ -143,6 +143,33 @@ pub(super) fn delimited<'a>(bytes: &'a [u8], at: &mut usize) -> Option<&'a [u8]>
     Some(delimited)
 }
 
+/// What stands behind a length, in bytes that were checked.
+#[inline(always)]
+pub(super) fn delimited_at(bytes: &[u8], at: usize) -> &[u8] {
+    match bytes.get(at..) {
+        Some([length @ 0..0x80, rest @ ..]) if usize::from(*length) <= rest.len() => {
+            &rest[..usize::from(*length)]
+        }
+        _ => longer_delimited(bytes, at),
+    }
+}
+
+#[inline(never)]
+fn longer_delimited(bytes: &[u8], mut at: usize) -> &[u8] {
+    delimited(bytes, &mut at).unwrap_or_default()
+}
+
+/// What stands behind a key and a length, both of one byte, and what follows it.
+#[inline(always)]
+pub(super) fn short(bytes: &[u8], key: u32) -> Option<(&[u8], &[u8])> {
+    match bytes {
+        [first, length @ 0..0x80, rest @ ..] if u32::from(*first) == key => {
+            rest.split_at_checked(usize::from(*length))
+        }
+        _ => None,
+    }
+}
+
 #[inline]
 pub(super) fn skip_bytes(bytes: &[u8], at: &mut usize, count: usize) -> Option<()> {
     let end = at.checked_add(count)?;

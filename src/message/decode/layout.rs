@@ -150,7 +150,7 @@ impl<'a> Decoder<'a> {
             Cardinality::List if key == field.value_key() => {
                 self.element(open, slot, key_at, at, field)
             }
-            Cardinality::Map if key == field.key => self.entry(open, slot, key_at, at, field),
+            Cardinality::Map if key == field.key => self.entries(open, slot, key_at, at, field),
             _ => {
                 let expected = field.field_type.wire_type();
                 Err(Fault::new(Why::WireType { expected, key }, key_at))
