@@ -96,6 +96,11 @@ impl<'a> Decoder<'a> {
     /// Reads the fields of a message; gives where they end, and where what follows begins.
     fn fields(&mut self, open: &Open<'a>) -> Result<(usize, usize), Box<Fault>> {
         let bytes = &self.bytes[..open.limit];
+        let entries = match open.lay {
+            true => open.node + HEADER_WORDS,
+            // Behind any arena: nothing is noted.
+            false => usize::MAX / 2,
+        };
         let mut at = open.start;
         while at < open.limit {
             let key_at = at;
@@ -103,12 +108,13 @@ impl<'a> Decoder<'a> {
                 return Err(Fault::new(Why::Key, key_at));
             };
             if let Some((slot, field)) = open.layout.by_number(key >> 3)
-                && field.key == key
-                && field.cardinality == Cardinality::One
+                && field.plain_key == key
             {
                 match scalar(field.field_type, key, bytes, at) {
                     Scalar::Read(end) => {
-                        self.set(open, slot, field, at as u32);
+                        if let Some(entry) = self.arena.get_mut(entries + usize::from(slot)) {
+                            *entry = at as u32;
+                        }
                         at = end;
                         continue;
                     }
