@@ -98,7 +98,7 @@ impl<'a> Decoder<'a> {
         let bytes = &self.bytes[..open.limit];
         let entries = match open.lay {
             true => open.node + HEADER_WORDS,
-            // Behind any arena: nothing is noted.
+            // Behind any arena: of a message that is not laid out nothing is noted but what `set` notes.
             false => usize::MAX / 2,
         };
         let mut at = open.start;
@@ -112,7 +112,10 @@ impl<'a> Decoder<'a> {
             {
                 match scalar(field.field_type, key, bytes, at) {
                     Scalar::Read(end) => {
-                        if let Some(entry) = self.arena.get_mut(entries + usize::from(slot)) {
+                        if field.oneof != 0 {
+                            self.set(open, slot, field, at as u32);
+                        } else if let Some(entry) = self.arena.get_mut(entries + usize::from(slot))
+                        {
                             *entry = at as u32;
                         }
                         at = end;

@@ -13,8 +13,8 @@ pub(crate) struct FieldLayout {
     pub(crate) number: u32,
     /// The key before each value: number and wire type. For a packed list that of the whole list.
     pub(crate) key: u32,
-    /// The key of a value that is read without tables and has its place to itself: a number, string or
-    /// bytes, no element of a list, no member of a oneof, of no closed enum. 0, which is no key, of others.
+    /// The key of a value that is read without tables: a number, string or bytes, no element of a list, of
+    /// no closed enum. 0, which is no key, of others.
     pub(crate) plain_key: u32,
     /// The index of the message type or enum of its values.
     pub(crate) inner: u32,
@@ -272,7 +272,6 @@ fn row(tables: &Tables, declared: Declared, oneof: Option<usize>) -> Row {
     };
     let key = number << 3 | wire_type as u32;
     let is_plain = cardinality == Cardinality::One
-        && oneof.is_none()
         && !field_type.is_message()
         && field_type != FieldType::ClosedEnum;
     let (name, json_name) = match &declared {
