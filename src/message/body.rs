@@ -76,12 +76,16 @@ impl Slots {
     /// Forgets all, and keeps the room unless it is large.
     #[inline]
     fn clear(&mut self) {
+        self.height = 0;
+        // Nothing is ever set of most that are received.
+        if self.values.capacity() == 0 {
+            return;
+        }
         let bytes = self.values.capacity() * size_of::<(u16, Slot)>();
         match bytes > MESSAGE_POOL_BUFFER_BYTES_MAX {
             true => self.values = Vec::new(),
             false => self.values.clear(),
         }
-        self.height = 0;
     }
 
     #[inline]

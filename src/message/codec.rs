@@ -42,11 +42,15 @@ impl Message {
         encoded: impl Into<Bytes>,
         memory_bytes_max: usize,
     ) -> Result<Self, DecodeError> {
+        let mut bytes = encoded.into();
         let mut message = Self::new(message_type);
         let received = &mut message.inner.body.received;
-        received.bytes = encoded.into();
-        match received.lay_out(message_type, memory_bytes_max) {
-            Ok(()) => Ok(message),
+        match received.lay_out(message_type, &mut bytes, memory_bytes_max) {
+            Ok(()) => {
+                // Last: a handle that was just written is not read in one go without waiting.
+                received.bytes = bytes;
+                Ok(message)
+            }
             Err(fault) => Err(DecodeError::new(message_type, fault)),
         }
     }

@@ -25,34 +25,34 @@ use crate::{limits::MESSAGE_NESTING_MAX, schema::MessageType};
 use layout::Decoder;
 
 impl Received {
-    /// Checks the bytes and lays them out; `arena_bytes_max` is the most that the layout may take.
+    /// Checks bytes that are to be its own, and lays them out; `arena_bytes_max` is the most that the
+    /// layout may take. Messages in pieces are put together first.
     #[inline]
     pub(super) fn lay_out(
         &mut self,
         message_type: &MessageType,
+        bytes: &mut Bytes,
         arena_bytes_max: usize,
     ) -> Result<(), Box<Fault>> {
-        if self.lay_out_once(message_type, arena_bytes_max)? {
+        if self.lay_out_once(message_type, bytes, arena_bytes_max)? {
             let (tables, layout) = (message_type.tables(), message_type.layout());
-            let whole = merged::in_one_piece(tables, layout, self.bytes());
-            self.bytes = whole.into();
+            *bytes = merged::in_one_piece(tables, layout, bytes).into();
             self.arena.clear();
             // What is still in pieces was replaced by another member of its oneof.
-            self.lay_out_once(message_type, arena_bytes_max)?;
+            self.lay_out_once(message_type, bytes, arena_bytes_max)?;
         }
         Ok(())
     }
 
     /// Bytes that are known to be a message, however deep it is.
-    pub(super) fn trusted(message_type: &MessageType, bytes: Bytes) -> Self {
-        let mut received = Self {
-            bytes,
-            ..Self::default()
-        };
-        if received.lay_out(message_type, usize::MAX).is_err() {
+    pub(super) fn trusted(message_type: &MessageType, mut bytes: Bytes) -> Self {
+        let mut received = Self::default();
+        let laid_out = received.lay_out(message_type, &mut bytes, usize::MAX);
+        if laid_out.is_err() {
             received.arena.clear();
             received.height = usize::MAX / 2;
         }
+        received.bytes = bytes;
         received
     }
 
@@ -60,9 +60,9 @@ impl Received {
     fn lay_out_once(
         &mut self,
         message_type: &MessageType,
+        bytes: &[u8],
         arena_bytes_max: usize,
     ) -> Result<bool, Box<Fault>> {
-        let bytes = &self.bytes;
         if bytes.len() > BYTES_MAX {
             return Err(Fault::new(Why::TooLong, BYTES_MAX));
         }

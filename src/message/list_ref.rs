@@ -136,8 +136,7 @@ impl<'a> Iterator for ListIter<'a> {
                     return Some(ValueRef::of_bits(self.field.field_type, bits));
                 }
                 if self.field.field_type.is_message() {
-                    let element = walk.next_message(self.message, self.field);
-                    return element.map(ValueRef::Message);
+                    return walk.next_message(self.message, self.field);
                 }
                 walk.next(self.message, self.field)
             }
@@ -166,7 +165,7 @@ impl<'a> Iterator for ListIter<'a> {
                         let Some(element) = walk.next_message(message, field) else {
                             break;
                         };
-                        all = f(all, ValueRef::Message(element));
+                        all = f(all, element);
                     } else if let Some(packed) = walk.packed_rest(message.view().bytes, field) {
                         let (folded, count) = fold_packed(field.field_type, packed, all, &mut f);
                         all = folded;

@@ -232,19 +232,10 @@ impl<'a> Iterator for MapIter<'a> {
 
     /// As iterating does, and faster: where the entries are is asked once.
     #[inline]
-    fn fold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, mut f: F) -> B {
+    fn fold<B, F: FnMut(B, Self::Item) -> B>(self, init: B, f: F) -> B {
         let entries = self.entries;
         match self.source {
-            Source::Received {
-                mut walk,
-                kept: None,
-            } => {
-                let mut all = init;
-                while let Some(entry) = walk.next(&entries) {
-                    all = f(all, entry);
-                }
-                all
-            }
+            Source::Received { walk, kept: None } => walk.fold(&entries, init, f),
             Source::Received {
                 mut walk,
                 kept: Some(kept),

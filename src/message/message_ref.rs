@@ -195,7 +195,7 @@ impl<'a> MessageRef<'a> {
     }
 
     /// The elements of a repeated field.
-    #[inline]
+    #[inline(always)]
     pub fn list(self, field: impl FieldKey) -> Result<ListRef<'a>, FieldError> {
         let (slot, layout) = slot_of(&field, self.layout)?;
         match layout.cardinality {
@@ -205,7 +205,7 @@ impl<'a> MessageRef<'a> {
     }
 
     /// The entries of a map field.
-    #[inline]
+    #[inline(always)]
     pub fn map(self, field: impl FieldKey) -> Result<MapRef<'a>, FieldError> {
         let (slot, layout) = slot_of(&field, self.layout)?;
         match layout.cardinality {

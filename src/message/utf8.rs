@@ -14,8 +14,6 @@ pub(super) fn is_utf8(text: &[u8]) -> bool {
 /// Both halves are looked at in one go; they may overlap.
 #[inline(always)]
 fn is_short_ascii(text: &[u8]) -> bool {
-    const HIGH: u64 = 0x8080_8080_8080_8080;
-    const WIDE_HIGH: u128 = (HIGH as u128) << 64 | HIGH as u128;
     match text.len() {
         0..4 => text.iter().fold(0, |all, byte| all | byte) < 0x80,
         4..8 => match (text.first_chunk(), text.last_chunk()) {
@@ -30,12 +28,23 @@ fn is_short_ascii(text: &[u8]) -> bool {
             }
             _ => false,
         },
-        17..=32 => match (text.first_chunk(), text.last_chunk()) {
-            (Some(first), Some(last)) => {
-                (u128::from_le_bytes(*first) | u128::from_le_bytes(*last)) & WIDE_HIGH == 0
-            }
-            _ => false,
-        },
+        17..=32 => is_wide_ascii(text),
+        33..=64 => {
+            let (left, right) = text.split_at(text.len() / 2);
+            is_wide_ascii(left) && is_wide_ascii(right)
+        }
+        _ => false,
+    }
+}
+
+/// Of 16 to 32 bytes.
+#[inline(always)]
+fn is_wide_ascii(text: &[u8]) -> bool {
+    const WIDE_HIGH: u128 = (HIGH as u128) << 64 | HIGH as u128;
+    match (text.first_chunk(), text.last_chunk()) {
+        (Some(first), Some(last)) => {
+            (u128::from_le_bytes(*first) | u128::from_le_bytes(*last)) & WIDE_HIGH == 0
+        }
         _ => false,
     }
 }
@@ -64,6 +73,9 @@ pub(super) fn text(checked: &[u8]) -> &str {
 fn other_text(checked: &[u8]) -> &str {
     simdutf8::basic::from_utf8(checked).unwrap_or_default()
 }
+
+/// The bit of each of eight bytes that no ASCII has.
+const HIGH: u64 = 0x8080_8080_8080_8080;
 
 /// From this length on simdutf8 is the fastest; below, it is `std::str::from_utf8`.
 const SIMD_BYTES_MIN: usize = 64;

@@ -6,7 +6,7 @@
 
 mod packed;
 
-pub(super) use packed::{count_packed, skip_varints};
+pub(super) use packed::{count_packed, fold_varints, skip_varints};
 
 use crate::schema::layout::{FieldType, WireType};
 
@@ -33,12 +33,15 @@ pub(super) fn varint(bytes: &[u8], at: &mut usize) -> Option<u64> {
 /// reads keeps it in a register.
 #[inline(never)]
 fn longer_varint(bytes: &[u8], at: usize) -> (u64, usize) {
-    let Some(rest) = bytes.get(at..) else {
-        return (0, 0);
-    };
-    let eight = rest.first_chunk();
+    bytes.get(at..).map_or((0, 0), long_varint)
+}
+
+/// The same at the beginning of the bytes.
+#[inline(always)]
+fn long_varint(bytes: &[u8]) -> (u64, usize) {
+    let eight = bytes.first_chunk();
     let in_eight = eight.and_then(|eight| varint_of_eight(*eight));
-    in_eight.unwrap_or_else(|| longest_varint(rest))
+    in_eight.unwrap_or_else(|| longest_varint(bytes))
 }
 
 /// The varint at the beginning of eight bytes, and its length; `None` if it does not end in them.
@@ -51,15 +54,30 @@ fn varint_of_eight(eight: [u8; 8]) -> Option<(u64, usize)> {
     }
     // The lowest end, and what is below it.
     let own = word & (ends ^ (ends - 1));
-    // Groups of seven bits are put next to each other, by two, by four, by eight.
-    let sevens = own & !HIGH;
-    let twos = sevens & 0x007f_007f_007f_007f | (sevens & 0x7f00_7f00_7f00_7f00) >> 1;
+    Some((joined(own), ends.trailing_zeros() as usize / 8 + 1))
+}
+
+/// The seven bits that count of each of eight bytes, next to each other.
+#[inline]
+fn joined(word: u64) -> u64 {
+    let twos = joined_twos(word);
     let fours = twos & 0x0000_3fff_0000_3fff | (twos & 0x3fff_0000_3fff_0000) >> 2;
-    let value = fours & 0x0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4;
-    Some((value, ends.trailing_zeros() as usize / 8 + 1))
+    fours & 0x0fff_ffff | (fours & 0x0fff_ffff_0000_0000) >> 4
+}
+
+/// The same for each two bytes: four numbers of 14 bits.
+#[inline]
+fn joined_twos(word: u64) -> u64 {
+    word & 0x007f_007f_007f_007f | (word & 0x7f00_7f00_7f00_7f00) >> 1
 }
 
 fn longest_varint(bytes: &[u8]) -> (u64, usize) {
+    if let Some((eight, rest)) = bytes.split_first_chunk()
+        && let [ninth @ 0..0x80, ..] = rest
+    {
+        let low = joined(u64::from_le_bytes(*eight));
+        return (low | u64::from(*ninth) << 56, 9);
+    }
     let mut value = 0;
     for (index, byte) in bytes.iter().take(VARINT_BYTES_MAX).enumerate() {
         value |= u64::from(byte & 0x7f) << (7 * index);
@@ -123,6 +141,33 @@ pub(super) fn delimited<'a>(bytes: &'a [u8], at: &mut usize) -> Option<&'a [u8]>
     let delimited = bytes.get(*at..end)?;
     *at = end;
     Some(delimited)
+}
+
+/// What stands behind a length, in bytes that were checked.
+#[inline(always)]
+pub(super) fn delimited_at(bytes: &[u8], at: usize) -> &[u8] {
+    match bytes.get(at..) {
+        Some([length @ 0..0x80, rest @ ..]) if usize::from(*length) <= rest.len() => {
+            &rest[..usize::from(*length)]
+        }
+        _ => longer_delimited(bytes, at),
+    }
+}
+
+#[inline(never)]
+fn longer_delimited(bytes: &[u8], mut at: usize) -> &[u8] {
+    delimited(bytes, &mut at).unwrap_or_default()
+}
+
+/// What stands behind a key and a length, both of one byte, and what follows it.
+#[inline(always)]
+pub(super) fn short(bytes: &[u8], key: u32) -> Option<(&[u8], &[u8])> {
+    match bytes {
+        [first, length @ 0..0x80, rest @ ..] if u32::from(*first) == key => {
+            rest.split_at_checked(usize::from(*length))
+        }
+        _ => None,
+    }
 }
 
 #[inline]

@@ -8,28 +8,55 @@ use super::{
 use crate::{
     message::{
         received::{Node, run},
+        utf8::is_utf8,
         wire,
     },
-    schema::layout::{FieldLayout, Layout},
+    schema::layout::{FieldLayout, FieldType, Layout},
 };
 
 impl<'a> Decoder<'a> {
-    /// Reads an entry of a map, a message with the key as field 1 and the value as field 2; gives where
-    /// it ends. One whose value is to be kept as unknown is none of the map's.
+    /// Reads an entry of a map, and those that follow it at once, as mostly all do; gives where the last
+    /// one ends.
     #[inline(never)]
-    pub(super) fn entry(
+    pub(super) fn entries(
         &mut self,
         around: &Open<'a>,
         slot: u16,
-        key_at: usize,
+        mut key_at: usize,
         mut at: usize,
         field: &FieldLayout,
+    ) -> Result<usize, Box<Fault>> {
+        let layout = self.tables.layout(field.inner);
+        loop {
+            at = self.entry(around, layout, slot, key_at, at)?;
+            key_at = at;
+            if wire::key(&self.bytes[..around.limit], &mut at) != Some(field.key) {
+                return Ok(key_at);
+            }
+        }
+    }
+
+    /// Reads an entry, a message with the key as field 1 and the value as field 2; gives where it ends.
+    /// One whose value is to be kept as unknown is none of the map's.
+    #[inline(always)]
+    fn entry(
+        &mut self,
+        around: &Open<'a>,
+        layout: &Layout,
+        slot: u16,
+        key_at: usize,
+        mut at: usize,
     ) -> Result<usize, Box<Fault>> {
         let Some(limit) = wire::length(&self.bytes[..around.limit], &mut at) else {
             return Err(Fault::new(Why::Cut, at));
         };
         let bytes = &self.bytes[..limit];
-        let layout = self.tables.layout(field.inner);
+        if let Some(key) = text_key(layout, &bytes[at..]) {
+            if let Some(run) = self.add_elements(around, slot, key_at, 1, Node::NONE) {
+                add_key(run, hash(key));
+            }
+            return Ok(limit);
+        }
         let (mut node, mut values, mut known) = (Node::NONE, 0, true);
         let mut key_hash = hash(&[]);
         while at < limit {
@@ -90,6 +117,20 @@ impl<'a> Decoder<'a> {
         let expected = part.field_type.wire_type();
         Err(Fault::new(Why::WireType { expected, key }, key_at))
     }
+}
+
+/// The key of an entry of two short strings, as encoders write it: the key and then the value.
+#[inline(always)]
+fn text_key<'a>(layout: &Layout, entry: &'a [u8]) -> Option<&'a [u8]> {
+    let [key_part, value_part] = &*layout.fields else {
+        return None;
+    };
+    if key_part.field_type != FieldType::String || value_part.field_type != FieldType::String {
+        return None;
+    }
+    let (key, rest) = wire::short(entry, key_part.key)?;
+    let (value, rest) = wire::short(rest, value_part.key)?;
+    (rest.is_empty() && is_utf8(key) && is_utf8(value)).then_some(key)
 }
 
 /// Notes a key of a map: where two may be the same, whoever iterates has to look.

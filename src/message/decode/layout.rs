@@ -96,6 +96,11 @@ impl<'a> Decoder<'a> {
     /// Reads the fields of a message; gives where they end, and where what follows begins.
     fn fields(&mut self, open: &Open<'a>) -> Result<(usize, usize), Box<Fault>> {
         let bytes = &self.bytes[..open.limit];
+        let entries = match open.lay {
+            true => open.node + HEADER_WORDS,
+            // Behind any arena: of a message that is not laid out nothing is noted but what `set` notes.
+            false => usize::MAX / 2,
+        };
         let mut at = open.start;
         while at < open.limit {
             let key_at = at;
@@ -103,12 +108,16 @@ impl<'a> Decoder<'a> {
                 return Err(Fault::new(Why::Key, key_at));
             };
             if let Some((slot, field)) = open.layout.by_number(key >> 3)
-                && field.key == key
-                && field.cardinality == Cardinality::One
+                && field.plain_key == key
             {
                 match scalar(field.field_type, key, bytes, at) {
                     Scalar::Read(end) => {
-                        self.set(open, slot, field, at as u32);
+                        if field.oneof != 0 {
+                            self.set(open, slot, field, at as u32);
+                        } else if let Some(entry) = self.arena.get_mut(entries + usize::from(slot))
+                        {
+                            *entry = at as u32;
+                        }
                         at = end;
                         continue;
                     }
@@ -150,7 +159,7 @@ impl<'a> Decoder<'a> {
             Cardinality::List if key == field.value_key() => {
                 self.element(open, slot, key_at, at, field)
             }
-            Cardinality::Map if key == field.key => self.entry(open, slot, key_at, at, field),
+            Cardinality::Map if key == field.key => self.entries(open, slot, key_at, at, field),
             _ => {
                 let expected = field.field_type.wire_type();
                 Err(Fault::new(Why::WireType { expected, key }, key_at))

@@ -8,7 +8,7 @@ use crate::{
 
 impl<'a> Decoder<'a> {
     /// Notes a value; gives the entry that was there before.
-    #[inline(always)]
+    #[inline(never)]
     pub(super) fn set(
         &mut self,
         open: &Open<'a>,
@@ -16,15 +16,6 @@ impl<'a> Decoder<'a> {
         field: &FieldLayout,
         entry: u32,
     ) -> u32 {
-        let place = open.node + HEADER_WORDS + usize::from(slot);
-        match self.arena.get_mut(place) {
-            Some(place) if open.lay && field.oneof == 0 => std::mem::replace(place, entry),
-            _ => self.set_apart(open, slot, field, entry),
-        }
-    }
-
-    #[inline(never)]
-    fn set_apart(&mut self, open: &Open<'a>, slot: u16, field: &FieldLayout, entry: u32) -> u32 {
         if !open.lay {
             return self.see(open, slot, field);
         }

@@ -20,18 +20,18 @@ pub(super) fn fold_packed<'a, B>(
         FieldType::Float => fixed(packed, init, |all, le| f(all, F32(f32::from_le_bytes(le)))),
         FieldType::Fixed32 => fixed(packed, init, |all, le| f(all, U32(u32::from_le_bytes(le)))),
         FieldType::Sfixed32 => fixed(packed, init, |all, le| f(all, I32(i32::from_le_bytes(le)))),
-        FieldType::Int32 => varints(packed, init, |all, raw| f(all, I32(raw as i32))),
-        FieldType::Uint32 => varints(packed, init, |all, raw| f(all, U32(raw as u32))),
-        FieldType::Int64 => varints(packed, init, |all, raw| f(all, I64(raw as i64))),
-        FieldType::Uint64 => varints(packed, init, |all, raw| f(all, U64(raw))),
-        FieldType::Bool => varints(packed, init, |all, raw| f(all, Bool(raw != 0))),
+        FieldType::Int32 => wire::fold_varints(packed, init, |all, raw| f(all, I32(raw as i32))),
+        FieldType::Uint32 => wire::fold_varints(packed, init, |all, raw| f(all, U32(raw as u32))),
+        FieldType::Int64 => wire::fold_varints(packed, init, |all, raw| f(all, I64(raw as i64))),
+        FieldType::Uint64 => wire::fold_varints(packed, init, |all, raw| f(all, U64(raw))),
+        FieldType::Bool => wire::fold_varints(packed, init, |all, raw| f(all, Bool(raw != 0))),
         FieldType::Enum | FieldType::ClosedEnum => {
-            varints(packed, init, |all, raw| f(all, Enum(raw as i32)))
+            wire::fold_varints(packed, init, |all, raw| f(all, Enum(raw as i32)))
         }
-        FieldType::Sint32 => varints(packed, init, |all, raw| {
+        FieldType::Sint32 => wire::fold_varints(packed, init, |all, raw| {
             f(all, I32(wire::from_varint(FieldType::Sint32, raw) as i32))
         }),
-        FieldType::Sint64 => varints(packed, init, |all, raw| {
+        FieldType::Sint64 => wire::fold_varints(packed, init, |all, raw| {
             f(all, I64(wire::from_varint(FieldType::Sint64, raw) as i64))
         }),
         // No list of them is packed.
@@ -48,14 +48,4 @@ fn fixed<B, const N: usize>(
     let (elements, _) = packed.as_chunks::<N>();
     let all = elements.iter().fold(init, |all, element| f(all, *element));
     (all, elements.len())
-}
-
-#[inline]
-fn varints<B>(packed: &[u8], init: B, mut f: impl FnMut(B, u64) -> B) -> (B, usize) {
-    let (mut at, mut count, mut all) = (0, 0, init);
-    while let Some(raw) = wire::varint(packed, &mut at) {
-        all = f(all, raw);
-        count += 1;
-    }
-    (all, count)
 }

@@ -47,7 +47,7 @@ impl Walk {
                 }
             }
             if field.field_type.is_message() {
-                return self.next_message(message, field).map(ValueRef::Message);
+                return self.next_message(message, field);
             }
             let key = self.next_key(bytes, field)?;
             match field.field_type {
@@ -70,17 +70,18 @@ impl Walk {
         }
     }
 
-    /// The next element of a list of messages.
+    /// The next element of a list of messages. It is made as the value that it is given as: a reference
+    /// that was just written would be copied only after a wait.
     #[inline]
     pub(super) fn next_message<'a>(
         &mut self,
         message: MessageRef<'a>,
         field: &'a FieldLayout,
-    ) -> Option<MessageRef<'a>> {
+    ) -> Option<ValueRef<'a>> {
         self.next_key(message.view().bytes, field)?;
         let (element, after) = message.message_at(field, self.at as usize, &mut self.node);
         self.at = after as u32;
-        Some(element)
+        Some(ValueRef::Message(element))
     }
 
     /// The number that stands where the walk is.

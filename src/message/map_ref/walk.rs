@@ -45,23 +45,39 @@ impl Walk {
         map: &Entries<'a>,
     ) -> Option<(MapKeyRef<'a>, ValueRef<'a>)> {
         self.left = self.left.checked_sub(1)?;
-        match self.next_text(map) {
-            None => self.next_any(map),
-            entry => entry,
+        match map.are_texts() {
+            true => self.next_text(map).or_else(|| self.next_any(map)),
+            false => self.next_any(map),
         }
+    }
+
+    /// Folds the entries that are left.
+    #[inline]
+    pub(super) fn fold<'a, B>(
+        mut self,
+        map: &Entries<'a>,
+        init: B,
+        mut f: impl FnMut(B, (MapKeyRef<'a>, ValueRef<'a>)) -> B,
+    ) -> B {
+        let (are_texts, mut all) = (map.are_texts(), init);
+        for _ in 0..self.left {
+            let text = if are_texts { self.next_text(map) } else { None };
+            let Some(entry) = text.or_else(|| self.next_any(map)) else {
+                break;
+            };
+            all = f(all, entry);
+        }
+        all
     }
 
     /// The next entry of two short strings, if it is the next field, as encoders write it: the key and
     /// then the value.
     #[inline(always)]
     fn next_text<'a>(&mut self, map: &Entries<'a>) -> Option<(MapKeyRef<'a>, ValueRef<'a>)> {
-        if map.key.field_type != FieldType::String || map.value.field_type != FieldType::String {
-            return None;
-        }
         let rest = map.message.view().bytes.get(self.at..)?;
-        let (entry, _) = short(rest, map.field.key)?;
-        let (key, rest) = short(entry, map.key.key)?;
-        let (value, rest) = short(rest, map.value.key)?;
+        let (entry, _) = wire::short(rest, map.field.key)?;
+        let (key, rest) = wire::short(entry, map.key.key)?;
+        let (value, rest) = wire::short(rest, map.value.key)?;
         if !rest.is_empty() {
             return None;
         }
@@ -190,6 +206,12 @@ impl Walk {
 }
 
 impl<'a> Entries<'a> {
+    /// Whether keys and values are strings.
+    #[inline]
+    fn are_texts(&self) -> bool {
+        self.key.field_type == FieldType::String && self.value.field_type == FieldType::String
+    }
+
     /// The key of the entry whose key in the message is at a place.
     pub(in crate::message) fn key_at(&self, entry: u32) -> Option<MapKeyRef<'a>> {
         let bytes = self.message.view().bytes;
@@ -226,17 +248,6 @@ impl<'a> Entries<'a> {
             keys: Keys::of(self, Walk::new(self, run)).0,
             nodes: self.nodes(run.node),
         }
-    }
-}
-
-/// What stands behind a key and a length, both of one byte, and what follows it.
-#[inline(always)]
-fn short(bytes: &[u8], key: u32) -> Option<(&[u8], &[u8])> {
-    match bytes {
-        [first, length @ 0..0x80, rest @ ..] if u32::from(*first) == key => {
-            rest.split_at_checked(usize::from(*length))
-        }
-        _ => None,
     }
 }
 

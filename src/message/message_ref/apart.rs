@@ -109,8 +109,8 @@ pub(super) fn text_at(received: &Received, at: usize) -> &str {
 }
 
 #[inline(always)]
-pub(super) fn bytes_at(received: &Received, mut at: usize) -> &[u8] {
-    wire::delimited(received.bytes(), &mut at).unwrap_or_default()
+pub(super) fn bytes_at(received: &Received, at: usize) -> &[u8] {
+    wire::delimited_at(received.bytes(), at)
 }
 
 pub(super) fn default_bits(layout: &Layout, slot: u16) -> u64 {

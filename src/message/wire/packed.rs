@@ -1,6 +1,6 @@
 //! Packed lists: how many elements they have, and where.
 
-use super::{HIGH, number, skip_varint};
+use super::{HIGH, joined_twos, long_varint, number, skip_varint};
 use crate::schema::layout::{FieldType, WireType};
 
 /// How many elements a packed list has, of a closed enum only those whose number is `named`; `None`
@@ -90,11 +90,53 @@ fn gathered(eight: [u8; 8]) -> u64 {
 /// from the one before into it.
 #[inline]
 fn has_row_of_nine(before: u64, more: u64) -> bool {
-    let both = u128::from(more) << 8 | u128::from(before >> 56);
-    let two = both & both >> 1;
+    let two = more & more >> 1;
     let four = two & two >> 2;
     let eight = four & four >> 4;
-    eight & both >> 8 != 0
+    eight & more >> 8 != 0 || before.leading_ones() + more.trailing_ones() >= 9
+}
+
+/// Folds the varints of a packed list; says how many there are. Eight bytes are looked at in one go: what
+/// stands beside a small number is mostly small, too.
+#[inline]
+pub(in crate::message) fn fold_varints<B>(
+    packed: &[u8],
+    init: B,
+    mut f: impl FnMut(B, u64) -> B,
+) -> (B, usize) {
+    /// What says that more follow, where each varint is of two bytes.
+    const TWOS: u64 = 0x0080_0080_0080_0080;
+    let (mut at, mut count, mut all) = (0, 0, init);
+    loop {
+        let rest = packed.get(at..).unwrap_or_default();
+        let eight = rest.first_chunk();
+        if let Some(eight) = eight {
+            let word = u64::from_le_bytes(*eight);
+            if word & HIGH == 0 {
+                all = eight.iter().fold(all, |all, byte| f(all, (*byte).into()));
+                (at, count) = (at + 8, count + 8);
+                continue;
+            }
+            if word & HIGH == TWOS {
+                let twos = joined_twos(word).to_le_bytes();
+                let (twos, _) = twos.as_chunks();
+                let twos = twos.iter().map(|two| u16::from_le_bytes(*two));
+                all = twos.fold(all, |all, two| f(all, two.into()));
+                (at, count) = (at + 8, count + 4);
+                continue;
+            }
+        }
+        let (raw, length) = match *rest {
+            [one @ ..0x80, ..] => (one.into(), 1),
+            [low, high @ ..0x80, ..] => (u64::from(low & 0x7f) | u64::from(high) << 7, 2),
+            _ => long_varint(rest),
+        };
+        if length == 0 {
+            return (all, count);
+        }
+        all = f(all, raw);
+        (at, count) = (at + length, count + 1);
+    }
 }
 
 /// Reads over so many varints, or all if there are fewer; gives where the next one is, and how many were
@@ -131,7 +173,7 @@ pub(in crate::message) fn skip_varints(
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use prost_reflect::prost::encoding::decode_varint;
+    use prost_reflect::prost::encoding::{decode_varint, encode_varint};
 
     use super::*;
 
@@ -151,6 +193,23 @@ mod tests {
                 }
             }
             prop_assert_eq!(count_varints(&bytes), expected);
+        }
+
+        /// Runs of short ones among others; prost is the oracle.
+        #[test]
+        fn folded_varints(runs in prop::collection::vec((0..64_u32, 1..20_usize, any::<u64>()), 0..8)) {
+            let mut expected = Vec::new();
+            for (shift, count, number) in runs {
+                expected.extend((0..count as u64).map(|at| number.wrapping_mul(2 * at + 1) >> shift));
+            }
+            let mut packed = Vec::new();
+            expected.iter().for_each(|number| encode_varint(*number, &mut packed));
+            let (numbers, count) = fold_varints(&packed, Vec::new(), |mut all, number| {
+                all.push(number);
+                all
+            });
+            prop_assert_eq!(count, numbers.len());
+            prop_assert_eq!(numbers, expected);
         }
     }
 }

@@ -13,6 +13,9 @@ pub(crate) struct FieldLayout {
     pub(crate) number: u32,
     /// The key before each value: number and wire type. For a packed list that of the whole list.
     pub(crate) key: u32,
+    /// The key of a value that is read without tables: a number, string or bytes, no element of a list, of
+    /// no closed enum. 0, which is no key, of others.
+    pub(crate) plain_key: u32,
     /// The index of the message type or enum of its values.
     pub(crate) inner: u32,
     /// One more than the index of its oneof, 0 for none.
@@ -151,6 +154,7 @@ impl FieldLayout {
         Self {
             number: 1,
             key: 1 << 3,
+            plain_key: 0,
             inner,
             oneof: 0,
             field_type,
@@ -266,6 +270,10 @@ fn row(tables: &Tables, declared: Declared, oneof: Option<usize>) -> Row {
         true => WireType::Len,
         false => field_type.wire_type(),
     };
+    let key = number << 3 | wire_type as u32;
+    let is_plain = cardinality == Cardinality::One
+        && !field_type.is_message()
+        && field_type != FieldType::ClosedEnum;
     let (name, json_name) = match &declared {
         Declared::Field(field) => (field.name(), field.json_name()),
         Declared::Extension(of) => (of.name(), of.json_name()),
@@ -274,7 +282,8 @@ fn row(tables: &Tables, declared: Declared, oneof: Option<usize>) -> Row {
     Row {
         layout: FieldLayout {
             number,
-            key: number << 3 | wire_type as u32,
+            key,
+            plain_key: if is_plain { key } else { 0 },
             inner,
             oneof: 0,
             field_type,
