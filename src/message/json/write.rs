@@ -210,11 +210,7 @@ impl Writer<'_> {
         let (field, message) = (list.field(), list.message());
         self.text.open(b'[');
         if field.field_type.is_number() && !is_enum(field) {
-            // Folding a list of numbers is much faster than iterating.
-            list.iter().for_each(|value| {
-                self.text.next();
-                self.number(value);
-            });
+            self.numbers(list);
         } else {
             for (index, value) in list.iter().enumerate() {
                 self.text.next();
@@ -226,6 +222,34 @@ impl Writer<'_> {
         }
         self.text.close(b']');
         Ok(())
+    }
+
+    /// Folding a list of numbers is much faster than iterating, more so where it is known before what
+    /// they all are.
+    fn numbers(&mut self, list: ListRef<'_>) {
+        use ValueRef::{F64, I32, I64, U32};
+        match list.field().field_type {
+            FieldType::Int32 | FieldType::Sint32 | FieldType::Sfixed32 => {
+                self.numbers_that(list, |value| matches!(value, I32(_)));
+            }
+            FieldType::Uint32 | FieldType::Fixed32 => {
+                self.numbers_that(list, |value| matches!(value, U32(_)));
+            }
+            FieldType::Int64 | FieldType::Sint64 | FieldType::Sfixed64 => {
+                self.numbers_that(list, |value| matches!(value, I64(_)));
+            }
+            FieldType::Double => self.numbers_that(list, |value| matches!(value, F64(_))),
+            _ => self.numbers_that(list, |_| true),
+        }
+    }
+
+    /// The numbers of a list, all of which are of one kind.
+    #[inline(always)]
+    fn numbers_that(&mut self, list: ListRef<'_>, are: impl Fn(ValueRef<'_>) -> bool) {
+        list.iter().filter(|value| are(*value)).for_each(|value| {
+            self.text.next();
+            self.number(value);
+        });
     }
 
     #[inline(never)]
