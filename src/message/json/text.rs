@@ -53,12 +53,20 @@ impl Text {
         }
     }
 
-    /// The name of a member that is a string of JSON already, its colon included.
+    /// The name of a member that is text of JSON already, from the comma before it to its colon.
     #[inline]
-    pub(super) fn written_name(&mut self, name: &str) {
-        self.next();
-        self.raw(name);
-        self.space();
+    pub(super) fn written_name(&mut self, name: &[u8]) {
+        match self.indent {
+            None => {
+                let first = matches!(self.out.last(), Some(b'{'));
+                self.out.extend_from_slice(&name[usize::from(first)..]);
+            }
+            Some(_) => {
+                self.next();
+                self.out.extend_from_slice(&name[1..]);
+                self.space();
+            }
+        }
     }
 
     /// The name of a member.
@@ -123,6 +131,7 @@ impl Text {
     }
 
     /// Bytes, in base64 of the standard alphabet, padded.
+    #[inline(never)]
     pub(super) fn base64(&mut self, bytes: &[u8]) {
         use base64::{Engine as _, engine::general_purpose::STANDARD};
         self.out.push(b'"');
@@ -141,7 +150,7 @@ fn is_plain(bytes: &[u8]) -> bool {
     match bytes.last_chunk::<8>() {
         Some(last) => {
             let words = words.iter().chain([last]);
-            words.fold(0, |found, word| found | special(*word)) == 0
+            words.fold(0, |found, word| found | special(*word)) & (ONES << 7) == 0
         }
         None => bytes
             .iter()
@@ -149,13 +158,16 @@ fn is_plain(bytes: &[u8]) -> bool {
     }
 }
 
-/// Not 0 if one of eight bytes is a control character, a quote or a backslash (RFC 8259 section 7).
+/// Has a byte's high bit set if there is a control character, a quote or a backslash among eight bytes
+/// (RFC 8259 section 7), and none if there is not.
 #[inline]
 fn special(bytes: [u8; 8]) -> u64 {
-    const ONES: u64 = u64::MAX / 255;
     let word = u64::from_le_bytes(bytes);
-    // The high bit of the lowest byte below `bound` is set, and none if no byte is below.
-    let below = |word: u64, bound: u64| word.wrapping_sub(ONES * bound) & !word & (ONES << 7);
-    let is = |byte: u8| below(word ^ (ONES * u64::from(byte)), 1);
-    below(word, 0x20) | is(b'"') | is(b'\\')
+    // The lowest byte below a bound gets its high bit; bytes that have it already do not count.
+    let control = word.wrapping_sub(ONES * 0x20);
+    let is = |byte: u8| (word ^ (ONES * u64::from(byte))).wrapping_sub(ONES);
+    (control | is(b'"') | is(b'\\')) & !word
 }
+
+/// A 1 in each byte.
+const ONES: u64 = u64::MAX / 255;

@@ -35,9 +35,9 @@ pub(super) fn write(
     };
     let written = writer.message(message).and_then(|()| {
         let text = std::mem::replace(&mut writer.text, Text::with_capacity(0, false));
-        String::from_utf8(text.into_bytes()).map_err(|error| error.to_string())
+        String::from_utf8(text.into_bytes()).map_err(|error| error.to_string().into())
     });
-    written.map_err(|why| (writer.path, why))
+    written.map_err(|why| (writer.path, why.into()))
 }
 
 struct Writer<'o> {
@@ -49,8 +49,8 @@ struct Writer<'o> {
     path: Path,
 }
 
-/// Or why it cannot be written.
-type Written = Result<(), String>;
+/// Or why it cannot be written. Two words, which are returned in registers.
+type Written = Result<(), Box<str>>;
 
 impl Writer<'_> {
     fn message(&mut self, message: MessageRef<'_>) -> Written {
@@ -141,9 +141,11 @@ impl Writer<'_> {
             return Ok(());
         };
         match value {
-            ValueRef::F64(number) if !number.is_finite() => Err(format!(
-                "a google.protobuf.Value holds {number}, which is no number of JSON"
-            )),
+            ValueRef::F64(number) if !number.is_finite() => {
+                let why =
+                    format!("a google.protobuf.Value holds {number}, which is no number of JSON");
+                Err(why.into())
+            }
             value => self.value(value, message.layout.field(slot), message),
         }
     }
@@ -151,7 +153,7 @@ impl Writer<'_> {
     /// What lies one message deeper.
     fn below(&mut self, write: impl FnOnce(&mut Self) -> Written) -> Written {
         let Some(levels) = self.levels.checked_sub(1) else {
-            return Err(TooDeep.to_string());
+            return Err(TooDeep.to_string().into());
         };
         self.levels = levels;
         write(self)?;
@@ -173,7 +175,7 @@ impl Writer<'_> {
         Ok(())
     }
 
-    #[inline]
+    #[inline(always)]
     fn number(&mut self, value: ValueRef<'_>) {
         match value {
             ValueRef::I32(value) => self.text.raw(itoa::Buffer::new().format(value)),
@@ -203,15 +205,12 @@ impl Writer<'_> {
         }
     }
 
+    #[inline(never)]
     fn elements(&mut self, list: ListRef<'_>) -> Written {
         let (field, message) = (list.field(), list.message());
         self.text.open(b'[');
         if field.field_type.is_number() && !is_enum(field) {
-            // Folding a list of numbers is much faster than iterating.
-            list.iter().for_each(|value| {
-                self.text.next();
-                self.number(value);
-            });
+            self.numbers(list);
         } else {
             for (index, value) in list.iter().enumerate() {
                 self.text.next();
@@ -225,6 +224,35 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Folding a list of numbers is much faster than iterating, more so where it is known before what
+    /// they all are.
+    fn numbers(&mut self, list: ListRef<'_>) {
+        use ValueRef::{F64, I32, I64, U32};
+        match list.field().field_type {
+            FieldType::Int32 | FieldType::Sint32 | FieldType::Sfixed32 => {
+                self.numbers_that(list, |value| matches!(value, I32(_)));
+            }
+            FieldType::Uint32 | FieldType::Fixed32 => {
+                self.numbers_that(list, |value| matches!(value, U32(_)));
+            }
+            FieldType::Int64 | FieldType::Sint64 | FieldType::Sfixed64 => {
+                self.numbers_that(list, |value| matches!(value, I64(_)));
+            }
+            FieldType::Double => self.numbers_that(list, |value| matches!(value, F64(_))),
+            _ => self.numbers_that(list, |_| true),
+        }
+    }
+
+    /// The numbers of a list, all of which are of one kind.
+    #[inline(always)]
+    fn numbers_that(&mut self, list: ListRef<'_>, are: impl Fn(ValueRef<'_>) -> bool) {
+        list.iter().filter(|value| are(*value)).for_each(|value| {
+            self.text.next();
+            self.number(value);
+        });
+    }
+
+    #[inline(never)]
     fn entries(&mut self, map: MapRef<'_>) -> Written {
         let (field, message) = (map.value_field(), map.message());
         self.text.open(b'{');

@@ -177,12 +177,42 @@ impl<'a> MessageRef<'a> {
         }
     }
 
-    /// The value of a field, if it is set.
-    #[inline]
+    /// The value of a field, if it is set. What has no presence is set if it is not the default, and is
+    /// read once for both.
+    #[inline(always)]
     pub(super) fn set_value(self, slot: u16) -> Option<ValueRef<'a>> {
         let layout = self.layout.field(slot);
-        self.is_set_of(slot, layout)
-            .then(|| self.value_of(slot, layout))
+        if self.entries.get(usize::from(slot)) == Some(&0) {
+            return None;
+        }
+        let is_asked = layout.presence || layout.field_type.is_message();
+        match layout.cardinality {
+            Cardinality::List => {
+                let list = ListRef::new(self, slot);
+                (!list.is_empty()).then_some(ValueRef::List(list))
+            }
+            Cardinality::Map => self
+                .is_set_of(slot, layout)
+                .then(|| ValueRef::Map(MapRef::new(self, slot))),
+            Cardinality::One if is_asked && !self.is_set_of(slot, layout) => None,
+            Cardinality::One => match layout.field_type {
+                FieldType::String => {
+                    let text = self.text(slot);
+                    (is_asked || !text.is_empty()).then_some(ValueRef::Str(text))
+                }
+                FieldType::Bytes => {
+                    let bytes = self.byte_string(slot);
+                    (is_asked || !bytes.is_empty()).then_some(ValueRef::Bytes(bytes))
+                }
+                FieldType::Message | FieldType::Group => {
+                    self.sub_message(slot, layout).map(ValueRef::Message)
+                }
+                number => {
+                    let bits = self.bits(slot, layout);
+                    (is_asked || bits != 0).then(|| ValueRef::of_bits(number, bits))
+                }
+            },
+        }
     }
 
     /// The fields that the schema does not know, one behind the other, as they were received. Numbers of a

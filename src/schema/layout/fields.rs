@@ -33,8 +33,8 @@ pub(crate) struct FieldInfo {
     pub(crate) name: Box<str>,
     /// The name in JSON; that of an extension is its full name in brackets.
     pub(crate) json_name: Box<str>,
-    /// That name as it is written: in quotes, with its colon.
-    pub(crate) json_key: Box<str>,
+    /// That name as it is written: behind a comma, in quotes, with its colon.
+    pub(crate) json_key: Box<[u8]>,
     pub(crate) features: Features,
     /// What it reads as when it is not set.
     pub(crate) default: Default,
@@ -293,7 +293,9 @@ fn row(tables: &Tables, declared: Declared, oneof: Option<usize>) -> Row {
         },
         info: FieldInfo {
             name,
-            json_key: format!("{}:", serde_json::Value::from(&*json_name)).into(),
+            json_key: format!(",{}:", serde_json::Value::from(&*json_name))
+                .into_bytes()
+                .into(),
             json_name,
             features,
             default: default(&declared, &kind),
