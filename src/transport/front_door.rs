@@ -1,12 +1,13 @@
 //! From a socket to the protocol that its client speaks.
 
 use std::{
+    pin::pin,
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, sink},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split},
     time::timeout,
 };
 
@@ -44,7 +45,7 @@ where
                 tracing::warn!(%peer, "a client speaks TLS, and this port does not: serve it with \
                     --tls-cert and --tls-key, or let the client speak plaintext (grpcurl -plaintext)");
             }
-            refuse(io, TLS_ALERT).await;
+            refuse(io, TLS_ALERT, shutdown).await;
         }
         protocol => serve_http(protocol, io, peer, service, shutdown).await,
     }
@@ -70,7 +71,7 @@ async fn serve_tls<Io>(
             Protocol::Http1 => HTTP1_WANTS_TLS,
             _ => GOAWAY_WANTS_TLS,
         };
-        return refuse(io, answer).await;
+        return refuse(io, answer, shutdown).await;
     }
     let handshake_timeout = service.connection_limits.handshake_timeout;
     let shaken = Box::pin(async {
@@ -113,9 +114,8 @@ async fn serve_http<Io>(
     match protocol {
         Protocol::Http2 => {
             connection::serve(&mut io, &service, peer, shutdown.clone()).await;
-            close(io).await;
             // Until here the server waits for the connection.
-            drop(shutdown);
+            Box::pin(close(io, shutdown)).await;
         }
         Protocol::Http1 => {
             let timeout = service.connection_limits.header_timeout;
@@ -125,28 +125,50 @@ async fn serve_http<Io>(
                 () = Box::pin(gateway::serve_http1(io, http, peer, timeout)) => {}
             }
         }
-        Protocol::Tls | Protocol::Unknown => refuse(io, GOAWAY_BAD_PREFACE).await,
+        Protocol::Tls | Protocol::Unknown => refuse(io, GOAWAY_BAD_PREFACE, shutdown).await,
     }
 }
 
 /// Says why and closes.
-async fn refuse<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io, answer: &[u8]) {
+async fn refuse<Io>(mut io: Io, answer: &[u8], shutdown: Shutdown)
+where
+    Io: AsyncRead + AsyncWrite + Unpin,
+{
     let written = timeout(limits::CLOSE_TIMEOUT, io.write_all(answer)).await;
     if let Ok(Ok(())) = written {
-        close(io).await;
+        Box::pin(close(io, shutdown)).await;
     }
 }
 
-/// Closes in order, and takes what the client still sends: a socket that is closed with unread bytes
-/// resets the connection, and the client may never see the last of what it was sent.
-async fn close<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io) {
+/// Closes in order, and takes what the client still sends: a socket that is closed with unread bytes, or
+/// to which more comes, resets the connection, and the client may never see the last of what it was sent.
+async fn close<Io: AsyncRead + AsyncWrite + Unpin>(io: Io, mut shutdown: Shutdown) {
+    let (reading, mut writing) = split(io);
     let closed = async {
-        io.shutdown().await?;
-        let mut rest = io.take(limits::CLOSE_READ_BYTES);
-        copy(&mut rest, &mut sink()).await
+        let mut closing = pin!(writing.shutdown());
+        let mut reading = pin!(read_rest(reading));
+        // While the one has no room, the other goes on.
+        tokio::select! {
+            _ = &mut closing => reading.await,
+            () = &mut reading => drop(timeout(limits::CLOSE_TIMEOUT, closing).await),
+        }
     };
     // Whether it works or not, the connection ends here.
-    let _ = timeout(limits::CLOSE_TIMEOUT, closed).await;
+    tokio::select! {
+        _ = timeout(limits::CLOSE_TIMEOUT_MAX, closed) => {}
+        () = shutdown.is_stopped() => {}
+    }
+}
+
+/// A client that still reads gives windows back: it is not silent.
+async fn read_rest(mut io: impl AsyncRead + Unpin) {
+    let mut buffer = vec![0; CLOSE_BUFFER_BYTES];
+    let mut left = limits::CLOSE_READ_BYTES;
+    while let Ok(Ok(read @ 1..)) = timeout(limits::CLOSE_TIMEOUT, io.read(&mut buffer)).await
+        && read <= left
+    {
+        left -= read;
+    }
 }
 
 /// What is told now and then: a client that is wrong is wrong many times a second.
@@ -179,6 +201,8 @@ impl Occasionally {
                 .is_ok()
     }
 }
+
+const CLOSE_BUFFER_BYTES: usize = 8 * 1024;
 
 const HINT_INTERVAL_MS: u64 = Duration::from_secs(10).as_millis() as u64;
 
