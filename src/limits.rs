@@ -236,8 +236,8 @@ pub const TOLD_BACK_BYTES: usize = 128;
 /// silent meanwhile.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long at the most a connection that is closed is there for a client that goes on reading slowly, and
-/// says so by what it sends: closed before its time, the system would drop what is under way.
+/// How long at the most a connection that has ended in order is there for a client that goes on reading
+/// slowly, and says so by what it sends: closed before its time, the system would drop what is under way.
 pub const CLOSE_TIMEOUT_MAX: Duration = Duration::from_secs(30);
 
 /// How much is still read from a connection that is closed, in bytes: more than a client may have

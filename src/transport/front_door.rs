@@ -45,7 +45,7 @@ where
                 tracing::warn!(%peer, "a client speaks TLS, and this port does not: serve it with \
                     --tls-cert and --tls-key, or let the client speak plaintext (grpcurl -plaintext)");
             }
-            refuse(io, TLS_ALERT, shutdown).await;
+            refuse(io, TLS_ALERT).await;
         }
         protocol => serve_http(protocol, io, peer, service, shutdown).await,
     }
@@ -71,7 +71,7 @@ async fn serve_tls<Io>(
             Protocol::Http1 => HTTP1_WANTS_TLS,
             _ => GOAWAY_WANTS_TLS,
         };
-        return refuse(io, answer, shutdown).await;
+        return refuse(io, answer).await;
     }
     let handshake_timeout = service.connection_limits.handshake_timeout;
     let shaken = Box::pin(async {
@@ -107,15 +107,18 @@ async fn serve_http<Io>(
     mut io: Rewound<Io>,
     peer: Peer,
     service: Service,
-    shutdown: Shutdown,
+    mut shutdown: Shutdown,
 ) where
     Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     match protocol {
         Protocol::Http2 => {
-            connection::serve(&mut io, &service, peer, shutdown.clone()).await;
+            let within = connection::serve(&mut io, &service, peer, shutdown.clone()).await;
             // Until here the server waits for the connection.
-            Box::pin(close(io, shutdown)).await;
+            tokio::select! {
+                () = Box::pin(close(io, within)) => {}
+                () = shutdown.is_stopped() => {}
+            }
         }
         Protocol::Http1 => {
             let timeout = service.connection_limits.header_timeout;
@@ -125,24 +128,21 @@ async fn serve_http<Io>(
                 () = Box::pin(gateway::serve_http1(io, http, peer, timeout)) => {}
             }
         }
-        Protocol::Tls | Protocol::Unknown => refuse(io, GOAWAY_BAD_PREFACE, shutdown).await,
+        Protocol::Tls | Protocol::Unknown => refuse(io, GOAWAY_BAD_PREFACE).await,
     }
 }
 
 /// Says why and closes.
-async fn refuse<Io>(mut io: Io, answer: &[u8], shutdown: Shutdown)
-where
-    Io: AsyncRead + AsyncWrite + Unpin,
-{
+async fn refuse<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io, answer: &[u8]) {
     let written = timeout(limits::CLOSE_TIMEOUT, io.write_all(answer)).await;
     if let Ok(Ok(())) = written {
-        Box::pin(close(io, shutdown)).await;
+        Box::pin(close(io, limits::CLOSE_TIMEOUT)).await;
     }
 }
 
 /// Closes in order, and takes what the client still sends: a socket that is closed with unread bytes, or
 /// to which more comes, resets the connection, and the client may never see the last of what it was sent.
-async fn close<Io: AsyncRead + AsyncWrite + Unpin>(io: Io, mut shutdown: Shutdown) {
+async fn close<Io: AsyncRead + AsyncWrite + Unpin>(io: Io, within: Duration) {
     let (reading, mut writing) = split(io);
     let closed = async {
         let mut closing = pin!(writing.shutdown());
@@ -154,10 +154,7 @@ async fn close<Io: AsyncRead + AsyncWrite + Unpin>(io: Io, mut shutdown: Shutdow
         }
     };
     // Whether it works or not, the connection ends here.
-    tokio::select! {
-        _ = timeout(limits::CLOSE_TIMEOUT_MAX, closed) => {}
-        () = shutdown.is_stopped() => {}
-    }
+    let _ = timeout(within, closed).await;
 }
 
 /// A client that still reads gives windows back: it is not silent.
