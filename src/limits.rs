@@ -232,12 +232,17 @@ pub const LOGGED_TEXT_BYTES: usize = 1024;
 /// that people give, and no way to make long answers of an index to a long path.
 pub const TOLD_BACK_BYTES: usize = 128;
 
-/// How long a connection that is closed may take for its last bytes.
+/// How long a connection that is closed may take for its last bytes, and how long its client may be
+/// silent meanwhile.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long at the most a connection that has ended in order is there for a client that goes on reading
+/// slowly, and says so by what it sends: closed before its time, the system would drop what is under way.
+pub const CLOSE_TIMEOUT_MAX: Duration = Duration::from_secs(30);
 
 /// How much is still read from a connection that is closed, in bytes: more than a client may have
 /// under way (a window of [`STREAM_WINDOW_BYTES`] for each of [`STREAMS_MAX`] streams), and no flood.
-pub const CLOSE_READ_BYTES: u64 = 8 * 1024 * 1024;
+pub const CLOSE_READ_BYTES: usize = 8 * 1024 * 1024;
 
 /// Longest header list of a response that is filled with `grpc-message` and
 /// `grpc-status-details-bin`, in bytes: what every client takes, unless it says less

@@ -260,8 +260,9 @@ async fn a_connection_that_is_not_read_at_all_is_closed_whatever_comes_on_it() {
     let mut peer = Peer::connect(address).await;
     for stream in [0, 1] {
         if stream == 1 {
+            // More than the system ever keeps of it.
             peer.send_request(1, REPEAT, &[], false).await;
-            peer.send_data(1, &message(&[7; 1000]), true).await;
+            peer.send_data(1, &message(&[7; 10_000]), true).await;
         }
         peer.send_window(stream, 1 << 30).await;
     }

@@ -9,7 +9,7 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use tokio::{
@@ -31,8 +31,9 @@ use crate::{
     rpc::{Dispatcher, Peer, Router},
 };
 
-/// Serves a connection, from its preface on, until it closes or the server is shut down.
-pub(super) async fn serve<Io>(io: Io, service: &Service, peer: Peer, shutdown: Shutdown)
+/// Serves a connection, from its preface on, until it closes or the server is shut down. How long its
+/// client may then take for what is still under way.
+pub(super) async fn serve<Io>(io: Io, service: &Service, peer: Peer, shutdown: Shutdown) -> Duration
 where
     Io: AsyncRead + AsyncWrite + Unpin,
 {
@@ -57,9 +58,10 @@ where
             calls: 0,
         },
     });
-    if let Err(error) = connection.run(shutdown).await {
+    connection.run(shutdown).await.unwrap_or_else(|error| {
         tracing::debug!(%peer, %error, "the connection broke");
-    }
+        limits::CLOSE_TIMEOUT
+    })
 }
 
 struct Connection<Io> {
@@ -111,7 +113,7 @@ enum Read {
 }
 
 impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
-    async fn run(mut self: Box<Self>, mut shutdown: Shutdown) -> io::Result<()> {
+    async fn run(mut self: Box<Self>, mut shutdown: Shutdown) -> io::Result<Duration> {
         let mut timer = Timer::default();
         loop {
             self.timer_at = timer.set(self.next_timeout());
@@ -130,8 +132,9 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
                     State::Closed => {
                         if let Some(fault) = self.http2.fault() {
                             tracing::debug!(?fault, "a client does not keep to HTTP/2");
+                            return Ok(limits::CLOSE_TIMEOUT);
                         }
-                        return Ok(());
+                        return Ok(limits::CLOSE_TIMEOUT_MAX);
                     }
                 },
                 () = timer.wait() => {
@@ -337,7 +340,7 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     }
 
     /// The time for calls in flight is up: they end UNAVAILABLE, and the connection closes.
-    async fn stop(mut self: Box<Self>, why: &'static str) -> io::Result<()> {
+    async fn stop(mut self: Box<Self>, why: &'static str) -> io::Result<Duration> {
         let status = Status::unavailable(why);
         self.dispatcher.fail_all(&status, &mut self.http2);
         self.http2.take_no_more();
@@ -345,18 +348,17 @@ impl<Io: AsyncRead + AsyncWrite + Unpin> Connection<Io> {
     }
 
     /// Ends the connection whatever its calls are doing.
-    async fn close(mut self: Box<Self>, code: ErrorCode, why: &str) -> io::Result<()> {
+    async fn close(mut self: Box<Self>, code: ErrorCode, why: &str) -> io::Result<Duration> {
         tracing::debug!(why, "a connection is closed");
         self.http2.close(code, why);
         self.linger().await
     }
 
     /// Lets the last bytes leave. The lifetime has ended, and its timers mean nothing any more.
-    async fn linger(mut self: Box<Self>) -> io::Result<()> {
-        let closed = poll_fn(|cx| self.drive(cx));
-        timeout(limits::CLOSE_TIMEOUT, closed)
-            .await
-            .unwrap_or(Ok(()))
+    async fn linger(mut self: Box<Self>) -> io::Result<Duration> {
+        let within = limits::CLOSE_TIMEOUT;
+        let closed = timeout(within, poll_fn(|cx| self.drive(cx))).await;
+        closed.unwrap_or(Ok(())).map(|()| within)
     }
 }
 

@@ -1,12 +1,13 @@
 //! From a socket to the protocol that its client speaks.
 
 use std::{
+    pin::pin,
     sync::atomic::{AtomicU64, Ordering},
     time::{Duration, Instant},
 };
 
 use tokio::{
-    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, sink},
+    io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, split},
     time::timeout,
 };
 
@@ -106,16 +107,18 @@ async fn serve_http<Io>(
     mut io: Rewound<Io>,
     peer: Peer,
     service: Service,
-    shutdown: Shutdown,
+    mut shutdown: Shutdown,
 ) where
     Io: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     match protocol {
         Protocol::Http2 => {
-            connection::serve(&mut io, &service, peer, shutdown.clone()).await;
-            close(io).await;
+            let within = connection::serve(&mut io, &service, peer, shutdown.clone()).await;
             // Until here the server waits for the connection.
-            drop(shutdown);
+            tokio::select! {
+                () = Box::pin(close(io, within)) => {}
+                () = shutdown.is_stopped() => {}
+            }
         }
         Protocol::Http1 => {
             let timeout = service.connection_limits.header_timeout;
@@ -133,20 +136,36 @@ async fn serve_http<Io>(
 async fn refuse<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io, answer: &[u8]) {
     let written = timeout(limits::CLOSE_TIMEOUT, io.write_all(answer)).await;
     if let Ok(Ok(())) = written {
-        close(io).await;
+        Box::pin(close(io, limits::CLOSE_TIMEOUT)).await;
     }
 }
 
-/// Closes in order, and takes what the client still sends: a socket that is closed with unread bytes
-/// resets the connection, and the client may never see the last of what it was sent.
-async fn close<Io: AsyncRead + AsyncWrite + Unpin>(mut io: Io) {
+/// Closes in order, and takes what the client still sends: a socket that is closed with unread bytes, or
+/// to which more comes, resets the connection, and the client may never see the last of what it was sent.
+async fn close<Io: AsyncRead + AsyncWrite + Unpin>(io: Io, within: Duration) {
+    let (reading, mut writing) = split(io);
     let closed = async {
-        io.shutdown().await?;
-        let mut rest = io.take(limits::CLOSE_READ_BYTES);
-        copy(&mut rest, &mut sink()).await
+        let mut closing = pin!(writing.shutdown());
+        let mut reading = pin!(read_rest(reading));
+        // While the one has no room, the other goes on.
+        tokio::select! {
+            _ = &mut closing => reading.await,
+            () = &mut reading => drop(timeout(limits::CLOSE_TIMEOUT, closing).await),
+        }
     };
     // Whether it works or not, the connection ends here.
-    let _ = timeout(limits::CLOSE_TIMEOUT, closed).await;
+    let _ = timeout(within, closed).await;
+}
+
+/// A client that still reads gives windows back: it is not silent.
+async fn read_rest(mut io: impl AsyncRead + Unpin) {
+    let mut buffer = vec![0; CLOSE_BUFFER_BYTES];
+    let mut left = limits::CLOSE_READ_BYTES;
+    while let Ok(Ok(read @ 1..)) = timeout(limits::CLOSE_TIMEOUT, io.read(&mut buffer)).await
+        && read <= left
+    {
+        left -= read;
+    }
 }
 
 /// What is told now and then: a client that is wrong is wrong many times a second.
@@ -179,6 +198,8 @@ impl Occasionally {
                 .is_ok()
     }
 }
+
+const CLOSE_BUFFER_BYTES: usize = 8 * 1024;
 
 const HINT_INTERVAL_MS: u64 = Duration::from_secs(10).as_millis() as u64;
 

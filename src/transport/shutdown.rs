@@ -61,6 +61,12 @@ impl Shutdown {
         }
     }
 
+    /// Waits until the calls in flight have had their time, and those who close have a moment for it.
+    pub(super) async fn is_stopped(&mut self) {
+        while self.changed().await != Phase::Stopped {}
+        tokio::time::sleep(limits::CLOSE_TIMEOUT).await;
+    }
+
     /// Waits until nobody waits any more for a client in the middle of its handshake.
     ///
     /// Such a client may have sent its first calls already. So it has a moment to finish, and is then

@@ -6,17 +6,23 @@ use std::{
     time::Duration,
 };
 
-use reflectd::{Call, ConnectionLimits, RawMessage, Replies, Status, Streaming};
-use tokio::sync::mpsc;
+use reflectd::{Call, ConnectionLimits, RawMessage, Replies, Schema, Server, Status, Streaming};
+use tokio::{
+    net::TcpSocket,
+    sync::{mpsc, oneshot},
+};
 
 use super::{
     ECHO, GREET, JOIN, OnDrop, REPEAT, Seen, call,
-    peer::{CONTINUATION, DATA, END_STREAM, Frame, HEADERS, Peer, frame, message, request},
+    peer::{CONTINUATION, DATA, END_STREAM, Frame, HEADERS, PING, Peer, frame, message, request},
     serve, start, trailers_only, wait_for,
 };
 
 /// RST_STREAM's code of a client that has lost interest (RFC 9113, 7).
 const CANCEL: u32 = 8;
+
+/// A flag of PING (RFC 9113, 6.7).
+const ACK: u8 = 1;
 
 #[tokio::test]
 async fn the_deadline_ends_a_call_and_drops_its_handler() {
@@ -299,4 +305,38 @@ async fn a_client_may_give_up_thousands_of_calls_that_have_ended() {
         peer.send_reset(stream, CANCEL).await;
     }
     is_answered(peer, 3000).await;
+}
+
+/// What the system still has to send when a server closes is lost if more comes from the client then.
+#[tokio::test]
+async fn a_client_that_reads_slowly_gets_all_of_its_answer_when_the_server_is_shut_down() {
+    let long = |_: RawMessage| async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        Ok::<_, Status>(RawMessage::new(vec![7; 500_000]))
+    };
+    let schema = Schema::compile(["proto/greeter.proto"], ["proto"]).unwrap();
+    let server = Server::builder(schema).unary(GREET, long).build().unwrap();
+    let server = server.bind("127.0.0.1:0").await.unwrap();
+    let socket = TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let socket = socket.connect(server.local_addresses()[0]).await.unwrap();
+    let (stop, stopped) = oneshot::channel::<()>();
+    tokio::spawn(server.serve_with_shutdown(async { drop(stopped.await) }));
+    let mut peer = Peer::on(socket);
+    assert!(peer.try_preface().await);
+    peer.send_request(1, GREET, &[], false).await;
+    peer.send_window(0, 1_000_000).await;
+    peer.send_window(1, 1_000_000).await;
+    peer.send_data(1, &message(b""), true).await;
+    drop(stop);
+    let asked = |frame: &Frame| matches!(frame, Frame::Ping { .. });
+    if let Frame::Ping { data, .. } = peer.recv_until(asked).await {
+        peer.send_frame(PING, ACK, 0, &data).await;
+    }
+    for _ in 0..5 {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        peer.send_window(0, 1).await;
+    }
+    let answer = peer.answer(1).await;
+    assert_eq!((answer.body.len(), answer.status()), (500_005, Some("0")));
 }
