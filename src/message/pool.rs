@@ -66,8 +66,8 @@ impl Pool {
     #[inline]
     pub(super) fn message(&mut self, message_type: &MessageType) -> Pooled {
         let older = self.messages.len().saturating_sub(LOOKED_AT_MAX);
-        let of_type = |inner: &Box<Inner>| inner.context.message_type == *message_type;
-        let found = self.messages.iter().skip(older).rposition(of_type);
+        let mut latest = self.messages.iter().skip(older);
+        let found = latest.rposition(|inner| inner.context.message_type == *message_type);
         let inner = match (found, self.messages.pop()) {
             (Some(at), Some(last)) => match self.messages.get_mut(older + at) {
                 Some(found) => std::mem::replace(found, last),
