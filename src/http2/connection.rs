@@ -278,7 +278,7 @@ impl Connection {
     }
 
     /// The peer sends no more, but may read: what it has asked for whole is answered, as far as windows
-    /// are open; the rest is told as [cut short](Event::CutShort). Whether there is any of that, or
+    /// are open; the rest is told as [cut short](super::Event::CutShort). Whether there is any of that, or
     /// anything is to be written yet; the GOAWAY is refused by a peer that is gone altogether.
     pub(crate) fn end_input(&mut self) -> bool {
         let streams = self.streams.iter_mut();
