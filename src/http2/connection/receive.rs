@@ -278,8 +278,8 @@ impl Connection {
         if self.is_idle_stream(stream) {
             return Err(Error::protocol("a frame on an idle stream"));
         }
-        let known = stream > self.forgotten && !self.reset.contains(&stream);
-        if !known || self.is_beyond_the_end(stream) {
+        let may_be_reset = stream <= self.forgotten || self.reset.contains(&stream);
+        if may_be_reset || self.is_beyond_the_end(stream) {
             return Ok(());
         }
         let code = ErrorCode::StreamClosed;
