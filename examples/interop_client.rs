@@ -229,7 +229,7 @@ async fn timeout_on_sleeping_server(client: &Client) -> Outcome {
     let ended = match opened {
         Ok((mut requests, mut replies)) => {
             // Whether it still could be sent does not matter.
-            let _ = requests.send(OutputRequest::sized(0, 27182)).await;
+            let _ = requests.send(OutputRequest::unanswered(27182)).await;
             replies.message().await
         }
         Err(status) => Err(status),
@@ -409,6 +409,15 @@ impl SimpleRequest {
 }
 
 impl OutputRequest {
+    /// Asks for no reply, not even an empty one.
+    fn unanswered(request: usize) -> Self {
+        Self {
+            response_parameters: Vec::new(),
+            payload: Some(Payload::new(request)),
+            response_status: None,
+        }
+    }
+
     fn sized(reply: usize, request: usize) -> Self {
         Self {
             response_parameters: vec![ResponseParameters { size: reply }],
