@@ -80,6 +80,15 @@ async fn greet(call: Call, person: Message, dropped: Arc<Notify>) -> Result<Mess
     Ok(greeting)
 }
 
+/// A client of a server that stands behind axum.
+async fn behind_axum(server: Server) -> Client {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = axum::Router::new().fallback_service(server.into_service());
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    Client::connect(address).await
+}
+
 /// Sends the request as often as its name is long, at most a hundred times.
 async fn repeat(
     request: RawMessage,
@@ -121,18 +130,12 @@ async fn what_was_sent_is_not_held_of_the_memory_budget() {
     let mut limits = ConnectionLimits::default();
     limits.in_flight_bytes = 10 * REPLY_BYTES;
     let schema = Schema::compile(["proto/greeter.proto"], ["proto"]).unwrap();
-    let service = Server::builder(schema)
+    let server = Server::builder(schema)
         .connection_limits(limits)
         .server_streaming("/greeter.Greeter/GreetRepeatedly", handler)
         .build()
-        .unwrap()
-        .into_service();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let router = axum::Router::new().fallback_service(service);
-    tokio::spawn(async move { axum::serve(listener, router).await });
-
-    let client = Client::connect(address).await;
+        .unwrap();
+    let client = behind_axum(server).await;
     let mut open = Vec::new();
     for stream in 0..30 {
         let mut call = client.stream("/greeter.Greeter/GreetRepeatedly").await;
@@ -240,17 +243,11 @@ async fn the_deadline_ends_a_call_whose_replies_are_not_read() {
         }
     };
     let schema = Schema::compile(["proto/greeter.proto"], ["proto"]).unwrap();
-    let service = Server::builder(schema)
+    let server = Server::builder(schema)
         .server_streaming("/greeter.Greeter/GreetRepeatedly", send)
         .build()
-        .unwrap()
-        .into_service();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    let router = axum::Router::new().fallback_service(service);
-    tokio::spawn(async move { axum::serve(listener, router).await });
-
-    let client = Client::connect(address).await;
+        .unwrap();
+    let client = behind_axum(server).await;
     // Short ones wait whole; of long ones the rest of one may have to follow what has left.
     for bytes in [100, 90_000] {
         let call = client

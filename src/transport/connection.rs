@@ -3,6 +3,8 @@
 //! A turn reads what is there, parses all of it, runs the handlers, and writes what they have
 //! answered in one go. Between turns an idle connection holds no buffers.
 
+mod timer;
+
 use std::{
     future::poll_fn,
     io::{self, IoSlice},
@@ -14,9 +16,10 @@ use std::{
 
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    time::{Sleep, sleep_until, timeout},
+    time::timeout,
 };
 
+use self::timer::Timer;
 use super::{
     buffers,
     lifetime::{Due, Lifetime, Seen},
@@ -376,38 +379,6 @@ impl Told {
 impl Drop for Told {
     fn drop(&mut self) {
         self.tell(0);
-    }
-}
-
-/// One timer for all there is to wait for. Setting it to a later time costs nothing: it then fires
-/// early, and is set again.
-#[derive(Default)]
-struct Timer {
-    sleep: Option<Pin<Box<Sleep>>>,
-    armed: bool,
-}
-
-impl Timer {
-    /// Fires at `at` at the latest; returns when.
-    fn set(&mut self, at: Option<Instant>) -> Option<Instant> {
-        if let Some(at) = at.map(tokio::time::Instant::from_std) {
-            match &mut self.sleep {
-                Some(sleep) if self.armed && sleep.deadline() <= at => {}
-                Some(sleep) => sleep.as_mut().reset(at),
-                None => self.sleep = Some(Box::pin(sleep_until(at))),
-            }
-            self.armed = true;
-        }
-        let sleep = self.sleep.as_ref().filter(|_| self.armed)?;
-        Some(sleep.deadline().into_std())
-    }
-
-    async fn wait(&mut self) {
-        match &mut self.sleep {
-            Some(sleep) if self.armed => sleep.as_mut().await,
-            _ => std::future::pending().await,
-        }
-        self.armed = false;
     }
 }
 
